@@ -1,0 +1,103 @@
+"""Shared by all tests: footage, a mirror of Kinetics, a server, models, and the real command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from http_server import FileServer, serve
+from mirror import build_mirror
+
+REPOSITORY = Path(__file__).parents[1]
+SAMPLE = REPOSITORY / "data" / "sample"
+
+RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def footage() -> Path | None:
+    """Folder of real footage, or None: ``VIDBENCH_FOOTAGE``, or ``../shared`` of the checkout."""
+    path = Path(os.environ.get("VIDBENCH_FOOTAGE", REPOSITORY.parent / "shared"))
+    return path if (path / "clips").is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def real_clips(footage: Path | None) -> Path:
+    """Folder of real clips with their ``manifest.csv``; skips where there is none."""
+    if footage is None:
+        pytest.skip("no real footage: set VIDBENCH_FOOTAGE")
+    return footage / "clips"
+
+
+@pytest.fixture(scope="session")
+def awkward(footage: Path | None) -> Path:
+    """Folder of real files that break loaders; skips where there is none."""
+    if footage is None:
+        pytest.skip("no real footage: set VIDBENCH_FOOTAGE")
+    return footage / "awkward"
+
+
+@pytest.fixture(scope="session")
+def mirror(footage: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a Kinetics-400 mirror: 30 listed, one truncated, one missing, one file unlisted."""
+    if footage is not None:
+        return footage / "mirror" / "kinetics"
+    return build_mirror(SAMPLE, tmp_path_factory.mktemp("mirror"))
+
+
+@pytest.fixture
+def mirror_server(mirror: Path) -> Iterator[FileServer]:
+    """The mirror behind a real HTTP server."""
+    with serve(mirror) as server:
+        yield server
+
+
+@pytest.fixture
+def file_server(tmp_path: Path) -> Iterator[FileServer]:
+    """A server of an empty folder, for the test to fill."""
+    root = tmp_path / "served"
+    root.mkdir()
+    with serve(root) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def i3d_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The I3D network with random weights as a SavedModel."""
+    from i3d_network import save_tf2
+
+    return save_tf2(tmp_path_factory.mktemp("models") / "i3d")
+
+
+@pytest.fixture(scope="session")
+def sample_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One video of the embedded sample."""
+    import tarfile
+
+    folder = tmp_path_factory.mktemp("clip")
+    with tarfile.open(SAMPLE / "val" / "part_0.tar.gz") as tar:
+        member = min(tar.getmembers(), key=lambda m: m.name)
+        tar.extract(member, folder, filter="data")
+    return folder / member.name
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> RunCli:
+    """Runs the real command in an empty folder, which holds all that it writes."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "vidbench", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run

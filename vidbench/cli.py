@@ -1,0 +1,120 @@
+"""The ``vidbench`` command; the only module that prints."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidbench.arguments import RunConfig, parse_config
+from vidbench.errors import ConfigError, VidbenchError
+
+_USAGE = """\
+usage: vidbench COMMAND [OPTION ...]
+
+  evaluate  accuracy of a model on a split of a dataset; `vidbench evaluate --help` lists options
+  cache     what is cached, and how to remove it; likewise
+
+  vidbench evaluate @scripts/config.txt
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code of the command: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted."""
+    command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if command in ("-h", "--help"):
+        print(_USAGE, end="")
+        return 0
+    commands: dict[str, Callable[[Sequence[str]], None]] = {
+        "evaluate": run_evaluate,
+        "cache": run_cache,
+    }
+    try:
+        if command not in commands:
+            raise ConfigError(f"there is no command {command!r}, only {', '.join(commands)}")
+        commands[command](rest)
+    except VidbenchError as error:
+        print(f"vidbench: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("vidbench: interrupted; the same command goes on from here", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return 0
+
+
+def run_evaluate(arguments: Sequence[str]) -> None:
+    """Evaluates, and ends with the accuracies, their intervals and the signature."""
+    config = parse_config(arguments)
+    _set_up_logging(config)
+    from vidbench.evaluate import evaluate
+
+    evaluation = evaluate(config)
+    print("\n".join(_summary(evaluation.folder, evaluation.metrics)))
+
+
+def run_cache(arguments: Sequence[str]) -> None:
+    """Shows what the cache holds of each spec, or removes some of it."""
+    from vidbench.data.cache import ClipCache
+    from vidbench.data.load import DEFAULT_CACHE_DIR
+
+    parser = argparse.ArgumentParser(
+        prog="vidbench cache", description="Show the decoded clips on disk, or remove some."
+    )
+    parser.add_argument("--cache_dir", type=Path, default=DEFAULT_CACHE_DIR, metavar="DIR")
+    parser.add_argument(
+        "--prune",
+        nargs="?",
+        const="stale",
+        metavar="NAME",
+        help="remove the spec NAME, or `all`; without NAME what older versions left",
+    )
+    options = parser.parse_args(arguments)
+    cache = ClipCache(options.cache_dir)
+    if options.prune is None:
+        _print_usage(cache.usage(), f"{options.cache_dir} holds")
+    else:
+        _print_usage(cache.prune(options.prune), "removed")
+
+
+def _print_usage(usage: Sequence[Any], verb: str) -> None:
+    for entry in usage:
+        size = f"{entry.num_bytes / 1e6:.1f} MB"
+        print(f"{entry.name}  {entry.videos:>6} videos  {entry.skipped:>4} skipped  {size:>10}")
+        print(f"  {entry.spec}")
+    total = sum(entry.num_bytes for entry in usage)
+    print(f"{verb} {sum(e.videos for e in usage)} videos, {total / 1e6:.1f} MB")
+
+
+def _set_up_logging(config: RunConfig) -> None:
+    if not config.verbose_logging:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    level = logging.DEBUG if config.verbose_logging else logging.INFO
+    logging.getLogger("vidbench").setLevel(level)
+
+
+def _summary(folder: Path, metrics: dict[str, Any]) -> list[str]:
+    skipped = ", ".join(f"{count} {reason}" for reason, count in metrics["skipped"].items())
+    lines = [
+        f"results    {folder}",
+        f"videos     {metrics['evaluated']} evaluated of {metrics['requested']} requested"
+        + (f"; skipped: {skipped}" if skipped else ""),
+    ]
+    accuracies = [
+        f"{name.replace('top', 'top-'):<10} {_shown(metrics, name)}"
+        for name in metrics
+        if name.startswith("top")
+    ]
+    return [*lines, *accuracies, f"signature  {metrics['signature']}"]
+
+
+def _shown(metrics: dict[str, Any], name: str) -> str:
+    from vidbench.statistics import Estimate
+
+    estimate = metrics[name]
+    return str(Estimate(**estimate)) if estimate else f"not scored: {metrics['not_scored']}"

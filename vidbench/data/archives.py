@@ -1,0 +1,64 @@
+"""Tar archives, never trusted: extracted complete or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from vidbench.errors import ArchiveError
+
+
+def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Path:
+    """The folder, which appears only once every file of the archive is in it.
+
+    Args:
+        archive: A tar file, compressed or not.
+        folder: Made by this call; if it exists, it is complete and nothing is done.
+        flatten: Put all files into one folder, whatever folders the archive has.
+
+    Raises:
+        ArchiveError: The archive is damaged, or holds a link, a device, a path that leads out
+            of the folder, or one file name twice.
+    """
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    try:
+        with tarfile.open(archive) as tar:
+            for member in _checked_members(tar, archive, staging, flatten):
+                tar.extract(member, staging, filter="data")
+        staging.chmod(0o755)
+        staging.rename(folder)
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        if not folder.exists():
+            raise ArchiveError(f"{archive} cannot be extracted: {error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def _checked_members(
+    tar: tarfile.TarFile, archive: Path, staging: Path, flatten: bool
+) -> Iterator[tarfile.TarInfo]:
+    """The members to extract, under the names they get."""
+    names: set[str] = set()
+    for member in tar:
+        if not (member.isreg() or member.isdir()):
+            raise ArchiveError(f"{archive} holds {member.name!r}, a link or a device: refused")
+        tarfile.data_filter(member, str(staging))  # refuses a path that leads out
+        name = PurePosixPath(member.name).name
+        if name.startswith("._") or name == ".DS_Store":  # what macOS adds to archives
+            continue
+        if flatten:
+            if member.isdir():
+                continue
+            member = member.replace(name=name, deep=False)
+        if member.isreg() and member.name in names:
+            raise ArchiveError(f"{archive} holds {member.name!r} twice")
+        names.add(member.name)
+        yield member

@@ -1,0 +1,157 @@
+"""ClipCache: decoded clips on disk, one HDF5 file each; the only importer of h5py.
+
+A clip is found by the content of its video, the digest of its spec and the version of the
+pixels, so that any model with the same spec reads it, and nothing stale is ever read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import xxhash
+
+from vidbench.data.process import PIXELS_VERSION
+from vidbench.data.records import Skip, Views
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import CacheError, ConfigError
+from vidbench.files import replacing
+
+_STALE_SECONDS = 3600  # no clip takes so long to write: its writer is gone
+
+
+class CacheKey(NamedTuple):
+    """What a cached clip depends on, beside the version of the pixels."""
+
+    sha256: str
+    spec: PreprocessSpec
+
+
+class Usage(NamedTuple):
+    """What the cache holds of one spec."""
+
+    name: str
+    spec: str
+    videos: int
+    skipped: int
+    num_bytes: int
+
+
+class ClipCache:
+    """Clips and skips below one folder; constructing it touches no disk.
+
+    Many processes may read and write at once: a file appears under its name only when it is
+    whole, and what two processes write under one name is equal.
+
+    Args:
+        folder: Layout: ``<spec digest>-px<version>/<2 digits>/<SHA-256>.h5`` (or ``.skip.json``).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def has(self, key: CacheKey) -> bool:
+        """Whether the clip is there; reading it may still find it damaged."""
+        return self._path(key, ".h5").exists()
+
+    def read(self, key: CacheKey) -> Views:
+        """The clip, (views, frames, height, width, 3) uint8, its checksum verified.
+
+        Raises:
+            CacheError: It is gone, damaged, or was not written by this class.
+        """
+        path = self._path(key, ".h5")
+        try:
+            with h5py.File(path, "r") as file:
+                views = np.asarray(file["views"])
+                expected = file["views"].attrs["xxh3_64"]
+        except (OSError, KeyError) as error:
+            raise CacheError(f"{path} cannot be read: {error}") from error
+        if views.dtype != np.uint8 or _checksum(views) != expected:
+            raise CacheError(f"{path} does not hold what was written: its checksum differs")
+        return views
+
+    def write(self, key: CacheKey, views: Views) -> None:
+        """Keeps a clip; it is readable at once, by any process."""
+        path = self._path(key, ".h5")
+        with self._writing(path, key.spec) as temporary, h5py.File(temporary, "w") as file:
+            dataset = file.create_dataset("views", data=views)
+            dataset.attrs["xxh3_64"] = _checksum(views)
+            file.attrs["sha256"] = key.sha256
+            file.attrs["spec"] = json.dumps(key.spec.canonical())
+        self._path(key, ".skip.json").unlink(missing_ok=True)
+
+    def read_skip(self, key: CacheKey) -> Skip | None:
+        """Why this video was skipped before, or None if it was not."""
+        try:
+            found = json.loads(self._path(key, ".skip.json").read_text("utf-8"))
+            return Skip(str(found["reason"]), str(found["detail"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write_skip(self, key: CacheKey, skip: Skip) -> None:
+        """Keeps why a video cannot be used, so that it is not tried again."""
+        with self._writing(self._path(key, ".skip.json"), key.spec) as temporary:
+            temporary.write_text(json.dumps(skip._asdict()), "utf-8")
+
+    def usage(self) -> list[Usage]:
+        """What is there, spec by spec."""
+        return [_usage(folder) for folder in self._spec_folders()]
+
+    def prune(self, name: str | None = None) -> list[Usage]:
+        """What was removed: the spec of this name, or else all clips of older pixels versions.
+
+        Args:
+            name: As in :class:`Usage`; ``all`` for every spec.
+        """
+        removed = []
+        for folder in self._spec_folders():
+            stale = not folder.name.endswith(f"-px{PIXELS_VERSION}")
+            if name in (folder.name, "all") or (name is None and stale):
+                removed.append(_usage(folder))
+                shutil.rmtree(folder)
+        self.sweep(all_ages=name == "all")
+        return removed
+
+    def sweep(self, *, all_ages: bool = False) -> None:
+        """Removes temporary files that killed writers left behind."""
+        for path in self.folder.glob("*-px*/**/.*.tmp"):
+            if all_ages or time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink(missing_ok=True)
+
+    def _spec_folders(self) -> list[Path]:
+        return sorted(path.parent for path in self.folder.glob("*-px*/spec.json"))
+
+    def _path(self, key: CacheKey, suffix: str) -> Path:
+        folder = self.folder / f"{key.spec.digest()}-px{PIXELS_VERSION}"
+        return folder / key.sha256[:2] / f"{key.sha256}{suffix}"
+
+    @contextmanager
+    def _writing(self, path: Path, spec: PreprocessSpec) -> Iterator[Path]:
+        described = path.parent.parent / "spec.json"
+        if not described.exists():
+            with replacing(described) as temporary:
+                temporary.write_text(json.dumps(spec.canonical(), indent=1), "utf-8")
+        with replacing(path) as temporary:
+            yield temporary
+
+
+def _checksum(views: Views) -> str:
+    return xxhash.xxh3_64_hexdigest(np.ascontiguousarray(views).data)
+
+
+def _usage(folder: Path) -> Usage:
+    try:
+        spec = PreprocessSpec(**json.loads((folder / "spec.json").read_text("utf-8"))).describe()
+    except (OSError, ValueError, TypeError, ConfigError):
+        spec = "unknown"
+    clips = [path.stat().st_size for path in folder.glob("*/*.h5")]
+    skips = sum(1 for _ in folder.glob("*/*.skip.json"))
+    return Usage(folder.name, spec, len(clips), skips, sum(clips))

@@ -1,0 +1,1 @@
+"""Where videos and labels come from: one file a dataset."""

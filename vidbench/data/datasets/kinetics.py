@@ -1,0 +1,387 @@
+"""Kinetics 400, 600 and 700-2020, laid out as the CVDF server (or a mirror of it) has them.
+
+Source of the layout: https://github.com/cvdfoundation/kinetics-dataset
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from vidbench.data.fetch import fetch, is_url, join_source
+from vidbench.data.records import Selection, VideoRecord
+from vidbench.data.tarballs import (
+    PARALLEL_TARBALLS,
+    fetch_tarballs,
+    format_bytes,
+    tarball_name,
+    total_bytes,
+    unfetched,
+)
+from vidbench.errors import ConfigError, FetchError
+from vidbench.labels import load_classes, read_classes
+
+logger = logging.getLogger(__name__)
+
+CVDF_ROOT = "https://s3.amazonaws.com/kinetics/"
+SPLITS = ("train", "val", "test")
+
+_CLIP_NAME = re.compile(r"(?P<youtube_id>.{11})_(?P<start>\d{6})_(?P<end>\d{6})\.mp4")
+
+
+class ClipKey(NamedTuple):
+    """What identifies a clip: six K600 videos are listed twice, with other starts and labels."""
+
+    youtube_id: str
+    start_seconds: int
+
+
+class Annotation(NamedTuple):
+    """One line of an annotation file."""
+
+    key: ClipKey
+    end_seconds: int
+    label: str | None
+
+    @property
+    def video_id(self) -> str:
+        """The clip's file name on the server, without its suffix."""
+        return f"{self.key.youtube_id}_{self.key.start_seconds:06d}_{self.end_seconds:06d}"
+
+
+@dataclass(frozen=True)
+class Release:
+    """Where the parts of one release lie below its root.
+
+    Attributes:
+        name: E.g. ``kinetics-400``.
+        root: Official server or folder.
+        path_list: The list of tarballs, with ``{split}`` in it.
+        annotations: The official list of videos, by split.
+        class_list: A file below the root; None where the classes come with vidbench.
+        one_tarball_per_class: Splits whose tarballs are named after classes.
+        replacements: Archive of repaired videos that take the place of damaged ones, by split.
+    """
+
+    name: str
+    root: str
+    path_list: str
+    annotations: Mapping[str, str]
+    class_list: str | None = None
+    one_tarball_per_class: frozenset[str] = frozenset()
+    replacements: Mapping[str, str] = field(default_factory=dict)
+
+
+RELEASES = {
+    "400": Release(
+        name="kinetics-400",
+        root=CVDF_ROOT,
+        path_list="400/{split}/k400_{split}_path.txt",
+        annotations={split: f"400/annotations/{split}.csv" for split in SPLITS},
+        replacements={"train": "400/replacement_for_corrupted_k400.tgz"},
+    ),
+    "600": Release(
+        name="kinetics-600",
+        root=CVDF_ROOT,
+        path_list="600/{split}/k600_{split}_path.txt",
+        annotations={  # the .csv twins of train and val are marked incomplete by the server
+            "train": "600/annotations/train.txt",
+            "val": "600/annotations/val.txt",
+            "test": "600/annotations/test.csv",
+        },
+        one_tarball_per_class=frozenset({"train", "val"}),
+    ),
+    "700": Release(
+        name="kinetics-700-2020",
+        root=CVDF_ROOT,
+        path_list="700_2020/{split}/k700_2020_{split}_path.txt",
+        annotations={split: f"700_2020/annotations/{split}.csv" for split in SPLITS},
+    ),
+}
+
+
+def load(
+    variant: str,
+    split: str,
+    *,
+    data_dir: Path,
+    root_url: str | None = None,
+    seed: int | None = None,
+    num_tarballs: int | None = None,
+) -> Kinetics:
+    """The dataset of one release: ``400``, ``600`` or ``700`` (which is 700-2020).
+
+    Raises:
+        ConfigError: There is no such release or split.
+    """
+    if variant not in RELEASES:
+        raise ConfigError(f"there is no Kinetics {variant!r}, only {', '.join(RELEASES)}")
+    return Kinetics(
+        RELEASES[variant],
+        split,
+        data_dir=data_dir,
+        root_url=root_url,
+        seed=seed,
+        num_tarballs=num_tarballs,
+    )
+
+
+class Kinetics:
+    """One split of a Kinetics release; see :class:`~vidbench.data.datasets.base.Dataset`.
+
+    Args:
+        release: Which release.
+        split: One of the release's splits.
+        data_dir: Tarballs are extracted below it, to ``<release>/<split>/<tarball>/``.
+        root_url: Server or folder with the same layout as the official root.
+        seed: Draw videos from the official list at random, equally on every machine; otherwise
+            the first ones are taken, in the order of tarballs and then of file names.
+        num_tarballs: Take videos from the first so many tarballs only.
+
+    Raises:
+        ConfigError: The release has no such split.
+    """
+
+    def __init__(
+        self,
+        release: Release,
+        split: str,
+        *,
+        data_dir: Path,
+        root_url: str | None = None,
+        seed: int | None = None,
+        num_tarballs: int | None = None,
+    ) -> None:
+        if split not in release.annotations:
+            splits = ", ".join(release.annotations)
+            raise ConfigError(f"{release.name} has no split {split!r}, only {splits}")
+        self.name = release.name
+        self.split = split
+        self.folder = data_dir
+        self._release = release
+        self._root = root_url or release.root
+        self._seed = seed
+        self._num_tarballs = num_tarballs
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Ordered class names, from the package or from the root."""
+        if self._release.class_list is None:
+            return load_classes(self.name.removesuffix("-2020"))
+        return read_classes(self._fetch_list(self._release.class_list))
+
+    def paths_on_disk(self) -> list[Path]:
+        found = sorted(self._split_folder.glob("*/*.mp4"))
+        listed = self._read_annotations() if found else {}
+        return [p.relative_to(self.folder) for p in found if parse_name(p.name) in listed]
+
+    def fetch(self, num_videos: int | None = None) -> Selection:
+        """The requested videos in order, after fetching as few tarballs as hold them.
+
+        A listed video that no tarball holds is among them, without a path, where all tarballs
+        that could hold it were read.
+
+        Args:
+            num_videos: How many; None requests the whole split.
+
+        Raises:
+            FetchError, ArchiveError: A list or a tarball could not be had.
+        """
+        listed = self._read_annotations()
+        tarballs = self._read_path_list()
+        pool = tarballs[: self._num_tarballs]
+        whole_split = len(pool) == len(tarballs)
+        shelf = _Shelf(listed)
+        if self._seed is None:
+            self._fill(shelf, pool, num_videos, whole_split)
+            keys = list(shelf.paths)
+            if whole_split:
+                keys += sorted(listed.keys() - shelf.paths.keys())
+        elif whole_split:
+            keys = self._draw(listed, num_videos)
+            self._fill_with(shelf, self._holding(pool, listed, keys), keys)
+        else:
+            self._fill(shelf, pool, None, whole_split)
+            keys = self._draw(shelf.paths, num_videos)
+        shelf.report()
+        records = tuple(
+            VideoRecord(listed[key].video_id, shelf.paths.get(key), listed[key].label)
+            for key in keys[:num_videos]
+        )
+        return Selection(records, tuple(shelf.unlisted))
+
+    @property
+    def _split_folder(self) -> Path:
+        return self.folder / self.name / self.split
+
+    def _draw(self, keys: Iterable[ClipKey], num_videos: int | None) -> list[ClipKey]:
+        """So many of the keys, drawn with the seed.
+
+        A draw ranks videos by a hash of seed, id and start. So a smaller number of videos is
+        always the head of a larger one, and no other video changes a video's place.
+        """
+
+        def rank(key: ClipKey) -> bytes:
+            text = f"{self._seed}/{key.youtube_id}/{key.start_seconds}"
+            return hashlib.sha256(text.encode()).digest()
+
+        return sorted(keys, key=rank)[:num_videos]
+
+    def _fill(
+        self, shelf: _Shelf, pool: Sequence[str], num_videos: int | None, whole_split: bool
+    ) -> None:
+        """Fetches tarballs in order, no more than hold ``num_videos`` (None: all of them)."""
+        waiting = list(pool)
+        while waiting and (num_videos is None or len(shelf.paths) < num_videos):
+            wave = 1 if num_videos else len(waiting)
+            if num_videos and shelf.largest:
+                wave = math.ceil((num_videos - len(shelf.paths)) / shelf.largest)
+            self._add(shelf, waiting[:wave])
+            del waiting[:wave]
+        self._repair(shelf, add=whole_split)
+
+    def _fill_with(self, shelf: _Shelf, pool: Sequence[str], keys: Sequence[ClipKey]) -> None:
+        """Fetches tarballs until all of ``keys`` are found; says the most that this can cost."""
+        if cost := unfetched(pool, self._split_folder):
+            logger.info(
+                "%d drawn videos need up to %d tarballs, %s",
+                len(keys),
+                len(cost),
+                format_bytes(total_bytes(cost)),
+            )
+        waiting = list(pool)
+        while waiting and not shelf.paths.keys() >= set(keys):
+            self._add(shelf, waiting[:PARALLEL_TARBALLS])
+            del waiting[:PARALLEL_TARBALLS]
+        self._repair(shelf, add=True)
+
+    def _add(self, shelf: _Shelf, tarballs: Sequence[str]) -> None:
+        for folder in self._fetch_tarballs(tarballs):
+            shelf.add(folder, self.folder)
+
+    def _repair(self, shelf: _Shelf, *, add: bool) -> None:
+        """Puts repaired videos in the place of damaged ones, and adds the others if ``add``."""
+        if replacement := self._release.replacements.get(self.split):
+            for folder in self._fetch_tarballs([join_source(self._root, replacement)]):
+                shelf.replace(folder, self.folder, add=add)
+
+    def _holding(
+        self, pool: Sequence[str], listed: Mapping[ClipKey, Annotation], keys: Sequence[ClipKey]
+    ) -> list[str]:
+        """The tarballs that can hold the keys: named after their classes, or any of the pool."""
+        if self.split not in self._release.one_tarball_per_class:
+            return list(pool)
+        labels = {(listed[key].label or "").casefold() for key in keys}
+        return [tarball for tarball in pool if tarball_name(tarball).casefold() in labels]
+
+    def _fetch_tarballs(self, sources: Sequence[str]) -> list[Path]:
+        try:
+            return fetch_tarballs(sources, self._split_folder)
+        except FetchError as error:
+            raise _with_advice(error) from error
+
+    def _fetch_list(self, relative: str) -> Path:
+        source = join_source(self._root, relative)
+        try:
+            return fetch(source, self._split_folder / Path(relative).name)
+        except FetchError as error:
+            raise _with_advice(error) from error
+
+    def _read_path_list(self) -> list[str]:
+        """Sources of the split's tarballs, below this root, in the order of the list."""
+        path = self._fetch_list(self._release.path_list.format(split=self.split))
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        return [self._below_root(line) for line in lines if line]
+
+    def _below_root(self, entry: str) -> str:
+        """An entry of the path list; absolute ones name the official root and follow ours."""
+        if is_url(entry) and not entry.startswith(CVDF_ROOT):
+            raise FetchError(f"the path list names {entry}, which is not below {CVDF_ROOT}")
+        return join_source(self._root, entry.removeprefix(CVDF_ROOT))
+
+    def _read_annotations(self) -> dict[ClipKey, Annotation]:
+        path = self._fetch_list(self._release.annotations[self.split])
+        annotations = read_annotations(path)
+        labels = {a.label for a in annotations.values() if a.label is not None}
+        if unknown := sorted(labels - set(self.classes)):
+            raise FetchError(f"{path} has labels that are no classes of {self.name}: {unknown[:3]}")
+        return annotations
+
+
+class _Shelf:
+    """The listed videos found so far, in the order of tarballs and of file names."""
+
+    def __init__(self, listed: Mapping[ClipKey, Annotation]) -> None:
+        self._listed = listed
+        self.paths: dict[ClipKey, Path] = {}
+        self.unlisted: list[Path] = []
+        self.largest = 0  # videos in the largest tarball
+
+    def add(self, folder: Path, data_dir: Path) -> None:
+        """Adds the videos of an extracted tarball; of two files of one video the first stays."""
+        found = self._read(folder, data_dir)
+        self.largest = max(self.largest, len(found))
+        for key, path in found.items():
+            self.paths.setdefault(key, path)
+
+    def replace(self, folder: Path, data_dir: Path, *, add: bool) -> None:
+        """Puts the folder's videos in the place of those here; others too if ``add``."""
+        found = self._read(folder, data_dir)
+        self.paths.update({k: p for k, p in found.items() if add or k in self.paths})
+
+    def report(self) -> None:
+        if self.unlisted:
+            logger.warning(
+                "files that no annotation lists, and that are not evaluated: %d, e.g. %s",
+                len(self.unlisted),
+                self.unlisted[0],
+            )
+
+    def _read(self, folder: Path, data_dir: Path) -> dict[ClipKey, Path]:
+        found: dict[ClipKey, Path] = {}
+        for path in sorted(folder.iterdir()):
+            relative = path.relative_to(data_dir)
+            key = parse_name(path.name)
+            if key is not None and key in self._listed:
+                found[key] = relative
+            else:
+                self.unlisted.append(relative)
+        return found
+
+
+def parse_name(name: str) -> ClipKey | None:
+    """The key in a clip's file name, or None if it is not named like a clip."""
+    match = _CLIP_NAME.fullmatch(name)
+    return None if match is None else ClipKey(match["youtube_id"], int(match["start"]))
+
+
+def read_annotations(path: Path) -> dict[ClipKey, Annotation]:
+    """The lines of an official annotation file, by clip; labels are None where it has none.
+
+    Raises:
+        FetchError: The file is no such list, or gives one clip two labels.
+    """
+    annotations: dict[ClipKey, Annotation] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        if not {"youtube_id", "time_start", "time_end"} <= set(rows.fieldnames or ()):
+            first = ",".join(rows.fieldnames or ())
+            raise FetchError(f"{path} is no Kinetics annotation file: it begins {first[:80]!r}")
+        for row in rows:
+            key = ClipKey(row["youtube_id"], int(float(row["time_start"])))
+            annotation = Annotation(key, int(float(row["time_end"])), row.get("label") or None)
+            if annotations.setdefault(key, annotation).label != annotation.label:
+                raise FetchError(f"{path} gives {annotation.video_id} two labels")
+    return annotations
+
+
+def _with_advice(error: FetchError) -> FetchError:
+    return FetchError(f"{error}; --kinetics_root_url takes a mirror or a local folder")

@@ -1,0 +1,45 @@
+"""The embedded sample: rendered videos of moving shapes, laid out and read as Kinetics is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vidbench.data.datasets.kinetics import Kinetics, Release
+from vidbench.errors import ConfigError
+
+ROOT = Path(__file__).parents[3] / "data" / "sample"
+
+
+def load(
+    variant: str,
+    split: str,
+    *,
+    data_dir: Path,
+    root_url: str | None = None,
+    seed: int | None = None,
+    num_tarballs: int | None = None,
+) -> Kinetics:
+    """The sample; it has a ``val`` split only, its ``train`` is rendered where it is needed.
+
+    Raises:
+        ConfigError: Another split or a variant is asked for, or this is no checkout.
+    """
+    if variant:
+        raise ConfigError(f"dataset sample has no version {variant!r}: drop the option")
+    if root_url is None and not ROOT.is_dir():
+        raise ConfigError(f"the sample comes with the repository, and {ROOT} does not exist")
+    release = Release(
+        name="sample",
+        root=str(ROOT),
+        path_list="{split}/sample_{split}_path.txt",
+        annotations={"val": "annotations/val.csv"},
+        class_list="classes.txt",
+    )
+    return Kinetics(
+        release,
+        split,
+        data_dir=data_dir,
+        root_url=root_url,
+        seed=seed,
+        num_tarballs=num_tarballs,
+    )

@@ -1,0 +1,142 @@
+"""One video file becomes a cached clip or a skip, in a worker process of its own.
+
+Workers are spawned, never forked: a fork after TensorFlow has run hangs. They write the cache
+themselves and send back a few words, so no array crosses a pipe.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+from pebble import ProcessExpired, ProcessPool
+
+from vidbench.data.cache import CacheKey, ClipCache
+from vidbench.data.decode import decode_clip
+from vidbench.data.hashes import FileIdentity, sha256_of
+from vidbench.data.records import Skip
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import VideoError
+
+
+class Task(NamedTuple):
+    """What to prepare, and what of the cache may serve.
+
+    Attributes:
+        sha256: The file's hash where it is known.
+        overwrite: Decode even if the clip is cached.
+        retry: Decode even if the video was skipped before.
+    """
+
+    path: Path
+    spec: PreprocessSpec
+    cache: ClipCache
+    sha256: str | None = None
+    overwrite: bool = False
+    retry: bool = False
+
+
+class Prepared(NamedTuple):
+    """What became of a video.
+
+    Attributes:
+        result: Where the cache has its clip, or why it is skipped.
+        identity: The file's, taken before it was hashed; None if it was not.
+        sha256: The file's hash; likewise.
+    """
+
+    result: CacheKey | Skip
+    identity: FileIdentity | None = None
+    sha256: str | None = None
+
+
+def prepare_clip(task: Task) -> Prepared:
+    """What became of the video; reads, decodes and writes no more than the cache lacks."""
+    try:
+        identity = FileIdentity.of(task.path)
+        sha256 = task.sha256 or sha256_of(task.path)
+    except OSError as error:
+        return Prepared(Skip("unreadable", str(error.strerror)))
+    return Prepared(_clip_or_skip(task, CacheKey(sha256, task.spec)), identity, sha256)
+
+
+def _clip_or_skip(task: Task, key: CacheKey) -> CacheKey | Skip:
+    if not task.overwrite and task.cache.has(key):
+        return key
+    if not task.retry and (skip := task.cache.read_skip(key)):
+        return skip
+    try:
+        task.cache.write(key, decode_clip(task.path, task.spec)[None])
+    except VideoError as error:
+        skip = Skip(error.reason, error.detail)
+        task.cache.write_skip(key, skip)
+        return skip
+    return key
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Workers:
+    """Prepares videos beside the caller, started at the first task.
+
+    Args:
+        num_workers: Processes; 0 prepares in a thread of this process, which needs no
+            ``if __name__ == "__main__"`` in the calling script but shares its fate.
+    """
+
+    def __init__(self, num_workers: int) -> None:
+        self.num_workers = num_workers
+        self._processes: ProcessPool | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    def close(self) -> None:
+        """Ends the workers and whatever they are doing; a clip half written leaves no trace."""
+        if self._processes is not None:
+            self._processes.stop()  # type: ignore[no-untyped-call]
+            self._processes.join()
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+
+    def submit(self, task: Task) -> Future[Prepared]:
+        """The future result of :func:`prepare_clip`; see :func:`prepared`."""
+        if self.num_workers == 0:
+            self._thread = self._thread or ThreadPoolExecutor(1)
+            return self._thread.submit(prepare_clip, task)
+        if self._processes is None:
+            self._processes = ProcessPool(
+                max_workers=self.num_workers,
+                context=multiprocessing.get_context("spawn"),
+                initializer=_start_worker,
+            )
+        future: Future[Prepared] = self._processes.schedule(prepare_clip, args=[task])
+        return future
+
+
+def prepared(future: Future[Prepared]) -> Prepared:
+    """The result, once it is there; a decoder that took its process down costs this one video."""
+    try:
+        return future.result()
+    except ProcessExpired as error:
+        detail = f"the decoder's process ended with exit code {error.exitcode}"
+        return Prepared(Skip("unreadable", detail))
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)  # one thread a worker: there are as many workers as cores
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this worker if the run is killed, which leaves nobody to stop its workers."""
+    parent: Any = multiprocessing.parent_process()
+    wait([parent.sentinel])
+    os._exit(1)

@@ -1,0 +1,50 @@
+"""What flows from a dataset to the run: records of videos, and why one was skipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frame = NDArray[np.uint8]
+"""One image: (height, width, 3), RGB."""
+
+Views = NDArray[np.uint8]
+"""What a model sees of one or more videos: (views, frames, height, width, 3), RGB."""
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One requested video; Kinetics calls it a clip.
+
+    Attributes:
+        video_id: Unique within the split.
+        path: The file, relative to the data folder; None where no tarball holds it.
+        label: Class name, or None in a split that has no labels.
+    """
+
+    video_id: str
+    path: Path | None
+    label: str | None
+
+
+class Selection(NamedTuple):
+    """The requested videos in their order, and the files that no annotation lists."""
+
+    records: tuple[VideoRecord, ...]
+    unlisted: tuple[Path, ...]
+
+
+class Skip(NamedTuple):
+    """Why a requested video was not evaluated.
+
+    Attributes:
+        reason: ``missing``, ``unreadable``, ``truncated`` or ``too_short``.
+        detail: What was found, for a person.
+    """
+
+    reason: str
+    detail: str

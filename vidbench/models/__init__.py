@@ -1,0 +1,1 @@
+"""Pretrained classifiers: one file a family."""

@@ -1,0 +1,136 @@
+"""Where a model's weights are looked for, in order, and what was found there."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tarfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from vidbench.data.archives import extract_archive
+from vidbench.data.fetch import fetch, is_url
+from vidbench.data.hashes import sha256_of
+from vidbench.errors import ConfigError, ModelError, VidbenchError
+from vidbench.models._frameworks import import_tensorflow_hub
+
+logger = logging.getLogger(__name__)
+
+
+class Weights(NamedTuple):
+    """A SavedModel on this machine.
+
+    Attributes:
+        folder: Holds ``saved_model.pb``.
+        handle: The TF Hub handle that led there, if one did.
+    """
+
+    folder: Path
+    handle: str | None = None
+
+    def digest(self) -> str:
+        """SHA-256 of what decides the scores: the graph and the variables, not where they lie."""
+        digest = hashlib.sha256()
+        variables = sorted((self.folder / "variables").glob("*"))
+        for path in (self.folder / "saved_model.pb", *variables):
+            digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+        return digest.hexdigest()
+
+
+class Place(NamedTuple):
+    """One place where weights may be: how to say it, and how to look."""
+
+    name: str
+    look: Callable[[], Weights]
+
+
+def first_found(model: str, places: Sequence[Place]) -> Weights:
+    """The weights from the first place that has them.
+
+    Raises:
+        ModelError: None has; the message lists every place and what came of it.
+    """
+    tried = []
+    for place in places:
+        found = _look(place)
+        if isinstance(found, Weights):
+            logger.debug("weights of %s from %s: %s", model, place.name, found.folder)
+            return found
+        tried.append(f"  {place.name}: {found}")
+    raise ModelError(
+        f"no weights of {model} were found; --model_path takes a SavedModel folder or archive. "
+        "Tried, in this order:\n" + "\n".join(tried)
+    )
+
+
+def _look(place: Place) -> Weights | str:
+    """The weights, or why this place does not have them."""
+    try:
+        return place.look()
+    except Exception as error:  # noqa: BLE001 - the errors of three libraries; all are shown
+        return (" ".join(str(error).split()) or type(error).__name__)[:300]
+
+
+def local_weights(source: str) -> Weights:
+    """The weights that a person named: a folder, a tar archive, or a TF Hub handle (a url).
+
+    Raises:
+        ConfigError: There is no SavedModel.
+    """
+    path = Path(source)
+    try:
+        if is_url(source):
+            return from_hub(source)
+        if path.is_file() and tarfile.is_tarfile(path):
+            path = extract_archive(path, hub_cache() / f"archive-{sha256_of(path)[:16]}")
+        return _saved_model(path)
+    except VidbenchError as error:
+        raise ConfigError(f"model_path {source}: {error}") from error
+
+
+def hub_cache() -> Path:
+    """The folder where TF Hub keeps models; set here where nobody did, else it is temporary."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vidbench" / "hub"
+    return Path(os.environ.setdefault("TFHUB_CACHE_DIR", str(default)))
+
+
+def from_hub_cache(handle: str) -> Weights:
+    """What TF Hub fetched before; it names folders by the SHA-1 of the handle."""
+    return _saved_model(_hub_folder(handle))
+
+
+def from_hub(handle: str) -> Weights:
+    """What TF Hub fetches for this handle."""
+    hub_cache()
+    folder = Path(import_tensorflow_hub().resolve(handle))
+    return Weights(_saved_model(folder).folder, handle)
+
+
+def from_kaggle(handle: str) -> Weights:
+    """What Kaggle, where TF Hub's models moved, serves under this handle."""
+    import kagglehub
+
+    return _saved_model(Path(kagglehub.model_download(handle)))
+
+
+def from_archive(url: str, handle: str, sha256: str | None) -> Weights:
+    """A published archive, verified and kept where TF Hub would keep the handle's model."""
+    folder = _hub_folder(handle)
+    archive = fetch(url, folder.with_name(f"{folder.name}.tar.gz"), sha256=sha256)
+    try:
+        return _saved_model(extract_archive(archive, folder))
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _hub_folder(handle: str) -> Path:
+    return hub_cache() / hashlib.sha1(handle.encode(), usedforsecurity=False).hexdigest()
+
+
+def _saved_model(folder: Path) -> Weights:
+    if not (folder / "saved_model.pb").is_file():
+        state = "holds no saved_model.pb" if folder.is_dir() else "does not exist"
+        raise ModelError(f"{folder} {state}")
+    return Weights(folder)

@@ -1,0 +1,137 @@
+"""DeepMind's I3D from TF Hub: Inception-v1 inflated, RGB, Carreira & Zisserman 2017."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from types import MappingProxyType
+
+from vidbench.data.spec import PRESETS, PreprocessSpec
+from vidbench.errors import ConfigError
+from vidbench.labels import load_classes
+from vidbench.models._tensorflow import PixelRange, SavedModelClassifier
+from vidbench.models._weights import (
+    Place,
+    Weights,
+    first_found,
+    from_archive,
+    from_hub,
+    from_hub_cache,
+    from_kaggle,
+    local_weights,
+)
+from vidbench.models.saved_model import check_shapes, model_digest
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Where one set of weights is published.
+
+    Attributes:
+        hub_handle: TF Hub; its host now redirects to Kaggle.
+        kaggle_handle: The same module on Kaggle.
+        archive_url: The same module in TF Hub's bucket.
+        archive_sha256: Hash of that archive, where one is known.
+        pixel_range: What 0 and 255 become: [0, 1], as in TF Hub's own tutorial.
+    """
+
+    hub_handle: str
+    kaggle_handle: str
+    archive_url: str
+    archive_sha256: str | None = None
+    pixel_range: PixelRange = (0.0, 1.0)
+
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    {
+        "kinetics-400": Variant(
+            hub_handle="https://tfhub.dev/deepmind/i3d-kinetics-400/1",
+            kaggle_handle="deepmind/i3d-kinetics/tensorFlow1/400/1",
+            archive_url="https://storage.googleapis.com/tfhub-modules/deepmind/i3d-kinetics-400/1.tar.gz",
+            archive_sha256="bafe29bb4528badad428207d8fe86ca2a998b5b1386b82e42175339f12ea2ff5",
+        ),
+        "kinetics-600": Variant(
+            hub_handle="https://tfhub.dev/deepmind/i3d-kinetics-600/1",
+            kaggle_handle="deepmind/i3d-kinetics/tensorFlow1/600/1",
+            archive_url="https://storage.googleapis.com/tfhub-modules/deepmind/i3d-kinetics-600/1.tar.gz",
+        ),
+    }
+)
+
+
+def load(
+    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
+) -> I3DLoader:
+    """I3D trained on ``kinetics-400`` or ``kinetics-600``.
+
+    Raises:
+        ConfigError: There is no such variant, or a class list is given, which the weights have.
+    """
+    if classes_file is not None:
+        raise ConfigError("--classes_file contradicts model_type i3d: its classes are known")
+    return I3DLoader(variant or "kinetics-400", model_path=model_path)
+
+
+class I3DLoader:
+    """I3D, found in the first place that has it; constructing it does no I/O.
+
+    Args:
+        trained_on: ``kinetics-400`` or ``kinetics-600``.
+        model_path: Take the weights from this folder, archive or TF Hub handle only.
+
+    Raises:
+        ConfigError: There is no such variant.
+    """
+
+    spec = PRESETS["hub"]
+
+    def __init__(self, trained_on: str = "kinetics-400", *, model_path: str | None = None) -> None:
+        if trained_on not in VARIANTS:
+            known = ", ".join(VARIANTS)
+            raise ConfigError(f"there is no I3D trained on {trained_on!r}, only {known}")
+        self.name = f"i3d/{trained_on}"
+        self._trained_on = trained_on
+        self._variant = VARIANTS[trained_on]
+        self._model_path = model_path
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return load_classes(self._trained_on)
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The SavedModel on this machine, fetched if need be.
+
+        Raises:
+            ConfigError: ``model_path`` holds no SavedModel.
+            ModelError: No place has the weights; the message lists them all.
+        """
+        if self._model_path is not None:
+            return local_weights(self._model_path)
+        variant = self._variant
+        archive = partial(
+            from_archive, variant.archive_url, variant.hub_handle, variant.archive_sha256
+        )
+        places = [
+            Place("TF Hub's cache", partial(from_hub_cache, variant.hub_handle)),
+            Place(f"Kaggle {variant.kaggle_handle}", partial(from_kaggle, variant.kaggle_handle)),
+            Place(variant.archive_url, archive),
+            Place(variant.hub_handle, partial(from_hub, variant.hub_handle)),
+        ]
+        return first_found(self.name, places)
+
+    def check(self, spec: PreprocessSpec) -> None:
+        check_shapes(self.weights, spec, len(self.classes))
+
+    def digest(self) -> str:
+        return model_digest(self.weights, self.classes)
+
+    def load(self, *, use_gpu: bool = True) -> SavedModelClassifier:
+        return SavedModelClassifier(
+            self.weights,
+            len(self.classes),
+            pixel_range=self._variant.pixel_range,
+            use_gpu=use_gpu,
+        )

@@ -1,0 +1,113 @@
+"""Any SavedModel on disk that takes [batch, frames, height, width, 3] in [0, 1], gives logits."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ConfigError
+from vidbench.labels import read_classes
+from vidbench.models._signature import read_signature
+from vidbench.models._tensorflow import PixelRange, SavedModelClassifier
+from vidbench.models._weights import Weights, local_weights
+
+
+def load(
+    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
+) -> SavedModelLoader:
+    """The model at ``model_path``.
+
+    Raises:
+        ConfigError: There is no path, or a variant, which this family does not have.
+    """
+    if variant:
+        raise ConfigError(f"model_type saved_model has no variant {variant!r}: drop the option")
+    if model_path is None:
+        raise ConfigError("model_type saved_model needs --model_path, a SavedModel folder")
+    return SavedModelLoader(model_path, classes_file=classes_file)
+
+
+class SavedModelLoader:
+    """A SavedModel with a class list; constructing it does no I/O.
+
+    Args:
+        model_path: Folder, archive, or TF Hub handle.
+        classes_file: Class names, one a line, where the folder has no ``classes.txt``.
+    """
+
+    name = "saved_model"
+    spec = PreprocessSpec()
+    pixel_range: PixelRange = (0.0, 1.0)
+
+    def __init__(self, model_path: str, *, classes_file: Path | None = None) -> None:
+        self._model_path = model_path
+        self._classes_file = classes_file
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The SavedModel on this machine."""
+        return local_weights(self._model_path)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """``classes.txt`` of the model's folder, or else the file that was named.
+
+        Raises:
+            ConfigError: There is neither, or there are both and they differ.
+        """
+        own = self.weights.folder / "classes.txt"
+        if self._classes_file is None and not own.is_file():
+            raise ConfigError(f"{self._model_path} has no classes.txt: name one by --classes_file")
+        if self._classes_file is None:
+            return read_classes(own)
+        named = read_classes(self._classes_file)
+        if own.is_file() and read_classes(own) != named:
+            raise ConfigError(f"classes_file {self._classes_file} differs from the model's {own}")
+        return named
+
+    def check(self, spec: PreprocessSpec) -> None:
+        check_shapes(self.weights, spec, len(self.classes))
+
+    def digest(self) -> str:
+        return model_digest(self.weights, self.classes)
+
+    def load(self, *, use_gpu: bool = True) -> SavedModelClassifier:
+        return SavedModelClassifier(
+            self.weights, len(self.classes), pixel_range=self.pixel_range, use_gpu=use_gpu
+        )
+
+
+def check_shapes(weights: Weights, spec: PreprocessSpec, num_classes: int) -> None:
+    """Nothing, if clips of this spec and a class list of this length fit the signature.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    signature = read_signature(weights.folder)
+    clips = (None, spec.num_frames, spec.crop_size, spec.crop_size, 3)
+    wanted = signature.input_shape
+    if wanted is not None and (
+        len(wanted) != 5
+        or any(w not in (None, c) for w, c in zip(wanted[1:], clips[1:], strict=True))
+    ):
+        raise ConfigError(
+            f"{weights.folder} takes {_shown(wanted)}, the clips are {_shown(clips)} "
+            "[batch, frames, height, width, channels]: see --num_frames"
+        )
+    output = signature.output_shape
+    if output and output[-1] not in (None, num_classes):
+        raise ConfigError(
+            f"{weights.folder} gives {output[-1]} scores, its class list has {num_classes} names"
+        )
+
+
+def model_digest(weights: Weights, classes: tuple[str, ...]) -> str:
+    """16 hexadecimal digits of the weights' content and the class list."""
+    text = "\n".join([weights.digest(), *classes])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _shown(shape: tuple[int | None, ...]) -> str:
+    return "[" + ", ".join("any" if n is None else str(n) for n in shape) + "]"

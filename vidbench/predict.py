@@ -1,0 +1,73 @@
+"""Cached clips and a model become predictions on disk; goes on where an earlier run stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tqdm import tqdm
+
+from vidbench.data.load import Batch, VideoLoader, cut
+from vidbench.data.records import VideoRecord
+from vidbench.models.base import Classifier, Model
+from vidbench.predictions import PENDING, Predictions
+from vidbench.run_folder import RunFolder
+from vidbench.stopwatch import Stopwatch
+
+
+def unfinished_batches(
+    predictions: Predictions,
+    records: Sequence[VideoRecord],
+    loader: VideoLoader,
+    batch_size: int,
+) -> list[range]:
+    """The batches in which a video has no outcome yet, or a skip that no longer stands.
+
+    Batches are cut from the whole list of requested videos, so that what is predicted together
+    depends neither on where a run was stopped nor on how many videos were skipped.
+    """
+
+    def is_open(row: int) -> bool:
+        reason = predictions.reasons[row]
+        return bool(reason) and (reason == PENDING or not loader.skip_stands(records[row]))
+
+    return [rows for rows in cut(len(records), batch_size) if any(map(is_open, rows))]
+
+
+def predict(
+    model: Model,
+    loader: VideoLoader,
+    records: Sequence[VideoRecord],
+    predictions: Predictions,
+    batches: Sequence[range],
+    folder: RunFolder,
+    use_gpu: bool,
+    stopwatch: Stopwatch,
+) -> None:
+    """Fills the rows of these batches, and writes each batch as soon as it is predicted."""
+    total = sum(len(rows) for rows in batches)
+    with loader.stream(records, batches) as stream:  # decoding starts here
+        with stopwatch("load_model"):
+            classifier = model.load(use_gpu=use_gpu)
+        with tqdm(total=total, desc="predict", unit=" videos", disable=None) as bar:
+            for rows, batch in zip(batches, _timed(stream, stopwatch), strict=True):
+                with stopwatch("predict"):
+                    _fill(predictions, batch, classifier)
+                folder.add(predictions, rows)
+                bar.update(len(rows))
+
+
+def _timed(stream: Iterator[Batch], stopwatch: Stopwatch) -> Iterator[Batch]:
+    while True:
+        with stopwatch("wait_for_clips"):
+            batch = next(stream, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def _fill(predictions: Predictions, batch: Batch, classifier: Classifier) -> None:
+    if batch.rows:
+        for row, scores in zip(batch.rows, classifier.predict(batch.views), strict=True):
+            predictions.set_scores(row, scores)
+    for row, skip in batch.skips.items():
+        predictions.set_skip(row, skip)

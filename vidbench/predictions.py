@@ -1,0 +1,137 @@
+"""The table of predictions: a row for every requested video, with every class score."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.data.records import Skip, VideoRecord
+from vidbench.errors import VidbenchError
+from vidbench.files import replacing
+
+PENDING = "pending"
+"""The reason of a row that is neither scored nor skipped yet."""
+
+Texts = NDArray[np.str_]
+
+
+@dataclass
+class Predictions:
+    """Aligned columns, one row for every requested video, in requested order.
+
+    Attributes:
+        classes: Names of the scores' columns.
+        video_ids: Unique.
+        paths: Relative to the data folder; empty where no file was found.
+        labels: Class names; empty where the split has none.
+        scores: (videos, classes), probabilities; NaN where the video is not scored.
+        reasons: Empty where the video is scored; else why not.
+        details: More about the reason, for a person.
+    """
+
+    classes: tuple[str, ...]
+    video_ids: Texts
+    paths: Texts
+    labels: Texts
+    scores: NDArray[np.float32]
+    reasons: NDArray[np.object_]
+    details: NDArray[np.object_]
+
+    @classmethod
+    def pending(cls, records: Sequence[VideoRecord], classes: tuple[str, ...]) -> Predictions:
+        """The table of these videos before anything is predicted."""
+        return cls(
+            classes=classes,
+            video_ids=np.array([record.video_id for record in records], np.str_),
+            paths=np.array([(r.path.as_posix() if r.path else "") for r in records], np.str_),
+            labels=np.array([record.label or "" for record in records], np.str_),
+            scores=np.full((len(records), len(classes)), np.nan, np.float32),
+            reasons=np.full(len(records), PENDING, np.object_),
+            details=np.full(len(records), "", np.object_),
+        )
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+    @property
+    def scored(self) -> NDArray[np.bool_]:
+        """Which rows have scores, (videos,)."""
+        return np.asarray(self.reasons == "", np.bool_)
+
+    def set_scores(self, row: int, scores: NDArray[np.float32]) -> None:
+        """Makes a row a scored one."""
+        self.scores[row], self.reasons[row], self.details[row] = scores, "", ""
+
+    def set_skip(self, row: int, skip: Skip) -> None:
+        """Makes a row a skipped one."""
+        self.scores[row], self.reasons[row], self.details[row] = np.nan, skip.reason, skip.detail
+
+    def save(self, path: Path, rows: Sequence[int] | None = None) -> None:
+        """Writes these rows, or the whole table, as one .npz: there whole or not at all."""
+        chosen = np.arange(len(self)) if rows is None else np.asarray(rows, np.intp)
+        columns = {
+            "video_id": self.video_ids[chosen],
+            "path": self.paths[chosen],
+            "label": self.labels[chosen],
+            "scores": self.scores[chosen],
+            "reason": self.reasons[chosen].astype(np.str_),
+            "detail": self.details[chosen].astype(np.str_),
+        }
+        if rows is None:
+            columns["classes"] = np.array(self.classes, np.str_)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **columns)
+
+    def update(self, path: Path) -> None:
+        """Takes scores and skips from a file of :meth:`save`, by video id.
+
+        Raises:
+            VidbenchError: The file is damaged or is of other classes.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                saved = {name: file[name] for name in ("video_id", "scores", "reason", "detail")}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise VidbenchError(
+                f"{path} cannot be read ({error}): remove it and run again"
+            ) from error
+        if saved["scores"].shape[1:] != self.scores.shape[1:]:
+            raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
+        place = {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
+        for i, video_id in enumerate(saved["video_id"].tolist()):
+            if (row := place.get(video_id)) is not None:
+                self.scores[row] = saved["scores"][i]
+                self.reasons[row] = str(saved["reason"][i])
+                self.details[row] = str(saved["detail"][i])
+
+    def write_csv(self, path: Path, top_n: int) -> None:
+        """Writes ``predictions.csv``: a line for each scored video, its top classes and scores."""
+        ranks = range(1, top_n + 1)
+        header = ["video_id", "path", "label"]
+        header += [f"pred_{k}" for k in ranks] + [f"score_{k}" for k in ranks]
+        rows = np.flatnonzero(self.scored)
+        best = np.argsort(-self.scores[rows], axis=1, kind="stable")[:, :top_n]
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as f:
+            writer = csv.writer(f, lineterminator="\n")
+            writer.writerow(header)
+            for row, top in zip(rows.tolist(), best.tolist(), strict=True):
+                names = [self.classes[place] for place in top]
+                values = [f"{self.scores[row, place]:.6f}" for place in top]
+                writer.writerow([*self._identity(row), *names, *values])
+
+    def write_skipped_csv(self, path: Path) -> None:
+        """Writes ``skipped.csv``: a line for each video that was not scored, and why."""
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as f:
+            writer = csv.writer(f, lineterminator="\n")
+            writer.writerow(["video_id", "path", "label", "reason", "detail"])
+            for row in np.flatnonzero(~self.scored).tolist():
+                writer.writerow([*self._identity(row), self.reasons[row], self.details[row]])
+
+    def _identity(self, row: int) -> list[str]:
+        return [str(column[row]) for column in (self.video_ids, self.paths, self.labels)]

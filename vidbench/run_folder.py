@@ -1,0 +1,153 @@
+"""A run's folder: what one evaluation leaves on disk, and from where it goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from vidbench.data.prepare import available_cores
+from vidbench.data.records import VideoRecord
+from vidbench.errors import ConfigError
+from vidbench.files import replacing
+from vidbench.identity import RunIdentity
+from vidbench.metrics import summarize
+from vidbench.predictions import Predictions
+
+logger = logging.getLogger(__name__)
+
+_PACKAGES = ("vidbench", "tensorflow", "numpy", "opencv-python-headless", "av", "h5py")
+
+
+class RunFolder:
+    """Predictions on disk: a file after every batch, one table at the end.
+
+    ``batches/`` holds what an unfinished run has so far; ``scores.npz`` the table of a finished
+    one, from which ``predictions.csv``, ``skipped.csv`` and ``metrics.json`` can be made again.
+
+    Args:
+        path: The folder.
+        identity: What decides the run's predictions.
+    """
+
+    def __init__(self, path: Path, identity: RunIdentity) -> None:
+        self.path = path
+        self._identity = identity
+
+    def open(self, config: Mapping[str, Any], unlisted: Sequence[Path], *, overwrite: bool) -> None:
+        """Makes the folder, or finds it as an earlier run of the same identity left it.
+
+        Raises:
+            ConfigError: The folder belongs to a run of another identity.
+        """
+        self._refuse_foreign()
+        if overwrite and self.path.exists():
+            shutil.rmtree(self.path)
+        if (self.path / "run.json").exists():
+            self._refuse_other_identity()
+        else:
+            self._write_json("run.json", self._describe(config, unlisted))
+
+    def load(self, records: Sequence[VideoRecord], classes: tuple[str, ...]) -> Predictions:
+        """The table as far as it was written; the other rows are pending."""
+        predictions = Predictions.pending(records, classes)
+        table = self.path / "scores.npz"
+        for path in [*([table] if table.exists() else []), *self._batches()]:
+            predictions.update(path)
+        return predictions
+
+    def add(self, predictions: Predictions, rows: Sequence[int]) -> None:
+        """Keeps the rows of one batch; they survive whatever happens next."""
+        predictions.save(self.path / "batches" / f"{rows[0]:09d}-{rows[-1]:09d}.npz", rows)
+
+    def finish(self, predictions: Predictions, top_n: int) -> dict[str, Any]:
+        """The metrics; writes everything that a finished run has, and only then drops batches."""
+        evaluated = int(predictions.scored.sum())
+        metrics = summarize(predictions, top_n, self._identity.signature(evaluated))
+        if self._batches() or not (self.path / "scores.npz").exists():
+            predictions.save(self.path / "scores.npz")
+        predictions.write_csv(self.path / "predictions.csv", top_n)
+        predictions.write_skipped_csv(self.path / "skipped.csv")
+        self._write_json("metrics.json", metrics)
+        shutil.rmtree(self.path / "batches", ignore_errors=True)
+        for leftover in self.path.glob(".*.tmp"):  # of a session that was killed
+            leftover.unlink(missing_ok=True)
+        return metrics
+
+    def add_session(self, seconds: Mapping[str, float], videos: int) -> None:
+        """Notes in ``run.json`` what this session predicted, and how long each stage took."""
+        run = json.loads((self.path / "run.json").read_text("utf-8"))
+        rounded = {stage: round(value, 3) for stage, value in seconds.items()}
+        run["sessions"].append({"ended": _now(), "videos": videos, "seconds": rounded})
+        self._write_json("run.json", run)
+
+    def _batches(self) -> list[Path]:
+        return sorted((self.path / "batches").glob("[0-9]*.npz"))
+
+    def _refuse_foreign(self) -> None:
+        """Refuses a folder with files that no run wrote; temporary ones have hidden names."""
+        if not self.path.exists() or (self.path / "run.json").exists():
+            return
+        if not self.path.is_dir() or any(p.name[0] != "." for p in self.path.iterdir()):
+            raise ConfigError(f"{self.path} exists and is no run folder: take another --run_name")
+
+    def _refuse_other_identity(self) -> None:
+        found = json.loads((self.path / "run.json").read_text("utf-8")).get("digest")
+        if found != self._identity.digest():
+            raise ConfigError(
+                f"{self.path} holds run {found}, this is {self._identity.digest()} (other model, "
+                "videos or preprocessing): take another --run_name or --overwrite_output_dir"
+            )
+
+    def _describe(self, config: Mapping[str, Any], unlisted: Sequence[Path]) -> dict[str, Any]:
+        return {
+            "digest": self._identity.digest(),
+            "started": _now(),
+            "identity": self._identity.as_dict(),
+            "spec_digest": self._identity.spec.digest(),
+            "config": dict(config),
+            "unlisted": [path.as_posix() for path in unlisted],
+            "versions": {name: _version(name) for name in _PACKAGES},
+            "git_revision": _git_revision(),
+            "machine": {
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                "cores": available_cores(),
+            },
+            "sessions": [],
+        }
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        with replacing(self.path / name) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The commit of the checkout that vidbench runs from, with ``+`` if files differ from it."""
+    folder = Path(__file__).parents[1]
+    if not (folder / ".git").exists():
+        return None
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
