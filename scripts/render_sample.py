@@ -41,8 +41,8 @@ NOISE = (3.0, 8.0)  # Standard deviation of a pixel's noise, of 255.
 DRIFT = (1.0, 5.0)  # Standard deviation of the camera's place over a video, in pixels.
 OPACITY = (0.55, 0.9)  # Of the shape.
 CONTRAST = 150.0  # Least difference of its colour from the background's mean, over R, G and B.
-RADIUS = (11.0, 22.0)  # Of the shape, in pixels.
-CYCLES = (0.5, 0.85)  # Of the motion, per second.
+RADIUS = (8.0, 28.0)  # Of the shape, in pixels.
+CYCLES = (0.45, 0.75)  # Of the motion, per second.
 
 
 # Motions --------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def turn(pose: Pose, cycles: Floats, rng: Generator) -> None:
 
 def grow(pose: Pose, cycles: Floats, rng: Generator) -> None:
     """Grows the shape from small to large, again and again."""
-    pose.radius = RADIUS[0] * 0.6 + (cycles % 1) * (RADIUS[1] * 1.3 - RADIUS[0] * 0.6)
+    pose.radius = RADIUS[0] + (cycles % 1) * (RADIUS[1] - RADIUS[0])
 
 
 def pulse(pose: Pose, cycles: Floats, rng: Generator) -> None:
@@ -164,7 +164,7 @@ SHAPES: tuple[Shape, ...] = (
     ((0, 1.1), (125, 1.0), (180, 0.3), (235, 1.0)),  # Arrowhead.
     ((0, 1.1), (60, 0.6), (110, 0.65), (150, 0.7), (210, 0.7), (250, 0.65), (300, 0.6)),  # Drop.
     ((45, 1.0), (135, 1.0), (225, 1.0), (270, 0.25), (0, 0.25)),  # Corner.
-    ((0, 1.2), (25, 0.4), (90, 0.75), (135, 0.4), (180, 0.75), (225, 0.4), (270, 0.75), (335, 0.4)),
+    ((0, 1.5), (40, 0.4), (90, 0.7), (135, 0.4), (180, 0.7), (225, 0.4), (270, 0.7), (320, 0.4)),
     ((0, 1.0), (50, 1.0), (90, 0.9), (180, 0.25), (270, 0.9), (310, 1.0)),  # Fan.
     ((20, 1.1), (160, 1.1), (200, 1.1), (250, 0.35), (290, 0.35), (340, 0.35)),  # Boot.
 )
@@ -270,7 +270,7 @@ def hills(rng: Generator, hue: float) -> Floats:
     canvas = mix(Y / GROUND_HEIGHT, rng, hue)
     for base in np.sort(rng.uniform(0.2, 1, 4)) * GROUND_HEIGHT:
         waves = sum(h * np.sin(X[0] / h / 3 + rng.uniform(0, 6)) for h in rng.uniform(3, 16, 3))
-        canvas = np.where((base + waves < Y)[..., None], mix(field(rng, 20), rng, hue), canvas)
+        canvas = np.where((base + waves < Y)[..., None], mix(field(rng, 20) / 3, rng, hue), canvas)
     return canvas
 
 

@@ -13,10 +13,13 @@ from typing import Any, NoReturn
 
 import configargparse
 
+from vidbench.data.datasets.base import dataset_families
+from vidbench.data.datasets.kinetics import RELEASES, SPLITS
 from vidbench.data.fetch import require_source
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, PreprocessSpec
 from vidbench.errors import ConfigError
+from vidbench.models.base import model_families
 
 _ENVIRONMENT_PREFIX = "VIDBENCH_"
 _POSITIVE = ("batch_size", "num_videos", "num_frames", "top_n", "num_tarballs")
@@ -58,6 +61,9 @@ class RunConfig:
     retry_skipped: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("classes_file", "data_dir", "cache_dir", "results_dir"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(value))
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -66,8 +72,23 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigError(f"--{name} is {value}, must be 0 or more")
+        self._refuse_unknown_names()
         self._refuse_contradictions()
         self._refuse_bad_paths()
+
+    def _refuse_unknown_names(self) -> None:
+        for name, valid in (
+            ("model_type", model_families()),
+            ("dataset", dataset_families()),
+            ("kinetics_version", RELEASES),
+            ("kinetics_split", SPLITS),
+            ("preset", PRESETS),
+            ("resize_type", RESIZE_TYPES),
+        ):
+            value = getattr(self, name)
+            # A dot means somebody's own module, which is imported by that name.
+            if value is not None and value not in valid and "." not in value:
+                raise ConfigError(f"--{name} {_nearest(value, list(valid))}")
 
     def _refuse_contradictions(self) -> None:
         if self.model_type == "saved_model" and self.model_trained_on is not None:
@@ -130,7 +151,7 @@ def parse_config(
     environment = os.environ if environment is None else environment
     found, unknown = parser.parse_known_args(_expand_files(arguments), env_vars=environment)
     if unknown:
-        raise ConfigError(f"unknown option {_nearest(unknown[0], _option_names(parser))}")
+        raise ConfigError(f"option {_nearest(unknown[0], _option_names(parser))}")
     return RunConfig(**vars(found))
 
 
@@ -157,8 +178,6 @@ def build_parser() -> configargparse.ArgumentParser:
 
 
 def _add_model_options(group: Any) -> None:
-    from vidbench.models.base import model_families
-
     families = ", ".join(model_families())
     _add(group, "model_type", "NAME", f"family of the model: {families} (default i3d)")
     _add(group, "model_trained_on", "NAME", "i3d: kinetics-400 (default) or kinetics-600")
@@ -168,7 +187,8 @@ def _add_model_options(group: Any) -> None:
 
 
 def _add_data_options(group: Any) -> None:
-    _add(group, "dataset", "NAME", "kinetics (default), or sample, which comes with vidbench")
+    families = ", ".join(dataset_families())
+    _add(group, "dataset", "NAME", f"where videos come from: {families} (default kinetics)")
     _add(group, "kinetics_version", "N", "400 (default), 600, or 700, which is 700-2020")
     _add(group, "kinetics_split", "NAME", "train, val (default) or test")
     _add(group, "kinetics_root_url", "URL", "mirror of the official server, or a local folder")
@@ -239,4 +259,4 @@ def _option_names(parser: argparse.ArgumentParser) -> list[str]:
 
 def _nearest(name: str, valid: Sequence[str]) -> str:
     close = difflib.get_close_matches(name.partition("=")[0], valid, n=1, cutoff=0.0)
-    return f"{name!r}: the nearest valid one is {close[0]!r}"
+    return f"{name!r} is unknown: the nearest valid one is {close[0]!r}"

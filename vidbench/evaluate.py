@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vidbench.arguments import RunConfig
+from vidbench.data.clips import CachePolicy
 from vidbench.data.datasets.base import Dataset, load_dataset
-from vidbench.data.load import CachePolicy, VideoLoader
+from vidbench.data.load import VideoLoader
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.identity import RunIdentity

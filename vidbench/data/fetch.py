@@ -8,7 +8,13 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 import requests
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    wait_exponential,
+    wait_random,
+)
 
 from vidbench.data.hashes import sha256_of
 from vidbench.errors import ConfigError, FetchError
@@ -84,13 +90,12 @@ def fetch(
     partial = target.with_name(target.name + ".part")
     partial.parent.mkdir(parents=True, exist_ok=True)
     _download(source, partial, on_bytes or (lambda _: None))
+    _validator_path(partial).unlink(missing_ok=True)
     try:
         _verify(partial, source, sha256)
-    except FetchError:
-        partial.unlink()
-        raise
-    _validator_path(partial).unlink(missing_ok=True)
-    return partial.replace(target)
+        return partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _verify(path: Path, source: str, sha256: str | None) -> None:
@@ -108,7 +113,7 @@ def _download(url: str, partial: Path, on_bytes: OnBytes) -> None:
     attempts = Retrying(
         retry=retry_if_exception_type(_TransientError),
         stop=_out_of_attempts,
-        wait=wait_exponential_jitter(initial=0.5, max=30),
+        wait=wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5),
         reraise=True,
     )
     on_bytes(_size(partial))

@@ -8,10 +8,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 
-from vidbench.data.spec import PRESETS, PreprocessSpec
+from vidbench.data.spec import PRESETS
 from vidbench.errors import ConfigError
 from vidbench.labels import load_classes
-from vidbench.models._tensorflow import PixelRange, SavedModelClassifier
+from vidbench.models._tensorflow import PixelRange
 from vidbench.models._weights import (
     Place,
     Weights,
@@ -22,7 +22,7 @@ from vidbench.models._weights import (
     from_kaggle,
     local_weights,
 )
-from vidbench.models.saved_model import check_shapes, model_digest
+from vidbench.models.saved_model import SavedModelLoader
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def load(
     return I3DLoader(variant or "kinetics-400", model_path=model_path)
 
 
-class I3DLoader:
+class I3DLoader(SavedModelLoader):
     """I3D, found in the first place that has it; constructing it does no I/O.
 
     Args:
@@ -92,8 +92,8 @@ class I3DLoader:
             known = ", ".join(VARIANTS)
             raise ConfigError(f"there is no I3D trained on {trained_on!r}, only {known}")
         self.name = f"i3d/{trained_on}"
+        self.pixel_range = VARIANTS[trained_on].pixel_range
         self._trained_on = trained_on
-        self._variant = VARIANTS[trained_on]
         self._model_path = model_path
 
     @property
@@ -110,7 +110,7 @@ class I3DLoader:
         """
         if self._model_path is not None:
             return local_weights(self._model_path)
-        variant = self._variant
+        variant = VARIANTS[self._trained_on]
         archive = partial(
             from_archive, variant.archive_url, variant.hub_handle, variant.archive_sha256
         )
@@ -121,17 +121,3 @@ class I3DLoader:
             Place(variant.hub_handle, partial(from_hub, variant.hub_handle)),
         ]
         return first_found(self.name, places)
-
-    def check(self, spec: PreprocessSpec) -> None:
-        check_shapes(self.weights, spec, len(self.classes))
-
-    def digest(self) -> str:
-        return model_digest(self.weights, self.classes)
-
-    def load(self, *, use_gpu: bool = True) -> SavedModelClassifier:
-        return SavedModelClassifier(
-            self.weights,
-            len(self.classes),
-            pixel_range=self._variant.pixel_range,
-            use_gpu=use_gpu,
-        )

@@ -9,7 +9,7 @@ from pathlib import Path
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.labels import read_classes
-from vidbench.models._signature import read_signature
+from vidbench.models._signature import Shape, read_signature
 from vidbench.models._tensorflow import PixelRange, SavedModelClassifier
 from vidbench.models._weights import Weights, local_weights
 
@@ -42,15 +42,15 @@ class SavedModelLoader:
     pixel_range: PixelRange = (0.0, 1.0)
 
     def __init__(self, model_path: str, *, classes_file: Path | None = None) -> None:
-        self._model_path = model_path
+        self._model_path: str | None = model_path
         self._classes_file = classes_file
 
     @cached_property
     def weights(self) -> Weights:
         """The SavedModel on this machine."""
-        return local_weights(self._model_path)
+        return local_weights(str(self._model_path))
 
-    @cached_property
+    @property
     def classes(self) -> tuple[str, ...]:
         """``classes.txt`` of the model's folder, or else the file that was named.
 
@@ -68,46 +68,46 @@ class SavedModelLoader:
         return named
 
     def check(self, spec: PreprocessSpec) -> None:
-        check_shapes(self.weights, spec, len(self.classes))
+        """Nothing, if clips of this spec and the class list fit the model's signature.
+
+        Raises:
+            ConfigError: They do not.
+        """
+        folder = self.weights.folder
+        signature = read_signature(folder)
+        clips = (None, spec.num_frames, spec.crop_size, spec.crop_size, 3)
+        if not _fits(clips, signature.input_shape):
+            raise ConfigError(
+                f"{folder} takes {_shown(signature.input_shape)}, the clips are {_shown(clips)} "
+                "[batch, frames, height, width, channels]: see --num_frames"
+            )
+        scores = signature.output_shape and signature.output_shape[-1:]
+        if not _fits((len(self.classes),), scores):
+            raise ConfigError(
+                f"{folder} gives {_shown(scores)} scores, "
+                f"its class list has {len(self.classes)} names"
+            )
 
     def digest(self) -> str:
-        return model_digest(self.weights, self.classes)
+        """16 hexadecimal digits of the weights' content and the class list."""
+        text = "\n".join([self.weights.digest(), *self.classes])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def load(self, *, use_gpu: bool = True) -> SavedModelClassifier:
+        """The model, ready to predict."""
         return SavedModelClassifier(
             self.weights, len(self.classes), pixel_range=self.pixel_range, use_gpu=use_gpu
         )
 
 
-def check_shapes(weights: Weights, spec: PreprocessSpec, num_classes: int) -> None:
-    """Nothing, if clips of this spec and a class list of this length fit the signature.
-
-    Raises:
-        ConfigError: They do not.
-    """
-    signature = read_signature(weights.folder)
-    clips = (None, spec.num_frames, spec.crop_size, spec.crop_size, 3)
-    wanted = signature.input_shape
-    if wanted is not None and (
-        len(wanted) != 5
-        or any(w not in (None, c) for w, c in zip(wanted[1:], clips[1:], strict=True))
-    ):
-        raise ConfigError(
-            f"{weights.folder} takes {_shown(wanted)}, the clips are {_shown(clips)} "
-            "[batch, frames, height, width, channels]: see --num_frames"
-        )
-    output = signature.output_shape
-    if output and output[-1] not in (None, num_classes):
-        raise ConfigError(
-            f"{weights.folder} gives {output[-1]} scores, its class list has {num_classes} names"
-        )
+def _fits(shape: Shape, wanted: Shape | None) -> bool:
+    """Whether the lengths agree where both are known; an unknown rank takes anything."""
+    if wanted is None:
+        return True
+    return len(shape) == len(wanted) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(shape, wanted, strict=True)
+    )
 
 
-def model_digest(weights: Weights, classes: tuple[str, ...]) -> str:
-    """16 hexadecimal digits of the weights' content and the class list."""
-    text = "\n".join([weights.digest(), *classes])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _shown(shape: tuple[int | None, ...]) -> str:
-    return "[" + ", ".join("any" if n is None else str(n) for n in shape) + "]"
+def _shown(shape: Shape | None) -> str:
+    return "[" + ", ".join("any" if n is None else str(n) for n in shape or ()) + "]"

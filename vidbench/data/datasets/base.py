@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from pathlib import Path
 from typing import Protocol, cast
 
+import vidbench.data.datasets
 from vidbench.data.records import Selection
 from vidbench.errors import ConfigError
 
@@ -34,6 +36,12 @@ class Dataset(Protocol):
     def paths_on_disk(self) -> list[Path]:
         """The split's videos that were fetched so far, relative to the data folder."""
         ...
+
+
+def dataset_families() -> list[str]:
+    """Names of the families that come with vidbench: its modules, this one left out."""
+    names = [module.name for module in pkgutil.iter_modules(vidbench.data.datasets.__path__)]
+    return [name for name in names if name != "base"]
 
 
 def load_dataset(

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from videos import levels_of, write_video
+
+from vidbench.data.decode import decode_clip
+from vidbench.data.process import PIXELS_VERSION, fit_frame
+from vidbench.data.spec import PRESETS, PreprocessSpec
+from vidbench.errors import VideoError
+
+GOLDEN = Path(__file__).parent / "golden" / "pixels.json"
+HUB = PRESETS["hub"]
+SMALL = PreprocessSpec(num_frames=16, crop_size=32)
+EVERY_FRAME = replace(SMALL, sampling="stride", too_short="skip")
+
+
+def opencv_frames(path: Path) -> list[NDArray[np.uint8]]:
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(np.ascontiguousarray(read[1][..., ::-1], np.uint8))
+    return frames
+
+
+def opencv_pixel_aspect(path: Path) -> float:
+    capture = cv2.VideoCapture(str(path))
+    width, height = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    return width / height if width and height else 1.0
+
+
+def reason(path: Path, spec: PreprocessSpec = SMALL) -> str:
+    with pytest.raises(VideoError) as error:
+        decode_clip(path, spec)
+    assert error.value.detail
+    return error.value.reason
+
+
+def test_pixels_of_real_clips_equal_opencv(real_clips: Path) -> None:
+    paths = [path for path in sorted(real_clips.iterdir()) if path.suffix in (".mp4", ".avi")]
+    assert len(paths) >= 40
+    for path in paths:
+        frames = opencv_frames(path)
+        aspect = opencv_pixel_aspect(path)
+        chosen = np.rint(np.linspace(0, len(frames) - 1, 40)).astype(int)
+        expected = np.stack([fit_frame(frames[i], HUB, aspect) for i in chosen])
+        found = decode_clip(path, replace(HUB, num_frames=40))
+        np.testing.assert_array_equal(found, expected, err_msg=path.name)
+
+
+@pytest.mark.parametrize("name", ["decord_video_90.mov", "decord_video_270.mov"])
+def test_rotation_in_the_metadata_is_applied_as_opencv_applies_it(awkward: Path, name: str) -> None:
+    frames = opencv_frames(awkward / name)
+    assert frames[0].shape[0] > frames[0].shape[1]
+    spec = replace(HUB, num_frames=len(frames), resize_type="pad")
+    expected = np.stack([fit_frame(frame, spec) for frame in frames])
+    np.testing.assert_array_equal(decode_clip(awkward / name, spec), expected)
+
+
+def test_frame_counts_are_those_that_ffprobe_decodes(footage: Path | None) -> None:
+    """The counts in the manifests were made with ffprobe -count_frames."""
+    if footage is None:
+        pytest.skip("no real footage")
+    for folder in ("clips", "awkward"):
+        with (footage / folder / "manifest.csv").open() as file:
+            for row in csv.DictReader(file):
+                count = int(row["decoded_frames"] or 0)
+                if count and "truncated" not in row["notes"] and row["n_video_streams"] == "1":
+                    path = footage / row["file"]
+                    spec = replace(EVERY_FRAME, num_frames=count)
+                    assert len(decode_clip(path, spec)) == count
+                    assert reason(path, replace(spec, num_frames=count + 1)) == "too_short"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("audio_only_gs-16b-2c-44100hz.mp4", "unreadable"),
+        ("rockingrok_48byte_output.mp4", "unreadable"),
+        ("lfs_pointer_archery.mp4", "unreadable"),
+        ("invalid_vp9_bitstream-bug_1416.webm", "unreadable"),
+        ("decord_corrupted.mp4", "truncated"),
+    ],
+)
+def test_real_files_that_are_no_whole_video_are_refused(
+    awkward: Path, name: str, expected: str
+) -> None:
+    assert reason(awkward / name) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torchcodec_av1_video.mkv",
+        "clipvideoencode_vid1.mp4",
+        "decord_unordered.mov",
+        "rabbit320.webm",
+        "test_video_66x50.mov",
+        "torchcodec_h264_10bits.mp4",
+        "torchcodec_nasa_13013.mp4",
+        "mmaction2_demo_skeleton.mp4",
+    ],
+)
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_awkward_but_healthy_files_decode(awkward: Path, name: str, preset: str) -> None:
+    clip = decode_clip(awkward / name, PRESETS[preset])
+    assert clip.shape == (PRESETS[preset].num_frames, 224, 224, 3)
+
+
+@pytest.mark.parametrize("num_frames", [1, 3, 7, 25, 50])
+def test_the_wanted_frames_come_out_though_b_frames_are_skipped(
+    tmp_path: Path, num_frames: int
+) -> None:
+    path = write_video(tmp_path / "ramp.mp4", [4 * i for i in range(50)])
+    everything = decode_clip(path, replace(EVERY_FRAME, num_frames=50))
+    spec = replace(SMALL, num_frames=num_frames)
+    chosen = [25] if num_frames == 1 else np.rint(np.linspace(0, 49, num_frames)).astype(int)
+    np.testing.assert_array_equal(decode_clip(path, spec), everything[chosen])
+    np.testing.assert_allclose(levels_of(everything), [4 * i for i in range(50)], atol=2)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("mpeg4", ".avi"), ("libx264", ".mkv"), ("libvpx-vp9", ".webm")]
+)
+def test_other_codecs_and_containers_give_the_same_frames(
+    tmp_path: Path, codec: str, suffix: str
+) -> None:
+    path = write_video(tmp_path / f"ramp{suffix}", [5 * i for i in range(40)], codec=codec)
+    spec = replace(SMALL, num_frames=40)
+    expected = [fit_frame(frame, spec) for frame in opencv_frames(path)]
+    np.testing.assert_array_equal(decode_clip(path, spec), np.stack(expected))
+    np.testing.assert_allclose(levels_of(np.stack(expected)), [5 * i for i in range(40)], atol=6)
+
+
+def test_variable_frame_rate_is_resampled_by_time_not_by_count(tmp_path: Path) -> None:
+    """10 frames in the first 0.1 s, the eleventh from 0.5 s on: in between the tenth is shown.
+
+    The first slot of 0.1 s shows the fifth frame, the last that rounds to it.
+    """
+    stamps = [*range(10), 50]
+    levels = [20 * i for i in range(11)]
+    path = write_video(tmp_path / "gap.mp4", levels, fps=100, stamps=stamps)
+    spec = replace(SMALL, sampling="stride", fps=10.0, num_frames=5, too_short="loop")
+    np.testing.assert_allclose(levels_of(decode_clip(path, spec)), [80, 180, 180, 180, 180], atol=3)
+
+
+def test_a_short_video_loops_as_the_paper_preset_says(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "short.mp4", [10, 60, 110, 160, 210], size=(320, 240))
+    found = levels_of(decode_clip(path, PRESETS["paper"]))
+    np.testing.assert_allclose(found, [10, 60, 110, 160, 210] * 50, atol=3)
+
+
+def test_one_frame_is_a_video(tmp_path: Path) -> None:
+    clip = decode_clip(write_video(tmp_path / "one.mp4", [99]), SMALL)
+    assert set(levels_of(clip)) <= {98, 99, 100}
+
+
+def test_a_file_cut_anywhere_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
+    levels = [random.Random(i).randrange(256) for i in range(100)]  # noqa: S311
+    whole = write_video(tmp_path / "whole.mp4", levels, faststart=True).read_bytes()
+    cut = tmp_path / "cut.mp4"
+    for share in (0.02, 0.3, 0.6, 0.9):
+        cut.write_bytes(whole[: int(len(whole) * share)])
+        assert reason(cut) in ("truncated", "unreadable")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 4096, b"no video at all\n" * 100])
+def test_a_file_that_is_no_video_is_unreadable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "text.mp4"
+    path.write_bytes(content)
+    assert reason(path) == "unreadable"
+
+
+def test_pixels_are_those_of_this_pixels_version(sample_clip: Path) -> None:
+    """If this fails on purpose, raise PIXELS_VERSION and write the new digests."""
+    found = {
+        name: hashlib.sha256(decode_clip(sample_clip, spec).tobytes()).hexdigest()
+        for name, spec in PRESETS.items()
+    }
+    golden = json.loads(GOLDEN.read_text())
+    assert found == golden["sha256"]
+    assert golden["pixels_version"] == PIXELS_VERSION

@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPOSITORY, SAMPLE, RunCli
+from http_server import FileServer
+from test_load import garble, stamps
+
+from vidbench import RunConfig, compute_accuracy, evaluate
+
+SAMPLE_RUN = ("--model_type", "saved_model", "--model_path", str(SAMPLE / "model"))
+SAMPLE_RUN += ("--dataset", "sample", "--num_frames", "16")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text())
+    assert isinstance(content, dict)
+    return content
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def only_run(tmp_path: Path) -> Path:
+    (folder,) = (tmp_path / "results").iterdir()
+    return folder
+
+
+def outcome(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / "predictions.csv").read_bytes(), (folder / "metrics.json").read_bytes()
+
+
+def sample_config(tmp_path: Path, **options: Any) -> RunConfig:
+    values: dict[str, Any] = {
+        "model_type": "saved_model",
+        "model_path": str(SAMPLE / "model"),
+        "dataset": "sample",
+        "num_frames": 16,
+        "num_videos": 12,
+        "num_workers": 2,
+        "data_dir": tmp_path / "data/raw",
+        "cache_dir": tmp_path / "data/processed",
+        "results_dir": tmp_path / "results",
+    }
+    return RunConfig(**{**values, **options})
+
+
+def test_i3d_is_evaluated_on_a_mirror_over_http(
+    run_cli: RunCli, mirror_server: FileServer, i3d_path: Path, tmp_path: Path
+) -> None:
+    done = run_cli(
+        "evaluate",
+        f"@{REPOSITORY / 'scripts/kinetics400_i3d.txt'}",
+        *("--kinetics_root_url", mirror_server.url, "--model_path", i3d_path),
+        *("--num_videos", 30, "--num_frames", 16),
+    )
+    assert done.returncode == 0, done.stderr
+    folder = only_run(tmp_path)
+    metrics = read_json(folder / "metrics.json")
+    assert metrics["requested"] == 30
+    assert metrics["evaluated"] == 28
+    assert metrics["requested"] == metrics["evaluated"] + sum(metrics["skipped"].values())
+    assert metrics["skipped"]["missing"] == 1
+    assert len(read_csv(folder / "predictions.csv")) == 28
+    reasons = [row["reason"] for row in read_csv(folder / "skipped.csv")]
+    assert sorted(reasons) == sorted(["missing", *(set(metrics["skipped"]) - {"missing"})])
+    assert len(read_json(folder / "run.json")["unlisted"]) == 1
+    assert "no annotation lists" in done.stderr
+    *_, top1, top5, signature = done.stdout.splitlines()
+    assert top1.startswith("top-1")
+    assert top5.startswith("top-5")
+    assert signature.endswith(metrics["signature"])
+
+
+def test_what_a_run_leaves(tmp_path: Path) -> None:
+    folder, metrics = evaluate(sample_config(tmp_path))
+    assert folder == only_run(tmp_path)
+    assert folder.name.startswith("saved_model_sample-val_12_")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"run.json", "predictions.csv", "skipped.csv", "metrics.json", "scores.npz"}
+    table = pd.read_csv(folder / "predictions.csv")
+    ranks = range(1, 6)
+    header = ["video_id", "path", "label"]
+    assert list(table) == [
+        *header,
+        *(f"pred_{k}" for k in ranks),
+        *(f"score_{k}" for k in ranks),
+    ]
+    assert all((tmp_path / "data/raw" / path).is_file() for path in table["path"])
+    for k in (1, 5):
+        assert compute_accuracy(table, num_top_classes=k)._asdict() == metrics[f"top{k}"]
+    assert metrics == read_json(folder / "metrics.json")
+    run = read_json(folder / "run.json")
+    assert {"config", "identity", "versions", "git_revision", "machine"} <= run.keys()
+    assert {"fetch", "load_model", "predict"} <= run["sessions"][0]["seconds"].keys()
+
+
+def test_all_scores_are_kept_in_requested_order(tmp_path: Path) -> None:
+    folder, _ = evaluate(sample_config(tmp_path))
+    with np.load(folder / "scores.npz", allow_pickle=False) as file:
+        saved = {name: file[name] for name in file.files}
+    table = pd.read_csv(folder / "predictions.csv")
+    assert saved["video_id"].tolist() == table["video_id"].tolist()
+    assert saved["scores"].shape == (12, len(saved["classes"]))
+    best = [saved["classes"][place] for place in saved["scores"].argmax(axis=1)]
+    assert best == table["pred_1"].tolist()
+    np.testing.assert_allclose(saved["scores"].max(axis=1), table["score_1"], atol=1e-6)
+
+
+def test_results_hold_nothing_of_time_or_place(tmp_path: Path) -> None:
+    one = evaluate(sample_config(tmp_path / "a")).folder
+    other = evaluate(sample_config(tmp_path / "b", num_workers=0)).folder
+    assert one.name == other.name
+    assert outcome(one) == outcome(other)
+    assert str(tmp_path).encode() not in b"".join(outcome(one))
+
+
+def test_batch_size_and_workers_do_not_change_the_predictions(tmp_path: Path) -> None:
+    one = evaluate(sample_config(tmp_path, batch_size=5, run_name="one")).folder
+    other = evaluate(sample_config(tmp_path, batch_size=12, run_name="other")).folder
+    scores = [np.load(folder / "scores.npz")["scores"] for folder in (one, other)]
+    np.testing.assert_allclose(*scores, atol=1e-6)
+    first, second = (pd.read_csv(folder / "predictions.csv") for folder in (one, other))
+    assert first["pred_1"].tolist() == second["pred_1"].tolist()
+
+
+def test_a_second_run_decodes_nothing(tmp_path: Path) -> None:
+    first = evaluate(sample_config(tmp_path)).folder
+    before, expected = stamps(tmp_path), outcome(first)
+    for video in (tmp_path / "data/raw").rglob("*.mp4"):
+        garble(video)
+    again = evaluate(sample_config(tmp_path, overwrite_output_dir=True)).folder
+    assert outcome(again) == expected
+    assert stamps(tmp_path) == before
+
+
+def test_a_finished_run_says_so_and_makes_its_files_again(run_cli: RunCli, tmp_path: Path) -> None:
+    arguments = ("evaluate", *SAMPLE_RUN, "--num_videos", 12)
+    first = run_cli(*arguments)
+    folder = only_run(tmp_path)
+    expected = outcome(folder)
+    (folder / "predictions.csv").unlink()
+    (folder / "metrics.json").write_text("{}")
+    second = run_cli(*arguments)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "finished" in second.stderr
+    assert second.stdout == first.stdout
+    assert outcome(folder) == expected
+    assert len(read_json(folder / "run.json")["sessions"]) == 1
+
+
+def test_another_top_n_needs_no_other_run(tmp_path: Path) -> None:
+    first = evaluate(sample_config(tmp_path))
+    second = evaluate(sample_config(tmp_path, top_n=3))
+    assert second.folder == first.folder
+    assert second.metrics["top1"] == first.metrics["top1"]
+    assert {"top1", "top3"} == {name for name in second.metrics if name.startswith("top")}
+    assert "pred_3" in pd.read_csv(second.folder / "predictions.csv")
+
+
+@pytest.mark.parametrize(
+    "change", [{"num_videos": 11}, {"seed": 1}, {"resize_type": "pad"}], ids=str
+)
+def test_what_decides_predictions_names_another_folder(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    first = evaluate(sample_config(tmp_path)).folder
+    assert evaluate(sample_config(tmp_path, **change)).folder != first
+
+
+def test_a_folder_of_another_run_is_not_overwritten(tmp_path: Path) -> None:
+    folder = evaluate(sample_config(tmp_path, run_name="mine")).folder
+    expected = outcome(folder)
+    with pytest.raises(Exception, match="--run_name") as error:
+        evaluate(sample_config(tmp_path, run_name="mine", num_videos=5))
+    assert error.value.exit_code == 2  # type: ignore[attr-defined]
+    assert outcome(folder) == expected
+
+
+def test_a_damaged_video_stays_requested_and_is_retried_when_repaired(tmp_path: Path) -> None:
+    whole = evaluate(sample_config(tmp_path / "whole")).folder
+    config = sample_config(tmp_path)
+    evaluate(sample_config(tmp_path, num_videos=1))  # fetches
+    video = sorted((tmp_path / "data/raw").rglob("*.mp4"))[3]
+    content = video.read_bytes()
+    video.write_bytes(content[:1500])
+    damaged = evaluate(config)
+    assert damaged.metrics["requested"] == 12
+    assert damaged.metrics["evaluated"] == 11
+    assert sum(damaged.metrics["skipped"].values()) == 1
+    video.write_bytes(content)
+    repaired = evaluate(config)
+    assert repaired.folder == damaged.folder
+    assert outcome(repaired.folder) == outcome(whole)
+
+
+def test_a_split_without_labels_is_predicted_and_not_scored(
+    run_cli: RunCli, tmp_path: Path
+) -> None:
+    root = tmp_path / "unlabelled"
+    shutil.copytree(SAMPLE, root)
+    annotations = root / "annotations/val.csv"
+    rows = read_csv(annotations)
+    with annotations.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["youtube_id", "time_start", "time_end", "split"])
+        writer.writerows(
+            [row["youtube_id"], row["time_start"], row["time_end"], "val"] for row in rows
+        )
+    done = run_cli("evaluate", *SAMPLE_RUN, "--num_videos", 9, "--kinetics_root_url", root)
+    assert done.returncode == 0, done.stderr
+    metrics = read_json(only_run(tmp_path) / "metrics.json")
+    assert metrics["top1"] is None
+    assert "no labels" in metrics["not_scored"]
+    assert metrics["evaluated"] == 9 == len(read_csv(only_run(tmp_path) / "predictions.csv"))
+    assert "not scored" in done.stdout
+
+
+def test_few_classes_are_warned_of(run_cli: RunCli) -> None:
+    done = run_cli("evaluate", *SAMPLE_RUN, "--num_videos", 3)
+    assert "cover" in done.stderr
+    assert "classes" in done.stderr
+
+
+def test_classes_that_the_model_lacks_are_refused_before_work(
+    run_cli: RunCli, mirror: Path, tmp_path: Path
+) -> None:
+    done = run_cli(
+        *("evaluate", "--model_type", "saved_model", "--model_path", SAMPLE / "model"),
+        *("--num_frames", 16, "--kinetics_root_url", mirror),
+    )
+    assert done.returncode == 2
+    assert "classes" in done.stderr
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_script_is_the_command(run_cli: RunCli, tmp_path: Path) -> None:
+    arguments = [*SAMPLE_RUN, "--num_videos", "4"]
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "scripts/evaluate.py"), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run_cli("evaluate", *arguments).stdout == done.stdout
+
+
+Moment = Callable[[Path], bool]
+
+
+def has(pattern: str, count: int = 1) -> Moment:
+    return lambda root: sum(1 for _ in root.glob(pattern)) >= count
+
+
+MOMENTS: dict[str, Moment] = {
+    "while fetching": has("data/raw/sample/val/*"),
+    "while decoding": has("data/processed/*/*/*.h5"),
+    "before the first batch": has("results/*/run.json"),
+    "after a batch": has("results/*/batches/*.npz"),
+    "in the midst": has("results/*/batches/*.npz", 4),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_a_killed_run_resumes_to_the_same_bytes(
+    run_cli: RunCli, tmp_path: Path, uninterrupted: tuple[bytes, bytes], moment: Moment
+) -> None:
+    arguments = ["evaluate", *SAMPLE_RUN, "--num_videos", "40", "--batch_size", "4"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vidbench", *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not moment(tmp_path) and process.poll() is None:
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    resumed = run_cli(*arguments)
+    assert resumed.returncode == 0, resumed.stderr
+    folder = only_run(tmp_path)
+    assert outcome(folder) == uninterrupted
+    assert not list(folder.rglob("*.tmp"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    config = sample_config(tmp_path_factory.mktemp("whole"), num_videos=40, batch_size=4)
+    return outcome(evaluate(config).folder)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vidbench
+from vidbench.data.process import PIXELS_VERSION
+from vidbench.data.spec import PRESETS
+from vidbench.identity import RunIdentity
+
+BASE = RunIdentity(
+    model="i3d/kinetics-400",
+    weights="0123456789abcdef",
+    dataset="kinetics-400",
+    split="val",
+    spec=PRESETS["hub"],
+    video_ids=("a", "b", "c"),
+)
+CHANGES: dict[str, Any] = {
+    "model": "i3d/kinetics-600",
+    "weights": "0123456789abcdee",
+    "dataset": "kinetics-600",
+    "split": "test",
+    "spec": PRESETS["paper"],
+    "video_ids": ("a", "b"),
+    "precision": "fp16",
+}
+
+ids = st.lists(st.text(), unique=True, max_size=6).map(tuple)
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(RunIdentity)])
+def test_every_field_changes_the_digest_and_the_signature(field: str) -> None:
+    changed = replace(BASE, **{field: CHANGES[field]})
+    assert changed.digest() != BASE.digest()
+    assert changed.run_name() != BASE.run_name()
+    assert changed.signature(2) != BASE.signature(2)
+
+
+def test_equal_identities_have_equal_digests() -> None:
+    assert replace(BASE, spec=replace(BASE.spec)).digest() == BASE.digest()
+    assert len(BASE.digest()) == 8
+
+
+@given(ids, ids)
+def test_videos_and_their_order_decide_the_digest(
+    one: tuple[str, ...], other: tuple[str, ...]
+) -> None:
+    digests = [replace(BASE, video_ids=videos).digest() for videos in (one, other)]
+    assert (one == other) == (digests[0] == digests[1])
+    assert replace(BASE, video_ids=("b", "a", "c")).digest() != BASE.digest()
+
+
+@given(st.permutations(["a", "b", "c", "d"]))
+def test_the_digest_of_the_videos_ignores_their_order(order: list[str]) -> None:
+    expected = replace(BASE, video_ids=("a", "b", "c", "d")).videos_digest()
+    assert replace(BASE, video_ids=tuple(order)).videos_digest() == expected
+    assert replace(BASE, video_ids=tuple(order[:3])).videos_digest() != expected
+
+
+def test_the_run_name_says_model_videos_and_digest() -> None:
+    assert BASE.run_name() == f"i3d-kinetics-400_kinetics-400-val_3_{BASE.digest()}"
+
+
+@pytest.mark.parametrize("field", ["model", "dataset", "split"])
+def test_the_run_name_is_one_plain_folder_name(field: str) -> None:
+    name = replace(BASE, **{field: "somebody.models/a/b"}).run_name()
+    assert "/" not in name
+
+
+def test_the_signature_names_all_that_a_number_depends_on() -> None:
+    signature = BASE.signature(2)
+    assert len(signature.splitlines()) == 1
+    assert signature.split(" | ") == [
+        "i3d/kinetics-400 0123456789abcdef",
+        "kinetics-400/val",
+        f"2 of 3 videos {BASE.videos_digest()}",
+        f"100 frames uniform, center_square 224, stretch {BASE.spec.digest()}",
+        "1 view",
+        "fp32",
+        f"vidbench {vidbench.__version__} pixels {PIXELS_VERSION}",
+    ]
+
+
+def test_the_description_holds_everything_but_the_videos() -> None:
+    assert BASE.as_dict().keys() == CHANGES.keys() - {"video_ids"} | {"pixels_version"}
+    assert BASE.as_dict()["spec"] == BASE.spec.canonical()

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, RunCli
+
+import vidbench
+from vidbench.models.base import model_families
+
+HEAVY = {"tensorflow", "tensorflow_hub", "cv2", "pandas", "matplotlib", "h5py", "av", "scipy"}
+FRAMEWORKS = {"tensorflow", "tensorflow_hub", "tf_keras", "kagglehub", "keras"}
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has loaded in the end."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    loaded = imported_by("-c", "import vidbench; vidbench.__version__; dir(vidbench)")
+    assert "vidbench" in loaded
+    assert loaded & (HEAVY | FRAMEWORKS | {"numpy"}) == set()
+
+
+def test_showing_the_options_loads_no_framework() -> None:
+    loaded = imported_by("-m", "vidbench", "evaluate", "--help")
+    assert "configargparse" in loaded
+    assert loaded & (FRAMEWORKS | {"scipy", "matplotlib", "pandas"}) == set()
+
+
+def test_model_families_load_no_framework() -> None:
+    names = [f"vidbench.models.{family}" for family in model_families()]
+    assert "vidbench.models.i3d" in names
+    loaded = imported_by("-c", f"import {', '.join(names)}")
+    assert loaded & FRAMEWORKS == set()
+
+
+@pytest.mark.parametrize("name", vidbench.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    found = getattr(vidbench, name)
+    assert name in dir(vidbench)
+    if name.startswith("__") or not hasattr(found, "__name__"):
+        return
+    assert found.__name__ == name
+    assert getattr(importlib.import_module(found.__module__), name) is found
+
+
+def test_another_name_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="'evaluat'"):
+        vidbench.evaluat  # noqa: B018
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    assert vidbench.__version__ == project["version"]
+
+
+def test_the_command_lists_its_commands(run_cli: RunCli, tmp_path: Path) -> None:
+    for arguments in ([], ["--help"], ["-h"]):
+        done = run_cli(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "evaluate" in done.stdout
+        assert "cache" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_options_are_listed_with_their_defaults(run_cli: RunCli) -> None:
+    done = run_cli("evaluate", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    for option in ("--model_type", "--kinetics_root_url", "--overwrite_output_dir", "--top_n"):
+        assert option in done.stdout
