@@ -41,7 +41,7 @@ NOISE = (3.0, 8.0)  # Standard deviation of a pixel's noise, of 255.
 DRIFT = (1.0, 5.0)  # Standard deviation of the camera's place over a video, in pixels.
 OPACITY = (0.55, 0.9)  # Of the shape.
 CONTRAST = 150.0  # Least difference of its colour from the background's mean, over R, G and B.
-RADIUS = (8.0, 28.0)  # Of the shape, in pixels.
+RADIUS = (13.0, 25.0)  # Of the shape, in pixels.
 CYCLES = (0.45, 0.75)  # Of the motion, per second.
 
 
@@ -86,7 +86,8 @@ def turn(pose: Pose, cycles: Floats, rng: Generator) -> None:
 
 def grow(pose: Pose, cycles: Floats, rng: Generator) -> None:
     """Grows the shape from small to large, again and again."""
-    pose.radius = RADIUS[0] + (cycles % 1) * (RADIUS[1] - RADIUS[0])
+    small, large = 0.5 * RADIUS[0], 1.3 * RADIUS[1]
+    pose.radius = small + (cycles % 1) * (large - small)
 
 
 def pulse(pose: Pose, cycles: Floats, rng: Generator) -> None:

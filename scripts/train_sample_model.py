@@ -29,7 +29,7 @@ Labels = NDArray[np.int64]
 
 SIDE, CLIP_FRAMES, SHRINK = 224, 16, 4
 TRAIN_PER_CLASS, TUNE_PER_CLASS = 300, 20
-EPOCHS, BATCH, WARM_UP = 16, 32, 100
+EPOCHS, BATCH, WARM_UP = 16, 16, 100
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-2
 # Output channels, kernel (frames, height, width) and stride of each convolution.
 LAYERS = (

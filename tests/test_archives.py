@@ -101,7 +101,7 @@ def test_flattened_files_lie_side_by_side_or_are_refused_as_doubles(
 
 
 @pytest.mark.parametrize("flatten", [True, False])
-@pytest.mark.parametrize("name", ["../x.mp4", "a/../../x.mp4", "/x.mp4", "/tmp/a/x.mp4", ".."])
+@pytest.mark.parametrize("name", ["../x.mp4", "a/../../x.mp4", "/x.mp4", "//a/x.mp4", ".."])
 def test_a_path_that_leads_out_is_refused(name: str, flatten: bool, archive: Path) -> None:
     assert_refused(pack(archive, {**VIDEOS, name: b"x"}), flatten=flatten)
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, RunCli
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vidbench.arguments import RunConfig, build_parser, parse_config
@@ -59,7 +59,7 @@ def refusal(*arguments: str, **environment: str) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, which is the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -230,7 +230,10 @@ def test_a_value_without_an_option_is_refused() -> None:
 def test_an_unknown_value_is_refused_with_the_nearest(
     option: str, value: str, nearest: str
 ) -> None:
-    for message in (refusal(f"--{option}", value), refusal(**{f"VIDBENCH_{option.upper()}": value})):
+    for message in (
+        refusal(f"--{option}", value),
+        refusal(**{f"VIDBENCH_{option.upper()}": value}),
+    ):
         assert f"--{option}" in message
         assert f"'{value}'" in message
         assert message.endswith(f"'{nearest}'")
@@ -239,6 +242,12 @@ def test_an_unknown_value_is_refused_with_the_nearest(
 def test_models_and_datasets_of_others_are_named_with_a_dot() -> None:
     config = parse("--model_type", "my.models", "--dataset", "my.videos")
     assert (config.model_name, config.dataset_name) == ("my.models", "my.videos")
+
+
+@pytest.mark.parametrize("option", ["model_type", "dataset"])
+@pytest.mark.parametrize("value", [".", "./folder", "folder/file.py", ".relative", "a..b"])
+def test_a_path_is_no_module_of_others(option: str, value: str) -> None:
+    assert f"--{option}" in refusal(f"--{option}", value)
 
 
 @pytest.mark.parametrize("option", ["batch_size", "num_videos", "num_frames", "num_tarballs"])
@@ -299,20 +308,44 @@ def test_an_option_without_its_value_is_refused() -> None:
     assert "--batch_size" in refusal("--batch_size", "--top_n", "3")
 
 
+@example("classes_file", "two\nlines")
+@example("kinetics_root_url", "two\nlines")
 @given(st.sampled_from(sorted(OPTIONS)), st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_value_is_taken_or_refused_in_one_line(option: str, value: str) -> None:
+    message = ""
     try:
         config = parse(f"--{option}={value}")
     except ConfigError as error:
-        assert len(str(error).splitlines()) == 1
+        message = str(error)
     else:
         assert str(getattr(config, option)) in {value, str(Path(value))} or int(value) >= 0
+    assert len(message.splitlines()) <= 1
 
 
 def test_parsing_writes_nothing(folder: Path) -> None:
     (folder / "config.txt").write_text("--results_dir r --data_dir d --cache_dir c\n")
     parse("@config.txt", "--overwrite_output_dir", "--overwrite_cache")
     assert [path.name for path in folder.iterdir()] == ["config.txt"]
+
+
+def test_parsing_opens_only_the_named_files(folder: Path) -> None:
+    (folder / "config.txt").write_text("--results_dir r --data_dir d --model_path m\n")
+    (folder / "m").mkdir()
+    script = (
+        "import sys\n"
+        "from vidbench.arguments import parse_config\n"
+        "seen = set()\n"
+        "sys.addaudithook(lambda e, a: seen.add(str(a[0])) if e in "
+        "('open', 'os.listdir', 'os.scandir', 'os.mkdir', 'socket.connect') else None)\n"
+        "parse_config(['@config.txt', '--kinetics_root_url', 'https://mirror.example'])\n"
+        "print(*sorted(path for path in seen if 'site-packages' not in path), sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    opened = {path for path in done.stdout.splitlines() if not path.startswith("/")}
+    assert opened == {"config.txt"}
+    assert str(folder) not in done.stdout
 
 
 def test_the_protocol_is_the_models_own_unless_options_say_otherwise() -> None:
@@ -340,6 +373,7 @@ def test_options_are_recorded_as_plain_values() -> None:
         ["evaluate", "--batchsize", "4"],
         ["evaluate", "--preset", "paper", "--num_frames", "4"],
         ["evaluate", "@missing.txt"],
+        ["evaluate", "--model_type", "./model"],
         ["evaluat"],
     ],
 )
@@ -351,4 +385,4 @@ def test_the_command_refuses_in_one_line_and_leaves_nothing(
     assert done.stdout == ""
     assert done.stderr.startswith("vidbench: ")
     assert len(done.stderr.splitlines()) == 1
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,8 @@ from conftest import REPOSITORY, SAMPLE, RunCli
 from http_server import FileServer
 from test_load import garble, stamps
 
-from vidbench import RunConfig, compute_accuracy, evaluate
+from vidbench import RunConfig, compute_accuracy
+from vidbench.evaluate import evaluate
 
 SAMPLE_RUN = ("--model_type", "saved_model", "--model_path", str(SAMPLE / "model"))
 SAMPLE_RUN += ("--dataset", "sample", "--num_frames", "16")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from vidbench.data.hashes import FileIdentity, HashMemory, sha256_of
 
-NUM_FILES = 20
+NUM_FILES = 5
+NUM_DATABASES = 30
 
 
 @pytest.fixture
@@ -38,12 +39,13 @@ def learn(memory: HashMemory, path: Path) -> str:
     return sha256
 
 
-def learn_all(database: Path, folder: Path, start: Barrier) -> None:
-    memory = HashMemory(database)
-    start.wait()
-    for path in sorted(folder.iterdir()):
-        learn(memory, path)
-    memory.close()
+def learn_all(databases: list[Path], paths: list[Path], start: Barrier) -> None:
+    for database in databases:
+        memory = HashMemory(database)
+        start.wait()
+        for path in paths:
+            learn(memory, path)
+        memory.close()
 
 
 def grow(path: Path) -> None:
@@ -139,25 +141,25 @@ def test_a_closed_memory_opens_again(memory: HashMemory, video: Path) -> None:
 
 
 def test_processes_that_learn_at_once_lose_nothing(tmp_path: Path) -> None:
-    database = tmp_path / "files.sqlite"
+    databases = [tmp_path / f"{number}.sqlite" for number in range(NUM_DATABASES)]
+    paths = [tmp_path / str(number) for number in range(2 * NUM_FILES)]
+    for path in paths:
+        path.write_text(path.name)
     context = multiprocessing.get_context("spawn")
-    start = context.Barrier(2)
-    processes = []
-    for name in ("one", "two"):
-        folder = tmp_path / name
-        folder.mkdir()
-        for number in range(NUM_FILES):
-            (folder / str(number)).write_text(f"{name} {number}")
-        process = context.Process(target=learn_all, args=(database, folder, start))
+    start = context.Barrier(2, timeout=20)
+    processes = [
+        context.Process(target=learn_all, args=(databases, half, start))
+        for half in (paths[:NUM_FILES], paths[NUM_FILES:])
+    ]
+    for process in processes:
         process.start()
-        processes.append(process)
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    memory = HashMemory(database)
-    for path in [*tmp_path.glob("one/*"), *tmp_path.glob("two/*")]:
-        assert memory.recall(path) == sha256_of(path)
-    memory.close()
+    for database in databases:
+        memory = HashMemory(database)
+        assert [memory.recall(path) for path in paths] == [sha256_of(path) for path in paths]
+        memory.close()
 
 
 def test_threads_share_one_memory(memory: HashMemory, tmp_path: Path) -> None:

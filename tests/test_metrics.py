@@ -93,7 +93,7 @@ def test_accuracy_of_a_table_without_labels_is_refused(tmp_path: Path) -> None:
 
 
 def test_accuracy_of_an_empty_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="no videos"):
+    with pytest.raises(ValueError, match="no labelled videos"):
         compute_accuracy(pd.DataFrame({"label": [], "pred_1": []}))
 
 

@@ -214,10 +214,11 @@ def test_the_csv_lists_scored_videos_in_order_with_their_top_classes(tmp_path: P
 
 
 def test_equal_scores_are_listed_by_class(tmp_path: Path) -> None:
-    table = Predictions.pending(RECORDS[:1], ("c", "a", "b"))
-    table.set_scores(0, np.array([0.25, 0.5, 0.25], np.float32))
-    table.write_csv(tmp_path / "t.csv", 3)
-    assert rows_of(tmp_path / "t.csv")[1][3:6] == ["a", "c", "b"]
+    names = tuple(f"class {100 - i}" for i in range(100))
+    table = Predictions.pending(RECORDS[:1], names)
+    table.set_scores(0, np.array([0.25, 0.75] * 50, np.float32))
+    table.write_csv(tmp_path / "t.csv", 100)
+    assert rows_of(tmp_path / "t.csv")[1][3:103] == [*names[1::2], *names[::2]]
 
 
 def test_skipped_videos_have_a_table_of_their_own(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from vidbench.data.process import Timeline, fit_frame, sample_frames
 from vidbench.data.spec import PRESETS, PreprocessSpec, ResizeType
 from vidbench.errors import VideoError
 
+RGB = av.VideoFormat("rgb24")
 UNIFORM = PreprocessSpec(num_frames=4)
 EVERY_FRAME = PreprocessSpec(num_frames=4, sampling="stride", too_short="skip")
 RESIZE_TYPES: list[ResizeType] = ["center_square", "short_side", "pad"]
@@ -44,7 +45,7 @@ def assert_resampled(timeline: Timeline, fps: float, expected: list[int]) -> Non
 def ffmpeg_fps(pts: list[int], time_base: Fraction, last: int, fps: int) -> list[int]:
     """Indices of the frames that leave FFmpeg's own ``fps`` filter."""
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=16, height=16, format="rgb24", time_base=time_base)
+    source = graph.add_buffer(width=16, height=16, format=RGB, time_base=time_base)
     resample = graph.add("fps", f"fps={fps}")
     sink = graph.add("buffersink")
     source.link_to(resample)
@@ -183,7 +184,9 @@ def test_variable_rates_are_resampled_as_ffmpeg_does(
         assert_resampled(timeline_of(pts, base, durations[-1]), fps, expected)
 
 
-def square(resize_type: ResizeType, size: int = 32, short_side: int | None = None) -> PreprocessSpec:
+def square(
+    resize_type: ResizeType, size: int = 32, short_side: int | None = None
+) -> PreprocessSpec:
     side = short_side or size if resize_type == "short_side" else None
     return PreprocessSpec(resize_type=resize_type, crop_size=size, short_side=side)
 

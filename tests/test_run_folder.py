@@ -119,14 +119,9 @@ def test_a_later_outcome_goes_over_an_earlier_one_whatever_the_batches(tmp_path:
     table.set_skip(0, Skip("unreadable", "at first"))
     folder.add(table, [0, 1, 2, 3])
     folder.add(filled(), [0, 1])
-    assert_equal_tables(folder.load(RECORDS[:4], CLASSES), folder_table(4))
-
-
-def folder_table(rows: int) -> Predictions:
-    table = Predictions.pending(RECORDS[:rows], CLASSES)
-    for row in range(rows):
-        table.set_scores(row, filled().scores[row])
-    return table
+    loaded = folder.load(RECORDS[:4], CLASSES)
+    assert loaded.scored.all()
+    np.testing.assert_array_equal(loaded.scores, filled().scores[:4])
 
 
 def test_a_retried_video_goes_over_the_finished_table(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def function(
 
     def first(**given: Any) -> dict[str, Any]:
         scores = tf.reshape(given[names[0]], [-1, 3])
-        return {name: scores for name in outputs}
+        return dict.fromkeys(outputs, scores)
 
     specs = {name: tf.TensorSpec(shape, tf.float32, name=name) for name in names}
     return tf.function(first).get_concrete_function(**specs)
@@ -121,9 +121,9 @@ def test_ambiguous_entries_are_refused(tmp_path: Path) -> None:
     two_inputs = save(tmp_path / "inputs", {"default": function([1, 3], inputs=2)})
     two_outputs = save(tmp_path / "outputs", {"default": function([1, 3], outputs=("a", "b"))})
     two_names = save(tmp_path / "names", {"a": function([1, 3]), "b": function([1, 3])})
-    with pytest.raises(ModelError, match="inputs.*clip_0.*clip_1"):
+    with pytest.raises(ModelError, match=r"inputs.*clip_0.*clip_1"):
         read_signature(two_inputs)
-    with pytest.raises(ModelError, match="outputs.*'a'.*'b'"):
+    with pytest.raises(ModelError, match=r"outputs.*'a'.*'b'"):
         read_signature(two_outputs)
-    with pytest.raises(ModelError, match="signatures.*'a'.*'b'"):
+    with pytest.raises(ModelError, match=r"signatures.*'a'.*'b'"):
         read_signature(two_names)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data.spec import PRESETS, PreprocessSpec, ResizeType
+from vidbench.data.spec import PRESETS, PreprocessSpec, ResizeType, TooShort
 from vidbench.errors import ConfigError
 
 BASE = PreprocessSpec(
@@ -44,7 +44,9 @@ def specs() -> st.SearchStrategy[PreprocessSpec]:
         rest: tuple[int, bool, bool],
     ) -> PreprocessSpec:
         num_frames, skip, stretch = rest
-        too_short = "stretch" if stretch and stride is None else "skip" if skip else "loop"
+        too_short: TooShort = (
+            "stretch" if stretch and stride is None else "skip" if skip else "loop"
+        )
         fps, step = stride or (None, 1)
         return PreprocessSpec(
             num_frames=num_frames,

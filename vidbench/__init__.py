@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from vidbench.data.spec import PRESETS as PRESETS
     from vidbench.data.spec import PreprocessSpec as PreprocessSpec
     from vidbench.errors import VidbenchError as VidbenchError
-    from vidbench.evaluate import Evaluation as Evaluation
-    from vidbench.evaluate import evaluate as evaluate
     from vidbench.metrics import compute_accuracy as compute_accuracy
     from vidbench.models.base import load_model as load_model
     from vidbench.models.i3d import I3DLoader as I3DLoader
@@ -35,8 +33,6 @@ _HOMES = {
     "PRESETS": "vidbench.data.spec",
     "PreprocessSpec": "vidbench.data.spec",
     "VidbenchError": "vidbench.errors",
-    "Evaluation": "vidbench.evaluate",
-    "evaluate": "vidbench.evaluate",
     "compute_accuracy": "vidbench.metrics",
     "load_model": "vidbench.models.base",
     "I3DLoader": "vidbench.models.i3d",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -22,6 +23,8 @@ from vidbench.errors import ConfigError
 from vidbench.models.base import model_families
 
 _ENVIRONMENT_PREFIX = "VIDBENCH_"
+# Up to a # at the beginning of a word and outside quotes.
+_BEFORE_COMMENT = re.compile(r"""(?:[^'"#]|'[^']*'|"[^"]*"|['"]|(?<=\S)#)*""")
 _POSITIVE = ("batch_size", "num_videos", "num_frames", "top_n", "num_tarballs")
 
 
@@ -77,18 +80,19 @@ class RunConfig:
         self._refuse_bad_paths()
 
     def _refuse_unknown_names(self) -> None:
+        for name, families in (("model_type", model_families()), ("dataset", dataset_families())):
+            value = getattr(self, name)
+            if value not in families and not _is_module(value):
+                raise ConfigError(f"--{name} {_nearest(value, families)}")
         for name, valid in (
-            ("model_type", model_families()),
-            ("dataset", dataset_families()),
-            ("kinetics_version", RELEASES),
-            ("kinetics_split", SPLITS),
-            ("preset", PRESETS),
-            ("resize_type", RESIZE_TYPES),
+            ("kinetics_version", list(RELEASES)),
+            ("kinetics_split", list(SPLITS)),
+            ("preset", list(PRESETS)),
+            ("resize_type", list(RESIZE_TYPES)),
         ):
             value = getattr(self, name)
-            # A dot means somebody's own module, which is imported by that name.
-            if value is not None and value not in valid and "." not in value:
-                raise ConfigError(f"--{name} {_nearest(value, list(valid))}")
+            if value is not None and value not in valid:
+                raise ConfigError(f"--{name} {_nearest(value, valid)}")
 
     def _refuse_contradictions(self) -> None:
         if self.model_type == "saved_model" and self.model_trained_on is not None:
@@ -101,10 +105,11 @@ class RunConfig:
             raise ConfigError(f"--resize_type contradicts --preset {self.preset}, which fixes it")
 
     def _refuse_bad_paths(self) -> None:
-        if self.run_name is not None and Path(self.run_name).name != self.run_name:
+        name = self.run_name
+        if name is not None and (Path(name).name != name or name == ".."):
             raise ConfigError(f"--run_name {self.run_name!r} must be one plain folder name")
         if self.classes_file is not None and not self.classes_file.is_file():
-            raise ConfigError(f"--classes_file {self.classes_file} does not exist")
+            raise ConfigError(f"--classes_file {str(self.classes_file)!r} does not exist")
         if self.kinetics_root_url is not None:
             require_source(self.kinetics_root_url)
 
@@ -157,7 +162,7 @@ def parse_config(
 
 def build_parser() -> configargparse.ArgumentParser:
     """The parser of one evaluation; its errors are :class:`ConfigError`."""
-    parser = _Parser(
+    parser = OneLineParser(
         prog="vidbench evaluate",
         description="Top-1 and top-k accuracy of a pretrained video classifier on a split, "
         "with intervals; every prediction is kept.",
@@ -226,7 +231,9 @@ def _flag(group: Any, name: str, text: str) -> None:
     group.add_argument(f"--{name}", action="store_true", help=text)
 
 
-class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
+class OneLineParser(configargparse.ArgumentParser):  # type: ignore[misc]
+    """A parser whose errors are one line each: :class:`ConfigError`."""
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
 
@@ -242,19 +249,25 @@ def _read_file(path: Path) -> list[str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {path} cannot be read: {error}") from error
+        raise ConfigError(f"config file {str(path)!r} cannot be read: {error.args[-1]}") from error
     return [token for number, line in enumerate(lines, 1) for token in _split(line, path, number)]
 
 
 def _split(line: str, path: Path, number: int) -> list[str]:
+    """The words of a line; a comment begins with a # at the beginning of a word."""
     try:
-        return shlex.split(line, comments=True)
+        return shlex.split(_BEFORE_COMMENT.match(line)[0])  # type: ignore[index]
     except ValueError as error:
         raise ConfigError(f"config file {path}, line {number}: {error}") from error
 
 
 def _option_names(parser: argparse.ArgumentParser) -> list[str]:
     return [name for action in parser._actions for name in action.option_strings if len(name) > 2]
+
+
+def _is_module(name: str) -> bool:
+    """Whether this names somebody's own module: identifiers with dots between them."""
+    return "." in name and all(part.isidentifier() for part in name.split("."))
 
 
 def _nearest(name: str, valid: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
@@ -11,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidbench.arguments import RunConfig, parse_config
+from vidbench.arguments import OneLineParser, RunConfig, parse_config
 from vidbench.errors import ConfigError, VidbenchError
 
 _USAGE = """\
@@ -62,14 +61,16 @@ def run_cache(arguments: Sequence[str]) -> None:
     from vidbench.data.cache import ClipCache
     from vidbench.data.load import DEFAULT_CACHE_DIR
 
-    parser = argparse.ArgumentParser(
-        prog="vidbench cache", description="Show the decoded clips on disk, or remove some."
+    parser = OneLineParser(
+        prog="vidbench cache",
+        description="Show the decoded clips on disk, or remove some.",
+        add_config_file_help=False,
     )
     parser.add_argument("--cache_dir", type=Path, default=DEFAULT_CACHE_DIR, metavar="DIR")
     parser.add_argument(
         "--prune",
         nargs="?",
-        const="stale",
+        const="",
         metavar="NAME",
         help="remove the spec NAME, or `all`; without NAME what older versions left",
     )
@@ -78,7 +79,7 @@ def run_cache(arguments: Sequence[str]) -> None:
     if options.prune is None:
         _print_usage(cache.usage(), f"{options.cache_dir} holds")
     else:
-        _print_usage(cache.prune(options.prune), "removed")
+        _print_usage(cache.prune(options.prune or None), "removed")
 
 
 def _print_usage(usage: Sequence[Any], verb: str) -> None:

@@ -41,9 +41,9 @@ class RunIdentity:
 
     def run_name(self) -> str:
         """Name of the run's folder: model, dataset and split, count, digest."""
-        model = self.model.replace("/", "-")
         data = f"{self.dataset}-{self.split}"
-        return f"{model}_{data}_{len(self.video_ids)}_{self.digest()}"
+        name = f"{self.model}_{data}_{len(self.video_ids)}_{self.digest()}"
+        return name.replace("/", "-")
 
     def signature(self, evaluated: int) -> str:
         """One line that says what a number is of: model, videos, protocol, versions."""

@@ -26,10 +26,10 @@ def read_classes(path: Path) -> tuple[str, ...]:
         ConfigError: The file is missing, empty, or names a class twice.
     """
     try:
-        names = path.read_text("utf-8").splitlines()
+        names = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"class list {path} cannot be read: {error}") from error
-    if not names or not all(names):
+    if not names or not all(map(str.strip, names)):
         raise ConfigError(f"class list {path} must hold one class name a line, none of them empty")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -34,18 +34,20 @@ def compute_accuracy(results_df: pd.DataFrame, num_top_classes: int = 1) -> Esti
     """Top-k accuracy of a table of predictions, with its 95 % Wilson interval.
 
     Args:
-        results_df: Columns ``label`` and ``pred_1`` to ``pred_k``, as in ``predictions.csv``.
+        results_df: Columns ``label`` and ``pred_1`` to ``pred_k``, as in ``predictions.csv``;
+            videos without a label do not count.
         num_top_classes: The k, at least 1.
 
     Raises:
-        ValueError: The table has no videos, or fewer predicted classes than asked for.
+        ValueError: The table has no labelled videos, or fewer predicted classes than asked for.
     """
     columns = [f"pred_{rank}" for rank in range(1, num_top_classes + 1)]
     if missing := {"label", *columns} - set(results_df.columns):
         raise ValueError(f"top-{num_top_classes} needs the columns {sorted(missing)}")
-    if results_df.empty:
-        raise ValueError("the table has no videos")
-    hits = results_df[columns].eq(results_df["label"], axis=0).any(axis=1)
+    labelled = results_df[results_df["label"].notna() & results_df["label"].ne("")]
+    if labelled.empty:
+        raise ValueError("the table has no labelled videos")
+    hits = labelled[columns].eq(labelled["label"], axis=0).any(axis=1)
     return wilson(int(hits.sum()), len(hits))
 
 

@@ -20,6 +20,9 @@ PENDING = "pending"
 
 Texts = NDArray[np.str_]
 
+_COLUMNS = ("video_id", "scores", "reason", "detail", "classes")
+_DAMAGES = (TypeError, RuntimeError)  # what zipfile and numpy also raise for a damaged file
+
 
 @dataclass
 class Predictions:
@@ -82,9 +85,8 @@ class Predictions:
             "scores": self.scores[chosen],
             "reason": self.reasons[chosen].astype(np.str_),
             "detail": self.details[chosen].astype(np.str_),
+            "classes": np.array(self.classes, np.str_),
         }
-        if rows is None:
-            columns["classes"] = np.array(self.classes, np.str_)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **columns)
 
@@ -95,13 +97,13 @@ class Predictions:
             VidbenchError: The file is damaged or is of other classes.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                saved = {name: file[name] for name in ("video_id", "scores", "reason", "detail")}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                saved = {name: file[name] for name in _COLUMNS}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, *_DAMAGES) as error:
             raise VidbenchError(
                 f"{path} cannot be read ({error}): remove it and run again"
             ) from error
-        if saved["scores"].shape[1:] != self.scores.shape[1:]:
+        if tuple(saved["classes"].tolist()) != self.classes:
             raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
         place = {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
         for i, video_id in enumerate(saved["video_id"].tolist()):

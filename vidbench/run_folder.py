@@ -65,7 +65,8 @@ class RunFolder:
 
     def add(self, predictions: Predictions, rows: Sequence[int]) -> None:
         """Keeps the rows of one batch; they survive whatever happens next."""
-        predictions.save(self.path / "batches" / f"{rows[0]:09d}-{rows[-1]:09d}.npz", rows)
+        number = len(self._batches())  # later outcomes go over earlier ones
+        predictions.save(self.path / "batches" / f"{number:09d}.npz", rows)
 
     def finish(self, predictions: Predictions, top_n: int) -> dict[str, Any]:
         """The metrics; writes everything that a finished run has, and only then drops batches."""
@@ -83,7 +84,7 @@ class RunFolder:
 
     def add_session(self, seconds: Mapping[str, float], videos: int) -> None:
         """Notes in ``run.json`` what this session predicted, and how long each stage took."""
-        run = json.loads((self.path / "run.json").read_text("utf-8"))
+        run = self._read_run()
         rounded = {stage: round(value, 3) for stage, value in seconds.items()}
         run["sessions"].append({"ended": _now(), "videos": videos, "seconds": rounded})
         self._write_json("run.json", run)
@@ -95,16 +96,26 @@ class RunFolder:
         """Refuses a folder with files that no run wrote; temporary ones have hidden names."""
         if not self.path.exists() or (self.path / "run.json").exists():
             return
-        if not self.path.is_dir() or any(p.name[0] != "." for p in self.path.iterdir()):
+        if not self.path.is_dir() or any(not p.match(".*.tmp") for p in self.path.iterdir()):
             raise ConfigError(f"{self.path} exists and is no run folder: take another --run_name")
 
     def _refuse_other_identity(self) -> None:
-        found = json.loads((self.path / "run.json").read_text("utf-8")).get("digest")
+        found = self._read_run()["digest"]
         if found != self._identity.digest():
             raise ConfigError(
                 f"{self.path} holds run {found}, this is {self._identity.digest()} (other model, "
                 "videos or preprocessing): take another --run_name or --overwrite_output_dir"
             )
+
+    def _read_run(self) -> dict[str, Any]:
+        path = self.path / "run.json"
+        try:
+            run = json.loads(path.read_text("utf-8"))
+            return {"digest": run["digest"], "sessions": run["sessions"], **run}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{path} is damaged ({error!r}): --overwrite_output_dir starts the run again"
+            ) from error
 
     def _describe(self, config: Mapping[str, Any], unlisted: Sequence[Path]) -> dict[str, Any]:
         return {

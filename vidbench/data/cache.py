@@ -110,7 +110,13 @@ class ClipCache:
 
         Args:
             name: As in :class:`Usage`; ``all`` for every spec.
+
+        Raises:
+            ConfigError: Nothing of this name is cached.
         """
+        known = [folder.name for folder in self._spec_folders()]
+        if name not in (None, "all", *known):
+            raise ConfigError(f"nothing called {name!r} is cached, only: {', '.join(known)}")
         removed = []
         for folder in self._spec_folders():
             stale = not folder.name.endswith(f"-px{PIXELS_VERSION}")

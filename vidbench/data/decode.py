@@ -19,13 +19,10 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from vidbench.data.process import Indices, Timeline, fit_frame, sample_frames
+from vidbench.data.process import MAX_PIXELS, Indices, Timeline, fit_frame, sample_frames
 from vidbench.data.records import Frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
-
-MAX_PIXELS = 8192 * 4320
-"""Pixels of the largest frame that is decoded; a damaged header can claim any size."""
 
 _SKIPPING_CODECS = frozenset({"h264"})
 

@@ -228,4 +228,4 @@ def require_source(root: str) -> None:
         ConfigError: It is neither.
     """
     if not is_url(root) and not Path(root).is_dir():
-        raise ConfigError(f"{root} is neither an http(s) url nor an existing folder")
+        raise ConfigError(f"{root!r} is neither an http(s) url nor an existing folder")

@@ -74,7 +74,7 @@ def _clip_or_skip(task: Task, key: CacheKey) -> CacheKey | Skip:
     try:
         task.cache.write(key, decode_clip(task.path, task.spec)[None])
     except VideoError as error:
-        skip = Skip(error.reason, error.detail)
+        skip = Skip(error.reason, " ".join(error.detail.split()))
         task.cache.write_skip(key, skip)
         return skip
     return key

@@ -15,6 +15,9 @@ from vidbench.errors import VideoError
 PIXELS_VERSION = 1
 """Raised whenever decoding or processing gives other pixels, so that no older cache is read."""
 
+MAX_PIXELS = 8192 * 4320
+"""Pixels of the largest frame that is decoded or made; a damaged header can claim any size."""
+
 Indices = NDArray[np.intp]
 
 
@@ -76,9 +79,14 @@ def _resample(timeline: Timeline, fps: float | None) -> Indices:
     """
     if fps is None:
         return np.arange(timeline.num_frames)
-    slots = np.floor(timeline.starts_seconds * fps + 0.5)
-    count = max(1, int(np.floor(timeline.duration_seconds * fps + 0.5)))
+    slots = _round_half_up(timeline.starts_seconds * fps)
+    count = max(1, int(_round_half_up(timeline.duration_seconds * fps)))
     return np.searchsorted(slots, np.arange(count), side="right") - 1
+
+
+def _round_half_up(slots: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Whole numbers; what is a half but for the error of binary fractions counts as a half."""
+    return np.floor(np.round(slots, 6) + 0.5)
 
 
 def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> Frame:
@@ -107,6 +115,8 @@ def _center_square(frame: Frame, size: int, pixel_aspect: float) -> Frame:
 def _short_side(frame: Frame, spec: PreprocessSpec, pixel_aspect: float) -> Frame:
     height, width = frame.shape[0], frame.shape[1] * pixel_aspect
     scale = (spec.short_side or spec.crop_size) / min(height, width)
+    if height * width * scale**2 > MAX_PIXELS:
+        raise VideoError("unreadable", f"frames of {width:.0f}x{height} are too long to resize")
     resized = _resize(frame, round(height * scale), round(width * scale))
     return np.ascontiguousarray(_center_crop(resized, spec.crop_size, spec.crop_size))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -60,8 +61,8 @@ class PreprocessSpec:
                 )
         for name in ("num_frames", "frame_stride", "crop_size", "short_side", "fps"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"{name} is {value}, must be above 0")
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"{name} is {value}, must be above 0 and finite")
         self._refuse_contradictions()
 
     def _refuse_contradictions(self) -> None:
