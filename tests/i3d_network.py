@@ -148,7 +148,7 @@ def _is_trainable(name: str) -> bool:
     return "/moving_" not in name
 
 
-class I3DNetwork(tf.Module):  # type: ignore[misc]
+class I3DNetwork(tf.Module):
     """The I3D network, every variable drawn from one seed."""
 
     def __init__(self, num_classes: int = 400, seed: int = 0) -> None:

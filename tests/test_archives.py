@@ -227,6 +227,16 @@ def test_a_folder_that_is_there_is_left_as_it_is(archive: Path) -> None:
     assert unpacked(folder) == {"mine": b"mine"}
 
 
+def test_a_folder_appears_only_once_it_is_whole(archive: Path) -> None:
+    pack(archive, {f"{number}.mp4": b"" for number in range(500)})
+    folder = archive.parent / "videos"
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(extract_archive, archive, folder, flatten=True)
+        while not folder.exists() and not job.done():
+            pass
+        assert len(list(folder.iterdir())) == 500
+
+
 def test_several_that_extract_at_once_all_find_it_whole(archive: Path) -> None:
     pack(archive, VIDEOS)
     folder = archive.parent / "videos"

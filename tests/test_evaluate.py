@@ -22,8 +22,10 @@ from test_load import garble, stamps
 from vidbench import RunConfig, compute_accuracy
 from vidbench.evaluate import evaluate
 
-SAMPLE_RUN = ("--model_type", "saved_model", "--model_path", str(SAMPLE / "model"))
-SAMPLE_RUN += ("--dataset", "sample", "--num_frames", "16")
+SAMPLE_RUN = (
+    *("--model_type", "saved_model", "--model_path", str(SAMPLE / "model")),
+    *("--dataset", "sample", "--num_frames", "16"),
+)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -35,6 +37,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def saved(folder: Path) -> dict[str, Any]:
+    with np.load(folder / "scores.npz", allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def only_run(tmp_path: Path) -> Path:
@@ -113,14 +120,13 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
 
 def test_all_scores_are_kept_in_requested_order(tmp_path: Path) -> None:
     folder, _ = evaluate(sample_config(tmp_path))
-    with np.load(folder / "scores.npz", allow_pickle=False) as file:
-        saved = {name: file[name] for name in file.files}
+    columns = saved(folder)
     table = pd.read_csv(folder / "predictions.csv")
-    assert saved["video_id"].tolist() == table["video_id"].tolist()
-    assert saved["scores"].shape == (12, len(saved["classes"]))
-    best = [saved["classes"][place] for place in saved["scores"].argmax(axis=1)]
+    assert columns["video_id"].tolist() == table["video_id"].tolist()
+    assert columns["scores"].shape == (12, len(columns["classes"]))
+    best = [columns["classes"][place] for place in columns["scores"].argmax(axis=1)]
     assert best == table["pred_1"].tolist()
-    np.testing.assert_allclose(saved["scores"].max(axis=1), table["score_1"], atol=1e-6)
+    np.testing.assert_allclose(columns["scores"].max(axis=1), table["score_1"], atol=1e-6)
 
 
 def test_results_hold_nothing_of_time_or_place(tmp_path: Path) -> None:
@@ -134,8 +140,7 @@ def test_results_hold_nothing_of_time_or_place(tmp_path: Path) -> None:
 def test_batch_size_and_workers_do_not_change_the_predictions(tmp_path: Path) -> None:
     one = evaluate(sample_config(tmp_path, batch_size=5, run_name="one")).folder
     other = evaluate(sample_config(tmp_path, batch_size=12, run_name="other")).folder
-    scores = [np.load(folder / "scores.npz")["scores"] for folder in (one, other)]
-    np.testing.assert_allclose(*scores, atol=1e-6)
+    np.testing.assert_allclose(saved(one)["scores"], saved(other)["scores"], atol=1e-6)
     first, second = (pd.read_csv(folder / "predictions.csv") for folder in (one, other))
     assert first["pred_1"].tolist() == second["pred_1"].tolist()
 

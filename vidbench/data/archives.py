@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from vidbench.errors import ArchiveError
 
@@ -34,7 +36,7 @@ def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Pa
                 tar.extract(member, staging, filter="data")
         staging.chmod(0o755)
         staging.rename(folder)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if not folder.exists():
             raise ArchiveError(f"{archive} cannot be extracted: {error}") from error
     finally:
@@ -51,6 +53,8 @@ def _checked_members(
         if not (member.isreg() or member.isdir()):
             raise ArchiveError(f"{archive} holds {member.name!r}, a link or a device: refused")
         tarfile.data_filter(member, str(staging))  # refuses a path that leads out
+        if member.name.startswith("/"):
+            raise ArchiveError(f"{archive} holds {member.name!r}, an absolute path: refused")
         name = PurePosixPath(member.name).name
         if name.startswith("._") or name == ".DS_Store":  # what macOS adds to archives
             continue
@@ -58,7 +62,22 @@ def _checked_members(
             if member.isdir():
                 continue
             member = member.replace(name=name, deep=False)
-        if member.isreg() and member.name in names:
+        place = str(PurePosixPath(member.name))
+        if member.isreg() and place in names:
             raise ArchiveError(f"{archive} holds {member.name!r} twice")
-        names.add(member.name)
+        names.add(place)
         yield member
+    _require_end(tar, archive)
+
+
+def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
+    """Nothing, if the archive has its end mark, and the checksum behind it is right.
+
+    tarfile takes a damaged or missing header for the end, and reads no checksum of gzip.
+    """
+    file = cast(IO[bytes], tar.fileobj)
+    file.seek(tar.offset)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise ArchiveError(f"{archive} is damaged: it breaks off at byte {tar.offset} of its files")
+    while file.read(1 << 20):
+        pass

@@ -19,7 +19,7 @@ from tenacity import (
 from vidbench.data.hashes import sha256_of
 from vidbench.errors import ConfigError, FetchError
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 _TIMEOUT_SECONDS = (10, 60)  # to connect, and between two packets
 _ATTEMPTS_TO_CONNECT = 3
 _ATTEMPTS_TO_TRANSFER = 8
@@ -41,7 +41,7 @@ def is_url(source: str) -> bool:
 
 
 def join_source(root: str, relative: str) -> str:
-    """The address of a file below a root folder or url; ``relative`` is plain, never quoted."""
+    """The address of a file below a root folder or url, quoted for a url whether it was or not."""
     if is_url(root):
         return f"{root.rstrip('/')}/{quote(unquote(relative))}"
     return str(Path(root) / unquote(relative))
@@ -86,6 +86,7 @@ def fetch(
         _verify(Path(source), source, sha256)
         return Path(source)
     if target.exists():
+        _verify(target, source, sha256)
         return target
     partial = target.with_name(target.name + ".part")
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +135,7 @@ def _transfer(url: str, partial: Path, on_bytes: OnBytes) -> None:
         with requests.get(
             url, stream=True, timeout=_TIMEOUT_SECONDS, headers=_resume_headers(partial)
         ) as reply:
-            _refuse_error(url, reply, partial)
+            _refuse_error(url, reply, partial, on_bytes)
             _receive(reply, partial, on_bytes)
     except requests.exceptions.SSLError as error:
         raise FetchError(f"{url}: the server's certificate was refused: {error}") from error
@@ -158,10 +159,11 @@ def _resume_headers(partial: Path) -> dict[str, str]:
     return _IDENTITY
 
 
-def _refuse_error(url: str, reply: requests.Response, partial: Path) -> None:
+def _refuse_error(url: str, reply: requests.Response, partial: Path, on_bytes: OnBytes) -> None:
     if reply.status_code >= 500 or reply.status_code == 429:
         raise _TransientError(f"the server answered {reply.status_code}", _ATTEMPTS_TO_TRANSFER)
     if reply.status_code == 416:
+        on_bytes(-_size(partial))
         partial.unlink(missing_ok=True)
         raise _TransientError("the server cannot resume the file", _ATTEMPTS_TO_TRANSFER)
     if not reply.ok:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
 from threading import Event
 from urllib.parse import unquote, urlsplit
@@ -67,7 +67,7 @@ def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:
     with bar, ThreadPoolExecutor(PARALLEL_TARBALLS) as pool:
         jobs = [pool.submit(_fetch_and_extract, source, folder, count) for source in waiting]
         try:
-            for job in jobs:
+            for job in as_completed(jobs):
                 job.result()
         except BaseException:
             stop.set()

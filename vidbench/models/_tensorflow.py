@@ -72,7 +72,7 @@ def _probabilities(tf: Any, module: Any, entry: Signature, pixel_range: PixelRan
     low, high = pixel_range
     (spec,) = signature.structured_input_signature[1].values()
 
-    @tf.function(input_signature=[tf.TensorSpec([None] * 5, tf.uint8)])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec([None] * 5, tf.uint8)])
     def graph(clips: Any) -> Any:
         pixels = tf.cast(clips, tf.float32) * ((high - low) / 255) + low
         pixels = tf.ensure_shape(pixels, spec.shape)

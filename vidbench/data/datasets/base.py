@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import vidbench.data.datasets
 from vidbench.data.records import Selection
@@ -38,30 +39,37 @@ class Dataset(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FetchOptions:
+    """Where a dataset's videos go and come from, and which are taken.
+
+    Attributes:
+        data_dir: Folder of fetched videos.
+        root_url: Server or folder that takes the place of the official one.
+        seed: Draw the videos at random, equally on every machine; otherwise the first ones are
+            taken.
+        num_tarballs: Take videos from the first so many tarballs only.
+    """
+
+    data_dir: Path
+    root_url: str | None = None
+    seed: int | None = None
+    num_tarballs: int | None = None
+
+
 def dataset_families() -> list[str]:
-    """Names of the families that come with vidbench: its modules, this one left out."""
+    """Names of the families that come with vidbench: its modules that are not private."""
     names = [module.name for module in pkgutil.iter_modules(vidbench.data.datasets.__path__)]
-    return [name for name in names if name != "base"]
+    return [name for name in names if name != "base" and not name.startswith("_")]
 
 
-def load_dataset(
-    name: str,
-    split: str,
-    *,
-    data_dir: Path,
-    root_url: str | None = None,
-    seed: int | None = None,
-    num_tarballs: int | None = None,
-) -> Dataset:
+def load_dataset(name: str, split: str, **options: Any) -> Dataset:
     """The dataset ``family/variant``, from ``vidbench.data.datasets.<family>.load(variant, ...)``.
 
     Args:
         name: E.g. ``kinetics/400`` or ``sample``; a family with a dot is anybody's module.
         split: ``train``, ``val`` or ``test``.
-        data_dir: Folder of fetched videos.
-        root_url: Server or folder that takes the place of the official one.
-        seed: Draw the videos at random instead of taking the first ones.
-        num_tarballs: Draw from the first so many tarballs only.
+        **options: Those of :class:`FetchOptions`.
 
     Raises:
         ConfigError: There is no such dataset or split.
@@ -72,14 +80,4 @@ def load_dataset(
         load = importlib.import_module(module).load
     except (ModuleNotFoundError, AttributeError) as error:
         raise ConfigError(f"there is no dataset {family!r}: {error}") from error
-    return cast(
-        Dataset,
-        load(
-            variant,
-            split,
-            data_dir=data_dir,
-            root_url=root_url,
-            seed=seed,
-            num_tarballs=num_tarballs,
-        ),
-    )
+    return cast(Dataset, load(variant, split, FetchOptions(**options)))

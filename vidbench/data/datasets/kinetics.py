@@ -5,17 +5,17 @@ Source of the layout: https://github.com/cvdfoundation/kinetics-dataset
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
+from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
+from vidbench.data.datasets._shelf import Shelf
+from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.fetch import fetch, is_url, join_source
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.data.tarballs import (
@@ -27,34 +27,13 @@ from vidbench.data.tarballs import (
     unfetched,
 )
 from vidbench.errors import ConfigError, FetchError
+from vidbench.files import replacing
 from vidbench.labels import load_classes, read_classes
 
 logger = logging.getLogger(__name__)
 
 CVDF_ROOT = "https://s3.amazonaws.com/kinetics/"
 SPLITS = ("train", "val", "test")
-
-_CLIP_NAME = re.compile(r"(?P<youtube_id>.{11})_(?P<start>\d{6})_(?P<end>\d{6})\.mp4")
-
-
-class ClipKey(NamedTuple):
-    """What identifies a clip: six K600 videos are listed twice, with other starts and labels."""
-
-    youtube_id: str
-    start_seconds: int
-
-
-class Annotation(NamedTuple):
-    """One line of an annotation file."""
-
-    key: ClipKey
-    end_seconds: int
-    label: str | None
-
-    @property
-    def video_id(self) -> str:
-        """The clip's file name on the server, without its suffix."""
-        return f"{self.key.youtube_id}_{self.key.start_seconds:06d}_{self.end_seconds:06d}"
 
 
 @dataclass(frozen=True)
@@ -108,15 +87,7 @@ RELEASES = {
 }
 
 
-def load(
-    variant: str,
-    split: str,
-    *,
-    data_dir: Path,
-    root_url: str | None = None,
-    seed: int | None = None,
-    num_tarballs: int | None = None,
-) -> Kinetics:
+def load(variant: str, split: str, options: FetchOptions) -> Kinetics:
     """The dataset of one release: ``400``, ``600`` or ``700`` (which is 700-2020).
 
     Raises:
@@ -124,52 +95,34 @@ def load(
     """
     if variant not in RELEASES:
         raise ConfigError(f"there is no Kinetics {variant!r}, only {', '.join(RELEASES)}")
-    return Kinetics(
-        RELEASES[variant],
-        split,
-        data_dir=data_dir,
-        root_url=root_url,
-        seed=seed,
-        num_tarballs=num_tarballs,
-    )
+    return Kinetics(RELEASES[variant], split, options)
 
 
 class Kinetics:
     """One split of a Kinetics release; see :class:`~vidbench.data.datasets.base.Dataset`.
 
+    Tarballs are extracted to ``<data folder>/<release>/<split>/<tarball>/``.
+
     Args:
         release: Which release.
         split: One of the release's splits.
-        data_dir: Tarballs are extracted below it, to ``<release>/<split>/<tarball>/``.
-        root_url: Server or folder with the same layout as the official root.
-        seed: Draw videos from the official list at random, equally on every machine; otherwise
-            the first ones are taken, in the order of tarballs and then of file names.
-        num_tarballs: Take videos from the first so many tarballs only.
+        options: Where videos go and come from, and which are taken.
 
     Raises:
         ConfigError: The release has no such split.
     """
 
-    def __init__(
-        self,
-        release: Release,
-        split: str,
-        *,
-        data_dir: Path,
-        root_url: str | None = None,
-        seed: int | None = None,
-        num_tarballs: int | None = None,
-    ) -> None:
+    def __init__(self, release: Release, split: str, options: FetchOptions) -> None:
         if split not in release.annotations:
             splits = ", ".join(release.annotations)
             raise ConfigError(f"{release.name} has no split {split!r}, only {splits}")
         self.name = release.name
         self.split = split
-        self.folder = data_dir
+        self.folder = options.data_dir
         self._release = release
-        self._root = root_url or release.root
-        self._seed = seed
-        self._num_tarballs = num_tarballs
+        self._root = options.root_url or release.root
+        self._seed = options.seed
+        self._num_tarballs = options.num_tarballs
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -195,11 +148,13 @@ class Kinetics:
         Raises:
             FetchError, ArchiveError: A list or a tarball could not be had.
         """
+        self._refuse_other_root()
         listed = self._read_annotations()
         tarballs = self._read_path_list()
+        self._mark_root()
         pool = tarballs[: self._num_tarballs]
         whole_split = len(pool) == len(tarballs)
-        shelf = _Shelf(listed)
+        shelf = Shelf(listed)
         if self._seed is None:
             self._fill(shelf, pool, num_videos, whole_split)
             keys = list(shelf.paths)
@@ -236,7 +191,7 @@ class Kinetics:
         return sorted(keys, key=rank)[:num_videos]
 
     def _fill(
-        self, shelf: _Shelf, pool: Sequence[str], num_videos: int | None, whole_split: bool
+        self, shelf: Shelf, pool: Sequence[str], num_videos: int | None, whole_split: bool
     ) -> None:
         """Fetches tarballs in order, no more than hold ``num_videos`` (None: all of them)."""
         waiting = list(pool)
@@ -248,7 +203,7 @@ class Kinetics:
             del waiting[:wave]
         self._repair(shelf, add=whole_split)
 
-    def _fill_with(self, shelf: _Shelf, pool: Sequence[str], keys: Sequence[ClipKey]) -> None:
+    def _fill_with(self, shelf: Shelf, pool: Sequence[str], keys: Sequence[ClipKey]) -> None:
         """Fetches tarballs until all of ``keys`` are found; says the most that this can cost."""
         if cost := unfetched(pool, self._split_folder):
             logger.info(
@@ -263,11 +218,11 @@ class Kinetics:
             del waiting[:PARALLEL_TARBALLS]
         self._repair(shelf, add=True)
 
-    def _add(self, shelf: _Shelf, tarballs: Sequence[str]) -> None:
+    def _add(self, shelf: Shelf, tarballs: Sequence[str]) -> None:
         for folder in self._fetch_tarballs(tarballs):
             shelf.add(folder, self.folder)
 
-    def _repair(self, shelf: _Shelf, *, add: bool) -> None:
+    def _repair(self, shelf: Shelf, *, add: bool) -> None:
         """Puts repaired videos in the place of damaged ones, and adds the others if ``add``."""
         if replacement := self._release.replacements.get(self.split):
             for folder in self._fetch_tarballs([join_source(self._root, replacement)]):
@@ -281,6 +236,28 @@ class Kinetics:
             return list(pool)
         labels = {(listed[key].label or "").casefold() for key in keys}
         return [tarball for tarball in pool if tarball_name(tarball).casefold() in labels]
+
+    def _refuse_other_root(self) -> None:
+        """Refuses a folder with videos from elsewhere: what lies there may be less than is here.
+
+        Raises:
+            ConfigError: The split was fetched from another root.
+        """
+        mark = self._split_folder / "root.txt"
+        if mark.exists() and (found := mark.read_text("utf-8")) != self._root_text():
+            raise ConfigError(
+                f"{self._split_folder} holds videos from {found}, not from {self._root_text()}: "
+                f"take another --data_dir, or remove {mark} if both have the same files"
+            )
+
+    def _mark_root(self) -> None:
+        mark = self._split_folder / "root.txt"
+        if not mark.exists():
+            with replacing(mark) as temporary:
+                temporary.write_text(self._root_text(), "utf-8")
+
+    def _root_text(self) -> str:
+        return self._root if is_url(self._root) else str(Path(self._root).resolve())
 
     def _fetch_tarballs(self, sources: Sequence[str]) -> list[Path]:
         try:
@@ -299,7 +276,7 @@ class Kinetics:
         """Sources of the split's tarballs, below this root, in the order of the list."""
         path = self._fetch_list(self._release.path_list.format(split=self.split))
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-        return [self._below_root(line) for line in lines if line]
+        return list(dict.fromkeys(self._below_root(line) for line in lines if line))
 
     def _below_root(self, entry: str) -> str:
         """An entry of the path list; absolute ones name the official root and follow ours."""
@@ -314,73 +291,6 @@ class Kinetics:
         if unknown := sorted(labels - set(self.classes)):
             raise FetchError(f"{path} has labels that are no classes of {self.name}: {unknown[:3]}")
         return annotations
-
-
-class _Shelf:
-    """The listed videos found so far, in the order of tarballs and of file names."""
-
-    def __init__(self, listed: Mapping[ClipKey, Annotation]) -> None:
-        self._listed = listed
-        self.paths: dict[ClipKey, Path] = {}
-        self.unlisted: list[Path] = []
-        self.largest = 0  # videos in the largest tarball
-
-    def add(self, folder: Path, data_dir: Path) -> None:
-        """Adds the videos of an extracted tarball; of two files of one video the first stays."""
-        found = self._read(folder, data_dir)
-        self.largest = max(self.largest, len(found))
-        for key, path in found.items():
-            self.paths.setdefault(key, path)
-
-    def replace(self, folder: Path, data_dir: Path, *, add: bool) -> None:
-        """Puts the folder's videos in the place of those here; others too if ``add``."""
-        found = self._read(folder, data_dir)
-        self.paths.update({k: p for k, p in found.items() if add or k in self.paths})
-
-    def report(self) -> None:
-        if self.unlisted:
-            logger.warning(
-                "files that no annotation lists, and that are not evaluated: %d, e.g. %s",
-                len(self.unlisted),
-                self.unlisted[0],
-            )
-
-    def _read(self, folder: Path, data_dir: Path) -> dict[ClipKey, Path]:
-        found: dict[ClipKey, Path] = {}
-        for path in sorted(folder.iterdir()):
-            relative = path.relative_to(data_dir)
-            key = parse_name(path.name)
-            if key is not None and key in self._listed:
-                found[key] = relative
-            else:
-                self.unlisted.append(relative)
-        return found
-
-
-def parse_name(name: str) -> ClipKey | None:
-    """The key in a clip's file name, or None if it is not named like a clip."""
-    match = _CLIP_NAME.fullmatch(name)
-    return None if match is None else ClipKey(match["youtube_id"], int(match["start"]))
-
-
-def read_annotations(path: Path) -> dict[ClipKey, Annotation]:
-    """The lines of an official annotation file, by clip; labels are None where it has none.
-
-    Raises:
-        FetchError: The file is no such list, or gives one clip two labels.
-    """
-    annotations: dict[ClipKey, Annotation] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        if not {"youtube_id", "time_start", "time_end"} <= set(rows.fieldnames or ()):
-            first = ",".join(rows.fieldnames or ())
-            raise FetchError(f"{path} is no Kinetics annotation file: it begins {first[:80]!r}")
-        for row in rows:
-            key = ClipKey(row["youtube_id"], int(float(row["time_start"])))
-            annotation = Annotation(key, int(float(row["time_end"])), row.get("label") or None)
-            if annotations.setdefault(key, annotation).label != annotation.label:
-                raise FetchError(f"{path} gives {annotation.video_id} two labels")
-    return annotations
 
 
 def _with_advice(error: FetchError) -> FetchError:

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.datasets.kinetics import Kinetics, Release
 from vidbench.errors import ConfigError
 
 ROOT = Path(__file__).parents[3] / "data" / "sample"
 
 
-def load(
-    variant: str,
-    split: str,
-    *,
-    data_dir: Path,
-    root_url: str | None = None,
-    seed: int | None = None,
-    num_tarballs: int | None = None,
-) -> Kinetics:
+def load(variant: str, split: str, options: FetchOptions) -> Kinetics:
     """The sample; it has a ``val`` split only, its ``train`` is rendered where it is needed.
 
     Raises:
@@ -26,7 +19,7 @@ def load(
     """
     if variant:
         raise ConfigError(f"dataset sample has no version {variant!r}: drop the option")
-    if root_url is None and not ROOT.is_dir():
+    if options.root_url is None and not ROOT.is_dir():
         raise ConfigError(f"the sample comes with the repository, and {ROOT} does not exist")
     release = Release(
         name="sample",
@@ -35,11 +28,4 @@ def load(
         annotations={"val": "annotations/val.csv"},
         class_list="classes.txt",
     )
-    return Kinetics(
-        release,
-        split,
-        data_dir=data_dir,
-        root_url=root_url,
-        seed=seed,
-        num_tarballs=num_tarballs,
-    )
+    return Kinetics(release, split, options)
