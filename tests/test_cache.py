@@ -162,7 +162,7 @@ def test_a_killed_writer_leaves_whole_files_and_sweepable_ones_only(tmp_path: Pa
     written = [CacheKey(path.stem, SPEC) for path in tmp_path.rglob("*.h5")]
     for key in written:
         assert cache.read(key).shape == (1, 64, 64, 64, 3)
-    cache.sweep(all_ages=True)
+    cache.sweep()
     assert not list(tmp_path.rglob(".*.tmp"))
     assert all(map(cache.has, written))
 

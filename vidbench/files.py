@@ -3,18 +3,70 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_STALE_SECONDS = 3600  # no file takes so long to write, on whatever machine its writer ran
+_TEMPORARY = re.compile(r"\..*\.(?P<host>[\w-]+)-(?P<pid>\d+)\.tmp")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder, renamed to ``path`` if nothing went wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """A hidden name beside ``path`` that tells who writes there, for :func:`sweep`."""
+    writer = f"{_host()}-{os.getpid()}"
+    return path.with_name(f".{path.name}.{threading.get_native_id()}.{writer}.tmp")
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Removes temporary files and folders whose writers are gone.
+
+    Args:
+        folder: Need not exist.
+        pattern: Of the folders to look into, as in :meth:`pathlib.Path.glob`.
+    """
+    for path in folder.glob(f"{pattern}/.*.tmp" if pattern else ".*.tmp"):
+        with suppress(FileNotFoundError):  # another process may sweep too
+            if not _is_abandoned(path):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _is_abandoned(path: Path) -> bool:
+    found = _TEMPORARY.fullmatch(path.name)
+    if found and found["host"] == _host() and not _is_alive(int(found["pid"])):
+        return True
+    return time.time() - path.stat().st_mtime > _STALE_SECONDS
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^\w-]", "-", socket.gethostname())

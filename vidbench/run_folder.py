@@ -16,7 +16,7 @@ from typing import Any
 from vidbench.data.prepare import available_cores
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
-from vidbench.files import replacing
+from vidbench.files import replacing, sweep
 from vidbench.identity import RunIdentity
 from vidbench.metrics import summarize
 from vidbench.predictions import Predictions
@@ -78,8 +78,7 @@ class RunFolder:
         predictions.write_skipped_csv(self.path / "skipped.csv")
         self._write_json("metrics.json", metrics)
         shutil.rmtree(self.path / "batches", ignore_errors=True)
-        for leftover in self.path.glob(".*.tmp"):  # of a session that was killed
-            leftover.unlink(missing_ok=True)
+        sweep(self.path, "")
         return metrics
 
     def add_session(self, seconds: Mapping[str, float], videos: int) -> None:

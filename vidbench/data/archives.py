@@ -5,13 +5,13 @@ from __future__ import annotations
 import lzma
 import shutil
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from vidbench.errors import ArchiveError
+from vidbench.files import temporary_path
 
 
 def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Path:
@@ -29,12 +29,12 @@ def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Pa
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    staging = temporary_path(folder)
+    staging.mkdir()
     try:
         with tarfile.open(archive) as tar:
             for member in _checked_members(tar, archive, staging, flatten):
                 tar.extract(member, staging, filter="data")
-        staging.chmod(0o755)
         staging.rename(folder)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if not folder.exists():

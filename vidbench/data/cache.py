@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +21,7 @@ from vidbench.data.process import PIXELS_VERSION
 from vidbench.data.records import Skip, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import CacheError, ConfigError
-from vidbench.files import replacing
-
-_STALE_SECONDS = 3600  # no clip takes so long to write: its writer is gone
+from vidbench.files import replacing, sweep
 
 
 class CacheKey(NamedTuple):
@@ -123,14 +120,12 @@ class ClipCache:
             if name in (folder.name, "all") or (name is None and stale):
                 removed.append(_usage(folder))
                 shutil.rmtree(folder)
-        self.sweep(all_ages=name == "all")
         return removed
 
-    def sweep(self, *, all_ages: bool = False) -> None:
+    def sweep(self) -> None:
         """Removes temporary files that killed writers left behind."""
-        for path in self.folder.glob("*-px*/**/.*.tmp"):
-            if all_ages or time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                path.unlink(missing_ok=True)
+        sweep(self.folder, "*-px*/*")
+        sweep(self.folder, "*-px*")
 
     def _spec_folders(self) -> list[Path]:
         return sorted(path.parent for path in self.folder.glob("*-px*/spec.json"))

@@ -51,6 +51,10 @@ class ClipSource:
         self._cache = ClipCache(cache_dir)
         self._hashes = HashMemory(cache_dir / "files.sqlite")
 
+    def sweep(self) -> None:
+        """Removes what killed workers left of clips half written."""
+        self._cache.sweep()
+
     def is_cached(self, path: Path) -> bool:
         """Whether the clip of this video, relative to the folder, is in the cache."""
         key = self._known_key(self._folder / path)
@@ -76,7 +80,6 @@ class ClipSource:
             lookahead: How many later videos are decoded meanwhile, beside those that keep the
                 workers busy.
         """
-        self._cache.sweep()
         window: deque[tuple[VideoRecord, Future[Prepared]]] = deque()
         for record in records:
             window.append((record, self._begin(record, workers)))

@@ -85,7 +85,7 @@ class VideoLoader:
 
     def prepare(self, records: Sequence[VideoRecord]) -> Mapping[int, Skip]:
         """Why videos cannot be used, by place; all the others are cached afterwards."""
-        with closing(Workers(self._num_workers)) as workers:
+        with self._workers() as workers:
             results = enumerate(self._clips.prepare(records, workers, lookahead=0))
             bar = tqdm(results, total=len(records), desc="decode", unit=" videos", disable=None)
             return {row: result for row, result in bar if isinstance(result, Skip)}
@@ -100,10 +100,18 @@ class VideoLoader:
             records: All requested videos.
             slots: The places of the videos of each batch.
         """
-        workers = Workers(self._num_workers)
-        batches = self._batches(records, slots, workers)
-        with prefetched(batches, _BATCHES_AHEAD, on_leaving=workers.close) as ahead:
-            yield ahead
+        with self._workers() as workers:
+            batches = self._batches(records, slots, workers)
+            with prefetched(batches, _BATCHES_AHEAD, on_leaving=workers.close) as ahead:
+                yield ahead
+
+    @contextmanager
+    def _workers(self) -> Iterator[Workers]:
+        try:
+            with closing(Workers(self._num_workers)) as workers:
+                yield workers
+        finally:
+            self._clips.sweep()
 
     def _batches(
         self, records: Sequence[VideoRecord], slots: Sequence[Sequence[int]], workers: Workers

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,17 +97,37 @@ class Workers:
         self.num_workers = num_workers
         self._processes: ProcessPool | None = None
         self._thread: ThreadPoolExecutor | None = None
+        self._unfinished: set[Future[Prepared]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
 
     def close(self) -> None:
-        """Ends the workers and whatever they are doing; a clip half written leaves no trace."""
+        """Ends the workers and whatever they are doing, for good; nobody waits for them longer."""
+        with self._lock:
+            self._closed = True
         if self._processes is not None:
             self._processes.stop()  # type: ignore[no-untyped-call]
             self._processes.join()
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
+        for future in list(self._unfinished):  # a stopped pool leaves some without an outcome
+            future.cancel()
 
     def submit(self, task: Task) -> Future[Prepared]:
-        """The future result of :func:`prepare_clip`; see :func:`prepared`."""
+        """The future result of :func:`prepare_clip`; see :func:`prepared`.
+
+        Raises:
+            CancelledError: The workers have been closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise CancelledError
+            future = self._schedule(task)
+            self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
+        return future
+
+    def _schedule(self, task: Task) -> Future[Prepared]:
         if self.num_workers == 0:
             self._thread = self._thread or ThreadPoolExecutor(1)
             return self._thread.submit(prepare_clip, task)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from vidbench.data.archives import extract_archive
 from vidbench.data.fetch import fetch, is_url, size_of
 from vidbench.errors import ArchiveError, FetchError
+from vidbench.files import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:
         FetchError, ArchiveError: One of them could not be had; the others are kept.
     """
     folders = [folder / tarball_name(source) for source in sources]
+    sweep(folder, "")
     waiting = unfetched(sources, folder)
     if not waiting:
         return folders
