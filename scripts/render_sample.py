@@ -41,7 +41,7 @@ NOISE = (3.0, 8.0)  # Standard deviation of a pixel's noise, of 255.
 DRIFT = (1.0, 5.0)  # Standard deviation of the camera's place over a video, in pixels.
 OPACITY = (0.55, 0.9)  # Of the shape.
 CONTRAST = 150.0  # Least difference of its colour from the background's mean, over R, G and B.
-RADIUS = (13.0, 25.0)  # Of the shape, in pixels.
+RADIUS = (12.0, 22.0)  # Of the shape, in pixels.
 CYCLES = (0.45, 0.75)  # Of the motion, per second.
 
 
@@ -84,15 +84,20 @@ def turn(pose: Pose, cycles: Floats, rng: Generator) -> None:
     pose.angle += 2 * np.pi * cycles
 
 
+def resize(pose: Pose, share: Floats) -> None:
+    """Gives the shape its smallest radius where the share is 0, its largest where it is 1."""
+    small, large = 0.5 * RADIUS[0], 1.6 * RADIUS[1]
+    pose.radius = small + share * (large - small)
+
+
 def grow(pose: Pose, cycles: Floats, rng: Generator) -> None:
     """Grows the shape from small to large, again and again."""
-    small, large = 0.5 * RADIUS[0], 1.3 * RADIUS[1]
-    pose.radius = small + (cycles % 1) * (large - small)
+    resize(pose, 2 * cycles % 1)
 
 
 def pulse(pose: Pose, cycles: Floats, rng: Generator) -> None:
     """Grows and shrinks the shape in turn."""
-    grow(pose, np.abs(2 * (cycles % 1) - 1) * 0.999, rng)
+    resize(pose, np.abs(2 * (cycles % 1) - 1))
 
 
 def bounce(pose: Pose, cycles: Floats, rng: Generator) -> None:
@@ -159,15 +164,15 @@ def moved_pose(label: str, rng: Generator) -> Pose:
 
 Shape = tuple[tuple[float, float], ...]
 
-# Corners as (angle in degrees, distance from the centre); none looks the same after part of a turn.
+# Corners as (angle in degrees, distance from the centre); all point one way, so that turning shows.
 SHAPES: tuple[Shape, ...] = (
-    ((0, 1.15), (140, 0.95), (220, 0.95)),  # Dart.
-    ((0, 1.1), (125, 1.0), (180, 0.3), (235, 1.0)),  # Arrowhead.
-    ((0, 1.1), (60, 0.6), (110, 0.65), (150, 0.7), (210, 0.7), (250, 0.65), (300, 0.6)),  # Drop.
-    ((45, 1.0), (135, 1.0), (225, 1.0), (270, 0.25), (0, 0.25)),  # Corner.
-    ((0, 1.5), (40, 0.4), (90, 0.7), (135, 0.4), (180, 0.7), (225, 0.4), (270, 0.7), (320, 0.4)),
-    ((0, 1.0), (50, 1.0), (90, 0.9), (180, 0.25), (270, 0.9), (310, 1.0)),  # Fan.
-    ((20, 1.1), (160, 1.1), (200, 1.1), (250, 0.35), (290, 0.35), (340, 0.35)),  # Boot.
+    ((0, 1.7), (140, 0.8), (220, 0.8)),  # Dart.
+    ((0, 1.6), (130, 0.9), (180, 0.3), (230, 0.9)),  # Arrowhead.
+    ((0, 1.6), (60, 0.6), (110, 0.6), (150, 0.7), (210, 0.7), (250, 0.6), (300, 0.6)),  # Drop.
+    ((350, 1.5), (15, 1.5), (50, 0.5), (110, 1.0), (150, 1.0), (240, 0.5)),  # Boot.
+    ((0, 1.7), (40, 0.4), (90, 0.7), (135, 0.4), (180, 0.7), (225, 0.4), (270, 0.7), (320, 0.4)),
+    ((335, 1.5), (0, 1.6), (25, 1.5), (150, 0.5), (210, 0.5)),  # Fan.
+    ((350, 1.5), (10, 1.5), (50, 0.5), (150, 0.8), (210, 0.8), (310, 0.5)),  # Bottle.
 )
 
 
@@ -219,12 +224,13 @@ def field(rng: Generator, cells: int) -> Floats:
 def ramp(rng: Generator) -> Floats:
     """Returns a straight slope in a random direction, in canvas pixels."""
     angle = rng.uniform(0, 2 * np.pi)
-    return X * np.cos(angle) + Y * np.sin(angle)
+    slope: Floats = X * np.cos(angle) + Y * np.sin(angle)
+    return slope
 
 
 def clouds(rng: Generator, hue: float) -> Floats:
     """Returns soft clouds."""
-    return mix(sum(field(rng, n) * w for n, w in ((4, 0.6), (9, 0.3), (25, 0.1))), rng, hue)
+    return mix(0.6 * field(rng, 4) + 0.3 * field(rng, 9) + 0.1 * field(rng, 25), rng, hue)
 
 
 def stripes(rng: Generator, hue: float) -> Floats:
@@ -320,7 +326,8 @@ def drift(rng: Generator) -> NDArray[np.int64]:
     steps = np.cumsum(rng.normal(size=(FRAMES + 14, 2)), 0)
     path = np.stack([np.convolve(steps[:, k], np.ones(15) / 15, "valid") for k in (0, 1)], 1)
     path = (path - path.mean(0)) / path.std() * rng.uniform(*DRIFT)
-    return np.clip(np.rint((path + MARGIN) * SCALE), 0, 2 * MARGIN * SCALE).astype(int)
+    corner: Floats = np.clip(np.rint((path + MARGIN) * SCALE), 0, 2 * MARGIN * SCALE)
+    return corner.astype(np.int64)
 
 
 def render(label: str, seed: int, split: str) -> Video:
@@ -335,8 +342,8 @@ def render(label: str, seed: int, split: str) -> Video:
         canvas = ground[top : top + SCALE * HEIGHT, left : left + SCALE * WIDTH].copy()
         draw(canvas, outline(shape, *place) - camera, tint, opacity)
         frame = cv2.resize(canvas, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-        frame += noise * rng.standard_normal(frame.shape, np.float32)
-        frames.append(np.clip(np.rint(frame), 0, 255).astype(np.uint8))
+        grain = noise * rng.standard_normal(frame.shape, np.float32)
+        frames.append(np.clip(np.rint(frame + grain), 0, 255).astype(np.uint8))
     return np.stack(frames)
 
 

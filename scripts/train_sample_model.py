@@ -18,7 +18,6 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
 from render_sample import CLASSES, FRAMES, MIRRORED, encode, render
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -28,8 +27,8 @@ Clips = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 SIDE, CLIP_FRAMES, SHRINK = 224, 16, 4
-TRAIN_PER_CLASS, TUNE_PER_CLASS = 300, 20
-EPOCHS, BATCH, WARM_UP = 16, 16, 100
+TRAIN_PER_CLASS, TUNE_PER_CLASS = 300, 40
+EPOCHS, BATCH, WARM_UP = 18, 16, 100
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-2
 # Output channels, kernel (frames, height, width) and stride of each convolution.
 LAYERS = (
@@ -49,12 +48,13 @@ def low_resolution(frame: Clips) -> Clips:
     square = frame[:, left : left + height]
     large = cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     # INTER_AREA by a whole factor is the mean over blocks, which the saved model takes too.
-    return cv2.resize(large, (SIDE // SHRINK,) * 2, interpolation=cv2.INTER_AREA)
+    size = (SIDE // SHRINK, SIDE // SHRINK)
+    return cv2.resize(large, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def low_resolution_clip(label: str, seed: int, split: str) -> Clips:
     """Returns 16 frames of a video as the network sees them: uint8 RGB, (16, 56, 56, 3)."""
-    with av.open(io.BytesIO(encode(render(label, seed, split)))) as container:
+    with av.open(io.BytesIO(encode(render(label, seed, split))), "r") as container:
         frames = list(container.decode(video=0))
     indices = np.rint(np.linspace(0, FRAMES - 1, CLIP_FRAMES)).astype(int)
     return np.stack([low_resolution(frames[k].to_ndarray(format="rgb24")) for k in indices])
@@ -129,7 +129,7 @@ class MotionNetwork(tf.Module):
 
 
 class Adam(tf.Module):
-    """Adam with weight decay on kernels, and a learning rate that warms up and then falls."""
+    """Adam with weight decay on kernels, its rate warming up and then falling to zero."""
 
     def __init__(self, variables: tuple[tf.Variable, ...], steps: int) -> None:
         """Starts with no memory of gradients."""
@@ -159,7 +159,7 @@ class Adam(tf.Module):
 def train(network: MotionNetwork, clips: Clips, labels: Labels, epochs: int) -> None:
     """Trains the network in place."""
     rng = np.random.default_rng(0)
-    optimizer = Adam(network.trainable_variables, epochs * (len(clips) // BATCH))
+    optimizer = Adam(network.trainable_variables, epochs * math.ceil(len(clips) / BATCH))
 
     @tf.function
     def step(batch: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -194,8 +194,8 @@ def save(network: MotionNetwork, folder: Path) -> None:
 def main() -> None:
     """Renders, trains, prints the accuracy on the tune split and saves the model."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--out", type=Path, default=Path("data/sample/model"))
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="rendering processes")
+    parser.add_argument("--out", type=Path, default=Path("data/sample/model"), help="SavedModel")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="rendering threads")
     arguments = parser.parse_args()
     start = time.monotonic()
     tuning = rendered("tune", TUNE_PER_CLASS, arguments.workers)
@@ -203,8 +203,8 @@ def main() -> None:
     print(f"rendered {len(clips)} training videos in {time.monotonic() - start:.0f} s")
     network, start = MotionNetwork(seed=0), time.monotonic()
     train(network, clips, labels, EPOCHS)
-    print(f"trained in {time.monotonic() - start:.0f} s")
-    print(f"{sum(math.prod(v.shape) for v in network.trainable_variables)} parameters")
+    size = sum(math.prod(v.shape) for v in network.trainable_variables)
+    print(f"trained {size} parameters in {time.monotonic() - start:.0f} s")
     print(f"tune top-1 {accuracy(network, *tuning):.3f}")
     save(network, arguments.out)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -206,6 +207,7 @@ def test_finishing_removes_what_killed_sessions_left(tmp_path: Path) -> None:
     folder.add(filled(), range(6))
     for left in (".scores.npz.1.tmp", ".run.json.77.tmp", "batches/.0-1.npz.9.tmp"):
         (tmp_path / "run" / left).write_bytes(b"half")
+        os.utime(tmp_path / "run" / left, (0, 0))
     folder.finish(filled(), 2)
     assert not [name for name in tree(tmp_path / "run") if name.endswith(".tmp")]
     assert not (tmp_path / "run" / "batches").exists()
