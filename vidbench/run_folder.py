@@ -109,12 +109,13 @@ class RunFolder:
     def _read_run(self) -> dict[str, Any]:
         path = self.path / "run.json"
         try:
-            run = json.loads(path.read_text("utf-8"))
-            return {"digest": run["digest"], "sessions": run["sessions"], **run}
+            run: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            run["digest"], run["sessions"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(
                 f"{path} is damaged ({error!r}): --overwrite_output_dir starts the run again"
             ) from error
+        return run
 
     def _describe(self, config: Mapping[str, Any], unlisted: Sequence[Path]) -> dict[str, Any]:
         return {

@@ -1,0 +1,119 @@
+"""The commands of the README, run word by word in a copy of the checkout."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+VENV = REPOSITORY / ".venv"
+
+
+def shell_blocks() -> list[str]:
+    return re.findall(r"```sh\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what git tracks or would track, without any environment."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    copy = tmp_path / "checkout"
+    for name in listed.stdout.splitlines():
+        if (REPOSITORY / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, copy / name)
+    return copy
+
+
+def run(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_readme_begins_with_the_two_commands_that_set_up_everything() -> None:
+    assert [block.strip() for block in shell_blocks()[:3]] == [
+        "./run sample",
+        "./run test",
+        "python scripts/evaluate.py @scripts/kinetics400_i3d.txt",
+    ]
+
+
+@pytest.mark.skipif(
+    not (VENV / "pyproject.toml.installed").exists(), reason="the environment was not made by ./run"
+)
+def test_the_sample_runs_and_prints_what_the_readme_shows(checkout: Path) -> None:
+    (checkout / ".venv").symlink_to(VENV)
+    done = run("./run sample", checkout)
+    assert done.returncode == 0, done.stderr
+    shown = (checkout / "README.md").read_text()
+    for line in done.stdout.splitlines():
+        assert line in shown
+
+
+def test_kinetics_with_i3d_runs_as_the_readme_says(
+    checkout: Path, mirror: Path, i3d_path: Path
+) -> None:
+    done = run(
+        shell_blocks()[2],
+        checkout,
+        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        VIDBENCH_KINETICS_ROOT_URL=str(mirror),
+        VIDBENCH_MODEL_PATH=str(i3d_path),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "of 16 requested" in done.stdout
+    assert "100 frames uniform" in done.stdout.splitlines()[-1]
+
+
+def test_run_alone_lists_its_tasks(checkout: Path) -> None:
+    done = run("./run", checkout)
+    assert done.returncode == 0
+    assert {"sample", "test"} <= set(done.stdout.split())
+
+
+def test_an_unknown_task_is_refused(checkout: Path) -> None:
+    done = run("./run tset", checkout)
+    assert done.returncode == 2
+    assert "tset" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("python", "missing"),
+    [(None, "Python 3.11"), ("case $2 in *ensurepip*) exit 1; esac", "venv")],
+    ids=["no Python", "no venv"],
+)
+def test_what_a_bare_machine_lacks_is_said_in_one_line(
+    checkout: Path, tmp_path: Path, python: str | None, missing: str
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "dirname", "cat", "cksum"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    if python is not None:
+        script = tools / "python3.11"
+        script.write_text(f"#!/bin/sh\n{python}\n")
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    done = run("./run sample", checkout, PATH=str(tools))
+    assert done.returncode == 2
+    assert missing in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (checkout / ".venv").exists()
