@@ -347,11 +347,16 @@ def render(label: str, seed: int, split: str) -> Video:
     return np.stack(frames)
 
 
+# One thread, and none of x264's faster approximations: those differ between processors, and even
+# from run to run.
+ENCODER = {"crf": "30", "threads": "1", "x264-params": "cpu-independent=1"}
+
+
 def encode(video: Video) -> bytes:
     """Returns the video as an mp4 file: h264, 25 frames per second, the same bytes every time."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"crf": "30", "threads": "1"})
+        stream = container.add_stream("libx264", rate=FPS, options=ENCODER)
         stream.height, stream.width = video.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for picture in video:

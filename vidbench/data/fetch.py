@@ -19,6 +19,7 @@ from tenacity import (
 from vidbench.data.hashes import sha256_of
 from vidbench.errors import ConfigError, FetchError
 
+_IDENTITY = {"Accept-Encoding": "identity"}  # lengths and ranges count the file's own bytes
 _CHUNK_BYTES = 1 << 16
 _TIMEOUT_SECONDS = (10, 60)  # to connect, and between two packets
 _ATTEMPTS_TO_CONNECT = 3
@@ -105,9 +106,6 @@ def _verify(path: Path, source: str, sha256: str | None) -> None:
     found = sha256_of(path)
     if found != sha256:
         raise FetchError(f"{source} has SHA-256 {found}, expected {sha256}: not the promised file")
-
-
-_IDENTITY = {"Accept-Encoding": "identity"}  # lengths and ranges count the file's own bytes
 
 
 def _download(url: str, partial: Path, on_bytes: OnBytes) -> None:
