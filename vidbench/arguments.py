@@ -168,7 +168,6 @@ def build_parser() -> configargparse.ArgumentParser:
         "with intervals; every prediction is kept.",
         epilog="@FILE holds options, one a line, with # comments. The command line goes over the "
         f"file, and both over environment variables {_ENVIRONMENT_PREFIX}<OPTION>.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         auto_env_var_prefix=_ENVIRONMENT_PREFIX,
         add_config_file_help=False,
         add_env_var_help=False,

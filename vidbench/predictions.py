@@ -6,6 +6,7 @@ import csv
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,10 @@ class Predictions:
         """Which rows have scores, (videos,)."""
         return np.asarray(self.reasons == "", np.bool_)
 
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
+
     def set_scores(self, row: int, scores: NDArray[np.float32]) -> None:
         """Makes a row a scored one."""
         self.scores[row], self.reasons[row], self.details[row] = scores, "", ""
@@ -105,9 +110,8 @@ class Predictions:
             ) from error
         if tuple(saved["classes"].tolist()) != self.classes:
             raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
-        place = {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
         for i, video_id in enumerate(saved["video_id"].tolist()):
-            if (row := place.get(video_id)) is not None:
+            if (row := self._rows.get(video_id)) is not None:
                 self.scores[row] = saved["scores"][i]
                 self.reasons[row] = str(saved["reason"][i])
                 self.details[row] = str(saved["detail"][i])

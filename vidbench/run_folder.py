@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -65,8 +67,7 @@ class RunFolder:
 
     def add(self, predictions: Predictions, rows: Sequence[int]) -> None:
         """Keeps the rows of one batch; they survive whatever happens next."""
-        number = len(self._batches())  # later outcomes go over earlier ones
-        predictions.save(self.path / "batches" / f"{number:09d}.npz", rows)
+        predictions.save(self.path / "batches" / f"{next(self._numbers):09d}.npz", rows)
 
     def finish(self, predictions: Predictions, top_n: int) -> dict[str, Any]:
         """The metrics; writes everything that a finished run has, and only then drops batches."""
@@ -87,6 +88,11 @@ class RunFolder:
         rounded = {stage: round(value, 3) for stage, value in seconds.items()}
         run["sessions"].append({"ended": _now(), "videos": videos, "seconds": rounded})
         self._write_json("run.json", run)
+
+    @cached_property
+    def _numbers(self) -> Iterator[int]:
+        """Numbers of new batches; they rise, because later outcomes go over earlier ones."""
+        return itertools.count(len(self._batches()))
 
     def _batches(self) -> list[Path]:
         return sorted((self.path / "batches").glob("[0-9]*.npz"))
