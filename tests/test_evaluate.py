@@ -237,6 +237,24 @@ def test_a_split_without_labels_is_predicted_and_not_scored(
     assert "not scored" in done.stdout
 
 
+def test_a_run_that_can_evaluate_no_video_fails_and_says_where_to_look(
+    run_cli: RunCli, tmp_path: Path
+) -> None:
+    run_cli("evaluate", *SAMPLE_RUN, "--num_videos", 1)
+    for video in (tmp_path / "data/raw").rglob("*.mp4"):
+        video.write_bytes(b"no video")
+    done = run_cli("evaluate", *SAMPLE_RUN, "--num_videos", 3)
+    assert done.returncode == 1
+    assert "skipped.csv" in done.stderr.splitlines()[-1]
+    (folder,) = (tmp_path / "results").glob("*_3_*")
+    metrics = read_json(folder / "metrics.json")
+    assert (metrics["top1"], metrics["evaluated"], metrics["skipped"]) == (
+        None,
+        0,
+        {"unreadable": 3},
+    )
+
+
 def test_few_classes_are_warned_of(run_cli: RunCli) -> None:
     done = run_cli("evaluate", *SAMPLE_RUN, "--num_videos", 3)
     assert "cover" in done.stderr

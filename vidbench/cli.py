@@ -47,13 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_evaluate(arguments: Sequence[str]) -> None:
-    """Evaluates, and ends with the accuracies, their intervals and the signature."""
+    """Evaluates, and ends with the accuracies, their intervals and the signature.
+
+    Raises:
+        VidbenchError: No video at all could be evaluated.
+    """
     config = parse_config(arguments)
     _set_up_logging(config)
     from vidbench.evaluate import evaluate
 
-    evaluation = evaluate(config)
-    print("\n".join(_summary(evaluation.folder, evaluation.metrics)))
+    folder, metrics = evaluate(config)
+    print("\n".join(_summary(folder, metrics)))
+    if not metrics["evaluated"]:
+        raise VidbenchError(f"no video could be evaluated: see {folder / 'skipped.csv'}")
 
 
 def run_cache(arguments: Sequence[str]) -> None:
