@@ -37,6 +37,7 @@ LAYERS = (
     (96, (3, 3, 3), (2, 1, 1)),
     (128, (3, 3, 3), (2, 2, 2)),
 )
+PLACES = 4  # Of the last convolution, each way.
 # Classes that a flip from left to right swaps, by a word of their names.
 FLIPPED_WORDS = {"left": "right", "clockwise": "counterclockwise"}
 
@@ -90,7 +91,7 @@ def augmented(clip: Clips, label: int, rng: np.random.Generator) -> tuple[Clips,
 
 
 class MotionNetwork(tf.Module):
-    """Tells motions apart: 3-D convolutions, the mean over time and place, a linear layer."""
+    """Tells motions apart: 3-D convolutions, the mean over time, a linear layer."""
 
     def __init__(self, seed: int) -> None:
         """Draws the weights at random."""
@@ -105,7 +106,9 @@ class MotionNetwork(tf.Module):
             self.scales.append(tf.Variable(tf.ones(width)))
             self.offsets.append(tf.Variable(tf.zeros(width)))
             channels = width
-        self.weights = tf.Variable(tf.zeros((channels, len(CLASSES))))
+        # Each place has weights of its own: growing is motion to the left on the left and to the
+        # right on the right, which a mean over places hides.
+        self.weights = tf.Variable(tf.zeros((PLACES, PLACES, channels, len(CLASSES))))
         self.bias = tf.Variable(tf.zeros(len(CLASSES)))
 
     def __call__(self, clips: tf.Tensor) -> tf.Tensor:
@@ -119,7 +122,8 @@ class MotionNetwork(tf.Module):
             mean, variance = tf.nn.moments(hidden, [1, 2, 3, 4], keepdims=True)
             hidden = (hidden - mean) * tf.math.rsqrt(variance + 1e-3) * scale + offset
             hidden = tf.nn.relu(hidden)
-        return tf.reduce_mean(hidden, [1, 2, 3]) @ self.weights + self.bias
+        votes = tf.einsum("byxc,yxck->bk", tf.reduce_mean(hidden, 1), self.weights)
+        return votes / PLACES**2 + self.bias
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, SIDE, SIDE, 3), tf.float32)])
     def serve(self, videos: tf.Tensor) -> dict[str, tf.Tensor]:
