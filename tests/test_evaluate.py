@@ -215,6 +215,22 @@ def test_a_damaged_video_stays_requested_and_is_retried_when_repaired(tmp_path: 
     assert outcome(repaired.folder) == outcome(whole)
 
 
+def test_a_score_is_not_lost_with_its_video_when_its_batch_is_tried_again(tmp_path: Path) -> None:
+    config = sample_config(tmp_path, seed=1)
+    paths = pd.read_csv(evaluate(config).folder / "predictions.csv")["path"]
+    damaged, removed = (tmp_path / "data/raw" / path for path in paths[:2])
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:1500])
+    first = evaluate(sample_config(tmp_path, seed=1, overwrite_output_dir=True))
+    assert first.metrics["evaluated"] == 11
+    damaged.write_bytes(content)
+    removed.unlink()
+    again = evaluate(config)
+    assert again.folder == first.folder
+    assert again.metrics["evaluated"] == 12
+    assert again.metrics["skipped"] == {}
+
+
 def test_a_split_without_labels_is_predicted_and_not_scored(
     run_cli: RunCli, tmp_path: Path
 ) -> None:

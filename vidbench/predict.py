@@ -70,4 +70,5 @@ def _fill(predictions: Predictions, batch: Batch, classifier: Classifier) -> Non
         for row, scores in zip(batch.rows, classifier.predict(batch.views), strict=True):
             predictions.set_scores(row, scores)
     for row, skip in batch.skips.items():
-        predictions.set_skip(row, skip)
+        if predictions.reasons[row]:  # a score that is there is not lost with its video
+            predictions.set_skip(row, skip)

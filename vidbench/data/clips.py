@@ -103,7 +103,9 @@ class ClipSource:
         """The future of one video; known at once if the video is missing or its clip cached."""
         file = self._file(record)
         if not file.is_file():
-            return _done(Prepared(Skip("missing", "no tarball holds this video")))
+            return _done(
+                Prepared(Skip("missing", "not in the tarballs, or its file was removed since"))
+            )
         key = self._known_key(file)
         if key and self._cache.has(key) and not self._policy.overwrite:
             return _done(Prepared(key))
