@@ -68,7 +68,7 @@ def file_server(tmp_path: Path) -> Iterator[FileServer]:
 @pytest.fixture(scope="session")
 def i3d_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The I3D network with random weights as a SavedModel."""
-    from i3d_network import save_tf2
+    from benchmarks.i3d import save_tf2
 
     return save_tf2(tmp_path_factory.mktemp("models") / "i3d")
 

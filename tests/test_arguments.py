@@ -18,11 +18,13 @@ FLAGS = {
     "no_cuda",
     "overwrite_cache",
     "overwrite_output_dir",
+    "profile",
     "retry_skipped",
     "verbose_logging",
 }
 VALUES: dict[str, tuple[str, object]] = {
     "batch_size": ("3", 3),
+    "cache_compression": ("zstd", "zstd"),
     "cache_dir": ("a/b", Path("a/b")),
     "data_dir": ("a/b", Path("a/b")),
     "dataset": ("sample", "sample"),
@@ -36,6 +38,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "num_tarballs": ("2", 2),
     "num_videos": ("16", 16),
     "num_workers": ("0", 0),
+    "precision": ("bf16", "bf16"),
     "preset": ("paper", "paper"),
     "resize_type": ("pad", "pad"),
     "results_dir": ("a/b", Path("a/b")),
@@ -75,7 +78,7 @@ def test_no_arguments_ask_for_i3d_on_the_validation_split_of_kinetics_400() -> N
     config = parse()
     assert config == RunConfig()
     assert (config.model_name, config.dataset_name) == ("i3d", "kinetics/400")
-    assert (config.kinetics_split, config.batch_size, config.top_n) == ("val", 8, 5)
+    assert (config.kinetics_split, config.batch_size, config.top_n) == ("val", None, 5)
 
 
 @pytest.mark.parametrize("name", sorted(VALUES))
@@ -223,6 +226,8 @@ def test_a_value_without_an_option_is_refused() -> None:
         ("kinetics_version", "700.0", "700"),
         ("kinetics_split", "validation", "val"),
         ("kinetics_split", "va.l", "val"),
+        ("cache_compression", "zst", "zstd"),
+        ("cache_compression", "non", "none"),
         ("dataset", "kinetic", "kinetics"),
         ("dataset", "samples", "sample"),
     ],
@@ -237,6 +242,11 @@ def test_an_unknown_value_is_refused_with_the_nearest(
         assert f"--{option}" in message
         assert f"'{value}'" in message
         assert message.endswith(f"'{nearest}'")
+
+
+def test_clips_are_compressed_where_it_is_asked_for() -> None:
+    assert parse().compression is None
+    assert parse("--cache_compression", "zstd").compression == "zstd"
 
 
 def test_models_and_datasets_of_others_are_named_with_a_dot() -> None:

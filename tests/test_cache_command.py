@@ -40,3 +40,13 @@ def test_pruning_an_unknown_name_is_refused(run_cli: RunCli, tmp_path: Path) -> 
     assert done.returncode == 2
     assert "nonsense" in done.stderr
     assert len(ClipCache(tmp_path / "data/processed").usage()) == 2
+
+
+def test_compressed_clips_are_counted_with_the_others(run_cli: RunCli, tmp_path: Path) -> None:
+    folder = tmp_path / "data/processed"
+    fill(folder)
+    compressed = ClipCache(folder, "zstd")
+    compressed.write(CacheKey("f" * 64, FIRST), np.zeros((1, 2, 8, 8, 3), np.uint8))
+    assert "7 videos" in run_cli("cache").stdout.splitlines()[-1]
+    (name,) = (usage.name for usage in compressed.usage() if usage.spec == FIRST.describe())
+    assert "removed 4 videos" in run_cli("cache", "--prune", name).stdout

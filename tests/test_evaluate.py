@@ -96,7 +96,7 @@ def test_i3d_is_evaluated_on_a_mirror_over_http(
 
 
 def test_what_a_run_leaves(tmp_path: Path) -> None:
-    folder, metrics = evaluate(sample_config(tmp_path))
+    folder, metrics = evaluate(sample_config(tmp_path))[:2]
     assert folder == only_run(tmp_path)
     assert folder.name.startswith("saved_model_sample-val_12_")
     names = {path.name for path in folder.iterdir()}
@@ -115,11 +115,13 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
     assert metrics == read_json(folder / "metrics.json")
     run = read_json(folder / "run.json")
     assert {"config", "identity", "versions", "git_revision", "machine"} <= run.keys()
-    assert {"fetch", "load_model", "predict"} <= run["sessions"][0]["seconds"].keys()
+    (session,) = run["sessions"]
+    assert {"fetch", "load_model", "wait_for_clips", "predict"} <= session["seconds"].keys()
+    assert session["beside"].keys() == {"hash", "decode", "write_cache", "read_cache"}
 
 
 def test_all_scores_are_kept_in_requested_order(tmp_path: Path) -> None:
-    folder, _ = evaluate(sample_config(tmp_path))
+    folder = evaluate(sample_config(tmp_path)).folder
     columns = saved(folder)
     table = pd.read_csv(folder / "predictions.csv")
     assert columns["video_id"].tolist() == table["video_id"].tolist()

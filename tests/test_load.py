@@ -7,6 +7,7 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from conftest import SAMPLE
@@ -19,7 +20,9 @@ from vidbench.data.spec import PreprocessSpec
 SPEC = PreprocessSpec(num_frames=8, crop_size=32)
 
 
-def kinetics(tmp_path: Path, mirror: Path, **options: int) -> KineticsLoader:
+def kinetics(
+    tmp_path: Path, mirror: Path, compression: str | None = None, **options: int
+) -> KineticsLoader:
     return KineticsLoader(
         "400",
         "val",
@@ -28,6 +31,7 @@ def kinetics(tmp_path: Path, mirror: Path, **options: int) -> KineticsLoader:
         cache_dir=tmp_path / "cache",
         root_url=str(mirror),
         num_workers=options.pop("num_workers", 2),
+        compression=compression,
         **options,
     )
 
@@ -51,6 +55,15 @@ def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
     return {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.rglob("*.h5")}
 
 
+def kinds(folder: Path) -> list[str | None]:
+    """How each clip below the folder is kept: its filter, or None."""
+    found = []
+    for path in folder.rglob("*.h5"):
+        with h5py.File(path, "r") as file:
+            found.append(file["views"].attrs.get("filter", b"").decode() or None)
+    return found
+
+
 def garble(path: Path) -> None:
     """Other content under an unchanged identity: only a reader of the file can tell."""
     status = path.stat()
@@ -62,6 +75,24 @@ def garble(path: Path) -> None:
 def test_constructing_does_no_io(tmp_path: Path) -> None:
     KineticsLoader(data_dir=tmp_path / "raw", cache_dir=tmp_path / "cache")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_compressed_clips_give_the_same_batches_and_serve_other_loaders(
+    tmp_path: Path, mirror: Path, num_workers: int
+) -> None:
+    loader = kinetics(tmp_path, mirror, "zstd", num_workers=num_workers)
+    (compressed,) = loader.get_batches(3, 3)
+    assert kinds(tmp_path / "cache") == ["up"] * 3
+    before = stamps(tmp_path / "cache")
+    (read,) = kinetics(tmp_path, mirror).get_batches(3, 3)
+    assert stamps(tmp_path / "cache") == before
+    shutil.rmtree(tmp_path / "cache")
+    (plain,) = kinetics(tmp_path, mirror).get_batches(3, 3)
+    assert kinds(tmp_path / "cache") == [None] * 3
+    np.testing.assert_array_equal(compressed.views, plain.views)
+    np.testing.assert_array_equal(read.views, plain.views)
+    assert loader.num_videos_processed == kinetics(tmp_path, mirror).num_videos_processed == 3
 
 
 def test_batches_hold_all_usable_videos_in_order(tmp_path: Path, mirror: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_i3d_graph_gives_probabilities_of_400_classes(i3d_path: Path) -> Non
 
 def test_the_random_network_has_the_parameters_of_i3d() -> None:
     """12.69 M, as OpenVINO's model zoo counts them; 12.70 M with the moving statistics."""
-    from i3d_network import I3DNetwork
+    from benchmarks.i3d import I3DNetwork
 
     network = I3DNetwork()
     trained = sum(int(np.prod(v.shape)) for v in network.trainable_variables)
@@ -87,7 +87,7 @@ def test_scores_of_a_video_do_not_depend_on_the_size_of_its_batch(i3d_path: Path
 
 
 def test_a_module_in_tf1_hub_format_gives_the_same_scores(i3d_path: Path, tmp_path: Path) -> None:
-    from i3d_network import save_hub_v1
+    from benchmarks.i3d import save_hub_v1
 
     path = save_hub_v1(tmp_path / "v1")
     clips = random_clips(1)

@@ -228,11 +228,11 @@ def test_results_hold_nothing_of_time_or_place(tmp_path: Path) -> None:
 
 def test_sessions_are_noted_one_after_another(tmp_path: Path) -> None:
     folder = opened(tmp_path / "run")
-    folder.add_session({"decode": 1.23456}, 4)
-    opened(tmp_path / "run").add_session({"decode": 2.0}, 2)
+    folder.add_session(4, {"predict": 1.23456}, {"decode": 7.0001})
+    opened(tmp_path / "run").add_session(2, {"predict": 2.0}, {})
     run = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
-    assert [(s["videos"], s["seconds"]) for s in run["sessions"]] == [
-        (4, {"decode": 1.235}),
-        (2, {"decode": 2.0}),
+    assert [(s["videos"], s["seconds"], s["beside"]) for s in run["sessions"]] == [
+        (4, {"predict": 1.235}, {"decode": 7.0}),
+        (2, {"predict": 2.0}, {}),
     ]
     assert run["digest"] == IDENTITY.digest()

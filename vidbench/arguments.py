@@ -14,13 +14,14 @@ from typing import Any, NoReturn
 
 import configargparse
 
+from vidbench.data.cache import COMPRESSIONS
 from vidbench.data.datasets.base import dataset_families
 from vidbench.data.datasets.kinetics import RELEASES, SPLITS
 from vidbench.data.fetch import require_source
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.models.base import model_families
+from vidbench.models.base import PRECISIONS, model_families
 
 _ENVIRONMENT_PREFIX = "VIDBENCH_"
 # Up to a # at the beginning of a word and outside quotes.
@@ -50,14 +51,17 @@ class RunConfig:
     preset: str | None = None
     num_frames: int | None = None
     resize_type: str | None = None
-    batch_size: int = 8
+    batch_size: int | None = None
     top_n: int = 5
     num_workers: int | None = None
     data_dir: Path = DEFAULT_DATA_DIR
     cache_dir: Path = DEFAULT_CACHE_DIR
+    cache_compression: str = "none"
     results_dir: Path = Path("results")
     run_name: str | None = None
     no_cuda: bool = False
+    precision: str = "fp32"
+    profile: bool = False
     verbose_logging: bool = False
     overwrite_output_dir: bool = False
     overwrite_cache: bool = False
@@ -89,6 +93,8 @@ class RunConfig:
             ("kinetics_split", list(SPLITS)),
             ("preset", list(PRESETS)),
             ("resize_type", list(RESIZE_TYPES)),
+            ("cache_compression", list(COMPRESSIONS)),
+            ("precision", list(PRECISIONS)),
         ):
             value = getattr(self, name)
             if value is not None and value not in valid:
@@ -123,6 +129,11 @@ class RunConfig:
         """``family`` or ``family/variant``."""
         version = self.kinetics_version or ("400" if self.dataset == "kinetics" else None)
         return "/".join(filter(None, (self.dataset, version)))
+
+    @property
+    def compression(self) -> str | None:
+        """How decoded clips are written: ``zstd``, or None for as they are."""
+        return None if self.cache_compression == "none" else self.cache_compression
 
     def spec(self, default: PreprocessSpec) -> PreprocessSpec:
         """What is done to pixels: the preset or else the model's own, and what overrides it."""
@@ -187,6 +198,9 @@ def _add_model_options(group: Any) -> None:
     _add(group, "model_trained_on", "NAME", "i3d: kinetics-400 (default) or kinetics-600")
     _add(group, "model_path", "PATH", "weights: a SavedModel folder, an archive, or a Hub handle")
     _add(group, "classes_file", "FILE", "class names, one a line, for a saved_model without", Path)
+    _add(
+        group, "precision", "NAME", "fp32 (default, exact) or bf16 (faster, scores shift a little)"
+    )
     _flag(group, "no_cuda", "do not use a GPU")
 
 
@@ -208,17 +222,19 @@ def _add_pixel_options(group: Any) -> None:
     _add(group, "num_frames", "N", "frames in a clip (default: the protocol's)", int)
     _add(group, "resize_type", "NAME", f"{', '.join(RESIZE_TYPES)} (default: the protocol's)")
     _add(group, "cache_dir", "DIR", f"decoded clips (default {DEFAULT_CACHE_DIR})", Path)
+    _add(group, "cache_compression", "NAME", "none (default) or zstd: half the bytes, lossless")
     _flag(group, "overwrite_cache", "decode again the clips that this run reads")
     _add(group, "num_workers", "N", "decoding processes (default: one a core; 0: none)", int)
 
 
 def _add_run_options(group: Any) -> None:
-    _add(group, "batch_size", "N", "videos predicted together (default 8)", int)
+    _add(group, "batch_size", "N", "videos in a batch (default: 64 MiB of clips, at most 16)", int)
     _add(group, "top_n", "N", "k of the second accuracy; predictions listed (default 5)", int)
     _add(group, "results_dir", "DIR", "folder of run folders (default results)", Path)
     _add(group, "run_name", "NAME", "the run's folder (default: named after what decides it)")
     _flag(group, "overwrite_output_dir", "remove this run's folder and start again")
     _flag(group, "retry_skipped", "try again the videos that were skipped")
+    _flag(group, "profile", "say how long each stage took, and what the run waited for")
     _flag(group, "verbose_logging", "say everything that happens")
 
 

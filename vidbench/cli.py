@@ -6,12 +6,16 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from vidbench.arguments import OneLineParser, RunConfig, parse_config
 from vidbench.errors import ConfigError, VidbenchError
+from vidbench.stopwatch import Stopwatch
 
 _USAGE = """\
 usage: vidbench COMMAND [OPTION ...]
@@ -56,8 +60,12 @@ def run_evaluate(arguments: Sequence[str]) -> None:
     _set_up_logging(config)
     from vidbench.evaluate import evaluate
 
-    folder, metrics = evaluate(config)
+    stopwatch = Stopwatch()
+    stopwatch.add({"start": time.time() - psutil.Process().create_time()})
+    folder, metrics, seconds, beside = evaluate(config, stopwatch)
     print("\n".join(_summary(folder, metrics)))
+    if config.profile:
+        print("\n".join(_profile(seconds, beside)))
     if not metrics["evaluated"]:
         raise VidbenchError(f"no video could be evaluated: see {folder / 'skipped.csv'}")
 
@@ -118,6 +126,38 @@ def _summary(folder: Path, metrics: dict[str, Any]) -> list[str]:
         if name.startswith("top")
     ]
     return [*lines, *accuracies, f"signature  {metrics['signature']}"]
+
+
+_STAGES = {
+    "start": "Python and imports",
+    "check": "the request, the model and the dataset are checked",
+    "fetch": "lists, tarballs and what is on disk",
+    "open": "the run's folder",
+    "load_model": "TensorFlow and the model; videos are decoded meanwhile",
+    "wait_for_clips": "the model waits for clips",
+    "predict": "the model",
+    "write": "scores of each batch",
+    "score": "metrics and tables",
+    "hash": "video files, to find them in the cache",
+    "decode": "videos to frames",
+    "write_cache": "clips to the cache",
+    "read_cache": "clips from the cache",
+}
+
+
+def _profile(seconds: Mapping[str, float], beside: Mapping[str, float]) -> list[str]:
+    """Seconds by stage, and which stage the run waited for most."""
+    total = sum(seconds.values())
+    longest = max(seconds, key=lambda stage: seconds[stage])
+    lines = [f"waited for {longest}, {seconds[longest] / total:.0%} of {total:.1f} s:"]
+    lines += [_stage(stage, value) for stage, value in seconds.items()]
+    if beside:
+        lines.append("meanwhile, in all worker processes and the reading thread together:")
+    return lines + [_stage(stage, value) for stage, value in beside.items()]
+
+
+def _stage(stage: str, seconds: float) -> str:
+    return f"  {stage:<15}{seconds:8.2f} s  {_STAGES.get(stage, '')}"
 
 
 def _shown(metrics: dict[str, Any], name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.identity import RunIdentity
 from vidbench.labels import require_known_labels
+from vidbench.machine import default_batch_size
 from vidbench.models.base import Model, load_model
 from vidbench.predict import predict, unfinished_batches
 from vidbench.run_folder import RunFolder
@@ -29,39 +31,57 @@ class Evaluation(NamedTuple):
     Attributes:
         folder: Where it lies.
         metrics: The content of ``metrics.json``.
+        seconds: By stage, one after another.
+        beside: By stage, what workers did meanwhile, in all of them together.
     """
 
     folder: Path
     metrics: dict[str, Any]
+    seconds: Mapping[str, float]
+    beside: Mapping[str, float]
 
 
-def evaluate(config: RunConfig) -> Evaluation:
+def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluation:
     """The accuracies of one model on one split, with everything kept in the run's folder.
 
     A run that was stopped goes on; one that is finished is only scored again.
+
+    Args:
+        config: What is asked for.
+        stopwatch: Goes on counting with this one.
 
     Raises:
         ConfigError: The request contradicts itself, the model or the dataset; nothing was done.
         VidbenchError: Something could not be fetched, read or loaded.
     """
-    stopwatch = Stopwatch()
-    model = open_model(config)
-    loader = open_loader(config, model)
+    stopwatch = stopwatch or Stopwatch()
+    with stopwatch("check"):
+        model = open_model(config)
+        loader = open_loader(config, model)
     with stopwatch("fetch"):
         selection = loader.select(config.num_videos)
     _warn_of_few_classes(selection.records, loader.dataset)
-    folder = open_run(config, model, loader, selection)
-    predictions = folder.load(selection.records, model.classes)
-    batches = unfinished_batches(predictions, selection.records, loader, config.batch_size)
+    with stopwatch("open"):
+        folder = open_run(config, model, loader, selection)
+        predictions = folder.load(selection.records, model.classes)
+        batch_size = config.batch_size or default_batch_size(loader.spec.clip_bytes)
+        batches = unfinished_batches(predictions, selection.records, loader, batch_size)
     if batches:
         videos = sum(map(len, batches))
         logger.info("%s: %d of %d videos to predict", folder.path, videos, len(predictions))
-        use_gpu = not config.no_cuda
-        predict(model, loader, selection.records, predictions, batches, folder, use_gpu, stopwatch)
-        folder.add_session(stopwatch.seconds, videos)
+        load = partial(
+            model.load,
+            precision=config.precision,
+            use_gpu=not config.no_cuda,
+            graph_dir=config.cache_dir / "graphs",
+        )
+        predict(load, loader, selection.records, predictions, batches, folder, stopwatch)
+        folder.add_session(videos, stopwatch.seconds, loader.work)
     else:
         logger.info("%s is finished: its predictions are scored again", folder.path)
-    return Evaluation(folder.path, folder.finish(predictions, config.top_n))
+    with stopwatch("score"):
+        metrics = folder.finish(predictions, config.top_n)
+    return Evaluation(folder.path, metrics, stopwatch.seconds, loader.work)
 
 
 def open_model(config: RunConfig) -> Model:
@@ -93,6 +113,7 @@ def open_loader(config: RunConfig, model: Model) -> VideoLoader:
         config.spec(model.spec),
         cache_dir=config.cache_dir,
         num_workers=config.num_workers,
+        compression=config.compression,
         policy=CachePolicy(config.overwrite_cache, config.retry_skipped),
     )
 
@@ -108,6 +129,7 @@ def open_run(
         split=loader.dataset.split,
         spec=loader.spec,
         video_ids=tuple(record.video_id for record in selection.records),
+        precision=config.precision,
     )
     folder = RunFolder(config.results_dir / (config.run_name or identity.run_name()), identity)
     folder.open(config.as_dict(), selection.unlisted, overwrite=config.overwrite_output_dir)

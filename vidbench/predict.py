@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tqdm import tqdm
 
 from vidbench.data.load import Batch, VideoLoader, cut
 from vidbench.data.records import VideoRecord
-from vidbench.models.base import Classifier, Model
+from vidbench.models.base import Classifier
 from vidbench.predictions import PENDING, Predictions
 from vidbench.run_folder import RunFolder
 from vidbench.stopwatch import Stopwatch
@@ -34,25 +34,35 @@ def unfinished_batches(
 
 
 def predict(
-    model: Model,
+    load: Callable[[], Classifier],
     loader: VideoLoader,
     records: Sequence[VideoRecord],
     predictions: Predictions,
     batches: Sequence[range],
     folder: RunFolder,
-    use_gpu: bool,
     stopwatch: Stopwatch,
 ) -> None:
-    """Fills the rows of these batches, and writes each batch as soon as it is predicted."""
+    """Fills the rows of these batches, and writes each batch as soon as it is predicted.
+
+    Args:
+        load: Loads the model, while videos are decoded already.
+        loader: Gives clips.
+        records: All requested videos.
+        predictions: Their table.
+        batches: The places of the videos of each batch to predict.
+        folder: Keeps each batch.
+        stopwatch: Tells what the run waited for.
+    """
     total = sum(len(rows) for rows in batches)
     with loader.stream(records, batches) as stream:  # decoding starts here
         with stopwatch("load_model"):
-            classifier = model.load(use_gpu=use_gpu)
+            classifier = load()
         with tqdm(total=total, desc="predict", unit=" videos", disable=None) as bar:
             for rows, batch in zip(batches, _timed(stream, stopwatch), strict=True):
                 with stopwatch("predict"):
                     _fill(predictions, batch, classifier)
-                folder.add(predictions, rows)
+                with stopwatch("write"):
+                    folder.add(predictions, rows)
                 bar.update(len(rows))
 
 

@@ -15,11 +15,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from vidbench.data.prepare import available_cores
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.files import replacing, sweep
 from vidbench.identity import RunIdentity
+from vidbench.machine import available_cores
 from vidbench.metrics import summarize
 from vidbench.predictions import Predictions
 
@@ -82,11 +82,19 @@ class RunFolder:
         sweep(self.path, "")
         return metrics
 
-    def add_session(self, seconds: Mapping[str, float], videos: int) -> None:
-        """Notes in ``run.json`` what this session predicted, and how long each stage took."""
+    def add_session(
+        self, videos: int, seconds: Mapping[str, float], beside: Mapping[str, float]
+    ) -> None:
+        """Notes in ``run.json`` what this session predicted, and how long each stage took.
+
+        Args:
+            videos: How many it predicted.
+            seconds: By stage, one after another.
+            beside: By stage, in other threads and processes meanwhile.
+        """
         run = self._read_run()
-        rounded = {stage: round(value, 3) for stage, value in seconds.items()}
-        run["sessions"].append({"ended": _now(), "videos": videos, "seconds": rounded})
+        session = {"seconds": _rounded(seconds), "beside": _rounded(beside)}
+        run["sessions"].append({"ended": _now(), "videos": videos, **session})
         self._write_json("run.json", run)
 
     @cached_property
@@ -144,6 +152,10 @@ class RunFolder:
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         with replacing(self.path / name) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {stage: round(value, 3) for stage, value in seconds.items()}
 
 
 def _now() -> str:

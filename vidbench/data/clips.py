@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from vidbench.data.cache import CacheKey, ClipCache
@@ -15,6 +16,7 @@ from vidbench.data.prepare import Prepared, Task, Workers, prepared
 from vidbench.data.records import Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import CacheError
+from vidbench.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,9 @@ class CachePolicy:
     retry_skipped: bool = False
 
 
+_Pair = tuple[VideoRecord, "Future[Prepared]"]
+
+
 class ClipSource:
     """Clips of videos below one folder, by one spec; constructing it does no I/O.
 
@@ -40,15 +45,25 @@ class ClipSource:
         spec: What is done to pixels.
         cache_dir: Decoded clips, and the hashes of video files.
         policy: Which of the cache's entries are made anew.
+        compression: How clips are written, ``zstd`` or None.
+
+    Attributes:
+        work: Seconds spent on clips, in all workers together.
     """
 
     def __init__(
-        self, folder: Path, spec: PreprocessSpec, cache_dir: Path, policy: CachePolicy
+        self,
+        folder: Path,
+        spec: PreprocessSpec,
+        cache_dir: Path,
+        policy: CachePolicy,
+        compression: str | None = None,
     ) -> None:
         self.spec = spec
+        self.work = Stopwatch()
         self._folder = folder
         self._policy = policy
-        self._cache = ClipCache(cache_dir)
+        self._cache = ClipCache(cache_dir, compression)
         self._hashes = HashMemory(cache_dir / "files.sqlite")
 
     def sweep(self) -> None:
@@ -72,7 +87,7 @@ class ClipSource:
     def prepare(
         self, records: Sequence[VideoRecord], workers: Workers, lookahead: int
     ) -> Iterator[CacheKey | Skip]:
-        """Where the clip of each video is, or why there is none, in order.
+        """Where the clip of each video is, or why there is none, in order; begins at once.
 
         Args:
             records: The videos.
@@ -80,20 +95,31 @@ class ClipSource:
             lookahead: How many later videos are decoded meanwhile, beside those that keep the
                 workers busy.
         """
-        window: deque[tuple[VideoRecord, Future[Prepared]]] = deque()
-        for record in records:
-            window.append((record, self._begin(record, workers)))
-            if len(window) > lookahead + 2 * workers.num_workers:
-                yield self._finish(*window.popleft())
+        waiting = iter(records)
+        first = islice(waiting, 1 + lookahead + 2 * workers.num_workers)
+        return self._results(deque(self._pairs(first, workers)), waiting, workers)
+
+    def _results(
+        self, window: deque[_Pair], waiting: Iterator[VideoRecord], workers: Workers
+    ) -> Iterator[CacheKey | Skip]:
         while window:
-            yield self._finish(*window.popleft())
+            result = self._finish(*window.popleft())
+            begun = list(self._pairs(islice(waiting, 1), workers))
+            if not begun:
+                workers.end_when_done()
+            window.extend(begun)
+            yield result
+
+    def _pairs(self, records: Iterable[VideoRecord], workers: Workers) -> Iterator[_Pair]:
+        return ((record, self._begin(record, workers)) for record in records)
 
     def read(self, record: VideoRecord, result: CacheKey | Skip, workers: Workers) -> Views | Skip:
         """The clip that :meth:`prepare` left; one that turns out damaged is decoded again."""
         if isinstance(result, Skip):
             return result
         try:
-            return self._cache.read(result)
+            with self.work("read_cache"):
+                return self._cache.read(result)
         except CacheError as error:
             logger.warning("%s; decoding it again", error)
         again = prepared(workers.submit(self._task(self._file(record), result, overwrite=True)))
@@ -113,6 +139,7 @@ class ClipSource:
 
     def _finish(self, record: VideoRecord, future: Future[Prepared]) -> CacheKey | Skip:
         outcome = prepared(future)
+        self.work.add(outcome.seconds)
         if outcome.identity and outcome.sha256:
             self._hashes.remember(self._file(record), outcome.identity, outcome.sha256)
         return outcome.result

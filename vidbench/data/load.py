@@ -12,12 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from vidbench.data.cache import CacheKey
 from vidbench.data.clips import CachePolicy, ClipSource
 from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.prefetch import prefetched
-from vidbench.data.prepare import Workers, available_cores
+from vidbench.data.prepare import Workers
 from vidbench.data.records import Selection, Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
+from vidbench.machine import default_num_workers
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class VideoLoader:
         cache_dir: Folder of decoded clips, shared by all datasets and models.
         num_workers: Decoding processes; None for one a core, 0 to decode in this process.
         policy: Which of the cache's entries are made anew.
+        compression: How clips are cached, ``zstd`` or None; lossless, and both kinds are read.
     """
 
     def __init__(
@@ -68,16 +71,25 @@ class VideoLoader:
         cache_dir: Path = DEFAULT_CACHE_DIR,
         num_workers: int | None = None,
         policy: CachePolicy | None = None,
+        compression: str | None = None,
     ) -> None:
         self.dataset = dataset
         self.spec = spec
         self._cache_dir = cache_dir
-        self._num_workers = available_cores() if num_workers is None else num_workers
-        self._clips = ClipSource(dataset.folder, spec, cache_dir, policy or CachePolicy())
+        self._num_workers = default_num_workers() if num_workers is None else num_workers
+        self._compression = compression
+        self._clips = ClipSource(
+            dataset.folder, spec, cache_dir, policy or CachePolicy(), compression
+        )
 
     def select(self, num_videos: int | None = None) -> Selection:
         """The requested videos in order, after fetching what they need; None for all."""
         return self.dataset.fetch(num_videos)
+
+    @property
+    def work(self) -> Mapping[str, float]:
+        """Seconds spent on clips so far, by stage, in all workers together."""
+        return self._clips.work.seconds
 
     def skip_stands(self, record: VideoRecord) -> bool:
         """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
@@ -101,6 +113,7 @@ class VideoLoader:
             slots: The places of the videos of each batch.
         """
         with self._workers() as workers:
+            # Workers start here if they are needed, before the caller imports a framework.
             batches = self._batches(records, slots, workers)
             with prefetched(batches, _BATCHES_AHEAD, on_leaving=workers.close) as ahead:
                 yield ahead
@@ -119,6 +132,15 @@ class VideoLoader:
         wanted = [records[row] for places in slots for row in places]
         largest = max((len(places) for places in slots), default=0)
         results = self._clips.prepare(wanted, workers, lookahead=largest)
+        return self._cut_batches(records, slots, results, workers)
+
+    def _cut_batches(
+        self,
+        records: Sequence[VideoRecord],
+        slots: Sequence[Sequence[int]],
+        results: Iterator[CacheKey | Skip],
+        workers: Workers,
+    ) -> Iterator[Batch]:
         for places in slots:
             found = {row: self._clips.read(records[row], next(results), workers) for row in places}
             clips = {row: clip for row, clip in found.items() if not isinstance(clip, Skip)}
@@ -144,6 +166,7 @@ class KineticsLoader(VideoLoader):
         seed: Draw the videos at random instead of taking the first ones.
         num_tarballs: Take videos from the first so many tarballs only.
         num_workers: Decoding processes; None for one a core, 0 to decode in this process.
+        compression: How clips are cached, ``zstd`` or None; lossless, and both kinds are read.
     """
 
     def __init__(
@@ -158,6 +181,7 @@ class KineticsLoader(VideoLoader):
         seed: int | None = None,
         num_tarballs: int | None = None,
         num_workers: int | None = None,
+        compression: str | None = None,
     ) -> None:
         dataset = load_dataset(
             f"kinetics/{version}",
@@ -172,6 +196,7 @@ class KineticsLoader(VideoLoader):
             spec or PreprocessSpec(),
             cache_dir=Path(cache_dir),
             num_workers=num_workers,
+            compression=compression,
         )
 
     @property
@@ -227,6 +252,7 @@ class KineticsLoader(VideoLoader):
             replace(self.spec, num_frames=num_frames),
             cache_dir=self._cache_dir,
             num_workers=self._num_workers,
+            compression=self._compression,
         )
 
 

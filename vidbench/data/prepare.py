@@ -9,9 +9,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing.connection import wait
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import cv2
@@ -23,6 +25,7 @@ from vidbench.data.hashes import FileIdentity, sha256_of
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
+from vidbench.stopwatch import Stopwatch
 
 
 class Task(NamedTuple):
@@ -49,40 +52,43 @@ class Prepared(NamedTuple):
         result: Where the cache has its clip, or why it is skipped.
         identity: The file's, taken before it was hashed; None if it was not.
         sha256: The file's hash; likewise.
+        seconds: What was done for it, by stage.
     """
 
     result: CacheKey | Skip
     identity: FileIdentity | None = None
     sha256: str | None = None
+    seconds: Mapping[str, float] = MappingProxyType({})
 
 
 def prepare_clip(task: Task) -> Prepared:
     """What became of the video; reads, decodes and writes no more than the cache lacks."""
+    stopwatch = Stopwatch()
     try:
-        identity = FileIdentity.of(task.path)
-        sha256 = task.sha256 or sha256_of(task.path)
+        with stopwatch("hash"):
+            identity = FileIdentity.of(task.path)
+            sha256 = task.sha256 or sha256_of(task.path)
     except OSError as error:
         return Prepared(Skip("unreadable", str(error.strerror)))
-    return Prepared(_clip_or_skip(task, CacheKey(sha256, task.spec)), identity, sha256)
+    result = _clip_or_skip(task, CacheKey(sha256, task.spec), stopwatch)
+    return Prepared(result, identity, sha256, stopwatch.seconds)
 
 
-def _clip_or_skip(task: Task, key: CacheKey) -> CacheKey | Skip:
+def _clip_or_skip(task: Task, key: CacheKey, stopwatch: Stopwatch) -> CacheKey | Skip:
     if not task.overwrite and task.cache.has(key):
         return key
     if not task.retry and (skip := task.cache.read_skip(key)):
         return skip
     try:
-        task.cache.write(key, decode_clip(task.path, task.spec)[None])
+        with stopwatch("decode"):
+            clip = decode_clip(task.path, task.spec)
+        with stopwatch("write_cache"):
+            task.cache.write(key, clip[None])
     except VideoError as error:
         skip = Skip(error.reason, " ".join(error.detail.split()))
         task.cache.write_skip(key, skip)
         return skip
     return key
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:
@@ -98,6 +104,7 @@ class Workers:
         self._processes: ProcessPool | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._unfinished: set[Future[Prepared]] = set()
+        self._all_submitted = False
         self._lock = threading.Lock()
         self._closed = False
 
@@ -105,9 +112,7 @@ class Workers:
         """Ends the workers and whatever they are doing, for good; nobody waits for them longer."""
         with self._lock:
             self._closed = True
-        if self._processes is not None:
-            self._processes.stop()  # type: ignore[no-untyped-call]
-            self._processes.join()
+        self._end_processes(idle=False)
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
         for future in list(self._unfinished):  # a stopped pool leaves some without an outcome
@@ -124,8 +129,31 @@ class Workers:
                 raise CancelledError
             future = self._schedule(task)
             self._unfinished.add(future)
-        future.add_done_callback(self._unfinished.discard)
+        future.add_done_callback(self._finished)
         return future
+
+    def end_when_done(self) -> None:
+        """Ends the processes as soon as they have nothing to do; a later task starts new ones."""
+        self._all_submitted = True
+        self._end_if_done()
+
+    def _finished(self, future: Future[Prepared]) -> None:
+        self._unfinished.discard(future)
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._all_submitted and self._processes is not None and not self._unfinished:
+            # Not here: this may be a thread of the pool, which waits for its threads.
+            threading.Thread(target=self._end_processes).start()
+
+    def _end_processes(self, *, idle: bool = True) -> None:
+        with self._lock:
+            if idle and self._unfinished:
+                return
+            processes, self._processes = self._processes, None
+        if processes is not None:
+            processes.stop()  # type: ignore[no-untyped-call]
+            processes.join()
 
     def _schedule(self, task: Task) -> Future[Prepared]:
         if self.num_workers == 0:

@@ -75,6 +75,11 @@ class PreprocessSpec:
         if self.short_side is not None and self.short_side < self.crop_size:
             raise ConfigError(f"short_side {self.short_side} is below crop_size {self.crop_size}")
 
+    @property
+    def clip_bytes(self) -> int:
+        """Bytes of one clip, uint8."""
+        return self.num_frames * self.crop_size**2 * 3
+
     def canonical(self) -> dict[str, Any]:
         """The fields by name, with numbers in one form: 25 and 25.0 are the same rate."""
         values = asdict(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import re
@@ -10,6 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 _TENSORFLOW_NOISE = re.compile(rb"^([IW]\d{4} |WARNING: All log messages before absl::)")
@@ -17,14 +19,26 @@ _TENSORFLOW_NOISE = re.compile(rb"^([IW]\d{4} |WARNING: All log messages before 
 
 def import_tensorflow() -> Any:
     """TensorFlow, without its messages about itself unless debugging is on."""
-    if "tensorflow" in sys.modules or logging.getLogger("vidbench").isEnabledFor(logging.DEBUG):
+    if "tensorflow" in sys.modules:
         import tensorflow
+    elif logging.getLogger("vidbench").isEnabledFor(logging.DEBUG):
+        with _without_keras():
+            import tensorflow
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _without_noise():
+        with _without_noise(), _without_keras():
             import tensorflow
 
     return tensorflow
+
+
+def import_graph_tools() -> tuple[Any, Any, Any]:
+    """TensorFlow, its module that turns variables into constants, and its graph optimiser."""
+    tensorflow = import_tensorflow()
+    from tensorflow.python.framework import convert_to_constants
+    from tensorflow.python.grappler import tf_optimizer
+
+    return tensorflow, convert_to_constants, tf_optimizer
 
 
 def import_tensorflow_hub() -> Any:
@@ -35,6 +49,34 @@ def import_tensorflow_hub() -> Any:
         import tensorflow_hub
 
     return tensorflow_hub
+
+
+@contextmanager
+def _without_keras() -> Iterator[None]:
+    """Keeps TensorFlow from importing Keras with it, which would double the time.
+
+    No SavedModel needs Keras. Whoever asks for ``tf.keras`` later gets it, imported then.
+    """
+    if "keras" in sys.modules:
+        yield
+        return
+    sys.modules["keras"] = None  # type: ignore[assignment]  # makes its import fail
+    try:
+        yield
+    finally:
+        del sys.modules["keras"]
+    _let_keras_be_found()
+
+
+def _let_keras_be_found() -> None:
+    """Repairs what ``import tensorflow.keras`` needs: TensorFlow looked for it in vain."""
+    package = sys.modules["tensorflow"]
+    found = importlib.util.find_spec("keras")
+    places = list(found.submodule_search_locations or []) if found else []
+    package.__path__ = [
+        *(str(Path(place) / "_tf_keras") for place in places),
+        *(place for place in package.__path__ if place is not None),
+    ]
 
 
 @contextmanager

@@ -24,11 +24,9 @@ class Weights(NamedTuple):
 
     Attributes:
         folder: Holds ``saved_model.pb``.
-        handle: The TF Hub handle that led there, if one did.
     """
 
     folder: Path
-    handle: str | None = None
 
     def digest(self) -> str:
         """SHA-256 of what decides the scores: the graph and the variables, not where they lie."""
@@ -104,8 +102,7 @@ def from_hub_cache(handle: str) -> Weights:
 def from_hub(handle: str) -> Weights:
     """What TF Hub fetches for this handle."""
     hub_cache()
-    folder = Path(import_tensorflow_hub().resolve(handle))
-    return Weights(_saved_model(folder).folder, handle)
+    return _saved_model(Path(import_tensorflow_hub().resolve(handle)))
 
 
 def from_kaggle(handle: str) -> Weights:

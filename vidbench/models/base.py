@@ -15,6 +15,9 @@ from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 
+PRECISIONS = ("fp32", "bf16")
+"""Exact, the default; and bfloat16, which is faster and shifts scores a little."""
+
 
 class Classifier(Protocol):
     """A loaded model. Scaling of pixels and softmax live in it, and nowhere else."""
@@ -53,8 +56,19 @@ class Model(Protocol):
         """16 hexadecimal digits of the weights' content and the class list."""
         ...
 
-    def load(self, *, use_gpu: bool = True) -> Classifier:
-        """The model, ready to predict."""
+    def load(
+        self, *, precision: str = "fp32", use_gpu: bool = True, graph_dir: Path | None = None
+    ) -> Classifier:
+        """The model, ready to predict.
+
+        Args:
+            precision: Of its arithmetic, one of :data:`PRECISIONS`.
+            use_gpu: Use GPUs if there are any.
+            graph_dir: Where it may keep what makes the next start faster; None for nowhere.
+
+        Raises:
+            ModelError: It has no such precision.
+        """
         ...
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from vidbench.data.spec import PRESETS
 from vidbench.errors import ConfigError
 from vidbench.labels import load_classes
-from vidbench.models._tensorflow import PixelRange
+from vidbench.models._frozen import PixelRange
 from vidbench.models._weights import (
     Place,
     Weights,

@@ -9,8 +9,9 @@ from pathlib import Path
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.labels import read_classes
+from vidbench.models._frozen import PixelRange
 from vidbench.models._signature import Shape, read_signature
-from vidbench.models._tensorflow import PixelRange, SavedModelClassifier
+from vidbench.models._tensorflow import SavedModelClassifier
 from vidbench.models._weights import Weights, local_weights
 
 
@@ -93,10 +94,17 @@ class SavedModelLoader:
         text = "\n".join([self.weights.digest(), *self.classes])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def load(self, *, use_gpu: bool = True) -> SavedModelClassifier:
-        """The model, ready to predict."""
+    def load(
+        self, *, precision: str = "fp32", use_gpu: bool = True, graph_dir: Path | None = None
+    ) -> SavedModelClassifier:
+        """The model, ready to predict; the arguments are those of the classifier."""
         return SavedModelClassifier(
-            self.weights, len(self.classes), pixel_range=self.pixel_range, use_gpu=use_gpu
+            self.weights,
+            len(self.classes),
+            pixel_range=self.pixel_range,
+            precision=precision,
+            use_gpu=use_gpu,
+            graph_dir=graph_dir,
         )
 
 

@@ -1,4 +1,4 @@
-"""The original I3D network with seeded random weights, for tests that run the real graph.
+"""The original I3D network with seeded random weights: the real graph without the real weights.
 
 The layers, their names and the variable names and shapes are those of the RGB network published as
 DeepMind's kinetics-i3d. With 400 classes it has 12,689,984 trainable parameters, and 12,704,544

@@ -1,0 +1,201 @@
+"""A SavedModel as one frozen graph, optimised once and kept, so that it starts at once next time.
+
+Its variables become constants, which lets TensorFlow fold and fuse what it cannot otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import xxhash
+
+from vidbench.files import replacing, sweep
+from vidbench.models._frameworks import import_graph_tools, import_tensorflow
+from vidbench.models._signature import read_signature
+from vidbench.models._weights import Weights
+
+logger = logging.getLogger(__name__)
+
+PixelRange = tuple[float, float]
+
+_GRAPH_VERSION = 1  # raised whenever a graph is made otherwise
+_CHECKSUM_BYTES = 16
+
+
+class UnfreezableError(Exception):
+    """A model cannot become one graph of constants."""
+
+
+class Recipe(NamedTuple):
+    """What decides a frozen graph.
+
+    Attributes:
+        folder: Holds the SavedModel.
+        pixel_range: What 0 and 255 become; scaled inside the graph.
+        precision: ``fp32`` or ``bf16``.
+        optimise: Whether TensorFlow's graph optimiser is run on it, for this machine's CPU.
+    """
+
+    folder: Path
+    pixel_range: PixelRange
+    precision: str
+    optimise: bool
+
+    def file_name(self) -> str:
+        """Of the kept graph: TensorFlow's version, then a digest of all that decides it."""
+        parts = (_GRAPH_VERSION, Weights(self.folder).digest(), *self[1:], *_cpu())
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        return f"tensorflow-{metadata.version('tensorflow')}-{self.precision}-{digest}.pb"
+
+
+class FrozenGraph:
+    """The ``MetaGraphDef`` whose signature ``serve`` takes uint8 clips and gives probabilities.
+
+    Freezing leaves much memory behind, so that a process of its own does it where the graph is
+    kept, begun on construction, while this one imports TensorFlow.
+
+    Args:
+        recipe: What to freeze.
+        graph_dir: Folder of kept graphs; None keeps nothing.
+    """
+
+    def __init__(self, recipe: Recipe, graph_dir: Path | None) -> None:
+        self._recipe = recipe
+        self._path = graph_dir / recipe.file_name() if graph_dir else None
+        self._process = None
+        if self._path and not _is_whole(self._path):
+            sweep(self._path.parent, "")
+            self._process = _begin_freezing(recipe, self._path)
+
+    def load(self) -> Any:
+        """The graph.
+
+        Raises:
+            UnfreezableError: The model has other state than variables.
+        """
+        if self._path is None:
+            return _freeze(self._recipe)
+        if self._process is not None:
+            _, errors = self._process.communicate()
+            if self._process.returncode:
+                raise UnfreezableError(errors.strip().rpartition("\n")[2])
+        tf = import_tensorflow()
+        return tf.compat.v1.MetaGraphDef.FromString(self._path.read_bytes()[_CHECKSUM_BYTES:])
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Freezes a SavedModel into a file; the program that :class:`FrozenGraph` starts."""
+    folder, low, high, precision, path = arguments
+    try:
+        graph = _freeze(Recipe(Path(folder), (float(low), float(high)), precision, True))
+    except UnfreezableError as error:
+        sys.exit(str(error))
+    content = graph.SerializeToString()
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(xxhash.xxh3_128_digest(content) + content)
+
+
+def _begin_freezing(recipe: Recipe, path: Path) -> subprocess.Popen[str]:
+    low, high = recipe.pixel_range
+    what = (recipe.folder.absolute(), low, high, recipe.precision, path.absolute())
+    package_folder = str(Path(__file__).parents[2])
+    search = os.pathsep.join(filter(None, (package_folder, os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        [sys.executable, "-m", __name__, *map(str, what)],
+        env={**os.environ, "PYTHONPATH": search, "CUDA_VISIBLE_DEVICES": ""},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def serving_function(folder: Path, pixel_range: PixelRange) -> Any:
+    """A function of uint8 clips; scaling, the network and softmax in one graph.
+
+    It keeps the loaded model, and so its variables, alive.
+    """
+    tf = import_tensorflow()
+    # A module in TF1 Hub format has this file, and its graph for inference has no tags.
+    hub_v1 = (folder / "tfhub_module.pb").exists()
+    module = tf.saved_model.load(str(folder), tags=[] if hub_v1 else None)
+    entry = read_signature(folder)
+    signature = module.signatures[entry.name]
+    low, high = pixel_range
+    (spec,) = signature.structured_input_signature[1].values()
+
+    @tf.function(input_signature=[tf.TensorSpec([None] * 5, tf.uint8)])
+    def serve(clips: Any) -> Any:
+        pixels = tf.cast(clips, tf.float32) * ((high - low) / 255) + low
+        pixels = tf.ensure_shape(pixels, spec.shape)
+        logits = signature(**{entry.input_name: pixels})[entry.output_name]
+        return tf.nn.softmax(tf.reshape(logits, [tf.shape(clips)[0], -1]))
+
+    serve.module = module
+    return serve
+
+
+def _freeze(recipe: Recipe) -> Any:
+    tf, convert_to_constants, _ = import_graph_tools()
+    serve = serving_function(recipe.folder, recipe.pixel_range)
+    function = serve.get_concrete_function()
+    variables = {id(v.handle) for v in function.graph.variables}
+    if any(id(outer) not in variables for outer, _ in function.graph.captures):
+        raise UnfreezableError(f"{recipe.folder} has state that is no variable")
+    inlined = convert_to_constants._FunctionConverterDataInEager(function, True, True)
+    # The public function would go on to make a function of the graph, which takes seconds.
+    frozen, _ = convert_to_constants._replace_variables_by_constants(inlined)
+    meta = tf.compat.v1.MetaGraphDef(graph_def=frozen)
+    entry = meta.signature_def["serve"]  # the optimiser keeps what a signature names
+    for ends, name, tensor in (
+        (entry.inputs, "clips", function.inputs[0]),
+        (entry.outputs, "scores", function.outputs[0]),
+    ):
+        ends[name].name, ends[name].dtype = tensor.name, tensor.dtype.as_datatype_enum
+        ends[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
+    if recipe.optimise:
+        meta.graph_def.CopyFrom(_optimised(meta, recipe.precision))
+    return meta
+
+
+def _optimised(meta: Any, precision: str) -> Any:
+    """The graph after TensorFlow's own optimiser, which a session would run at every start."""
+    tf, _, tf_optimizer = import_graph_tools()
+    config = tf.compat.v1.ConfigProto()
+    rewrites = config.graph_options.rewrite_options
+    rewrites.meta_optimizer_iterations = 1  # a second one takes seconds and finds nothing
+    if precision == "bf16":
+        rewrites.auto_mixed_precision_onednn_bfloat16 = 1
+    return tf_optimizer.OptimizeGraph(config, meta)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a graph is kept there, just as it was written."""
+    try:
+        content = memoryview(path.read_bytes())
+    except OSError:
+        return False
+    if xxhash.xxh3_128_digest(content[_CHECKSUM_BYTES:]) == content[:_CHECKSUM_BYTES]:
+        return True
+    logger.warning("%s does not hold what was written: making it again", path)
+    return False
+
+
+def _cpu() -> tuple[str, ...]:
+    """What is known of the processor: the optimiser looks at what it can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return (platform.machine(), platform.processor())
+    return tuple(sorted({line for line in lines if line.startswith(("flags", "Features"))}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
