@@ -1,8 +1,9 @@
 """Evaluates one model on one split: ``python scripts/evaluate.py @scripts/config.txt``."""
 
-import sys
-
-from vidbench.cli import main
-
 if __name__ == "__main__":
+    import sys
+
+    # Here, because every decoding process imports this file, and has no use for the command.
+    from vidbench.cli import main
+
     sys.exit(main(["evaluate", *sys.argv[1:]]))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import pytest
 from conftest import RunCli
 
 from vidbench.data.cache import CacheKey, ClipCache
@@ -50,3 +52,46 @@ def test_compressed_clips_are_counted_with_the_others(run_cli: RunCli, tmp_path:
     assert "7 videos" in run_cli("cache").stdout.splitlines()[-1]
     (name,) = (usage.name for usage in compressed.usage() if usage.spec == FIRST.describe())
     assert "removed 4 videos" in run_cli("cache", "--prune", name).stdout
+
+
+def fill_graphs(folder: Path) -> tuple[Path, Path]:
+    """Graphs of this and of another version of TensorFlow, 2 MB and 3 MB."""
+    (folder / "graphs").mkdir()
+    paths = []
+    for version, size in ((metadata.version("tensorflow"), 2), ("2.18.0.dev1", 3)):
+        path = folder / "graphs" / f"tensorflow-{version}-fp32-0123456789abcdef.pb"
+        path.write_bytes(bytes(size * 1_000_000))
+        paths.append(path)
+    return paths[0], paths[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "models", "videos"),
+    [(["graphs"], 2, 0), (["all"], 2, 6), ([], 1, 0), ([None], 0, 3)],
+    ids=["graphs", "all", "stale", "a spec"],
+)
+def test_kept_models_are_shown_and_removed(
+    run_cli: RunCli, tmp_path: Path, name: list[str | None], models: int, videos: int
+) -> None:
+    folder = tmp_path / "data/processed"
+    cache = fill(folder)
+    graphs = fill_graphs(folder)
+    *_, listed, explained, total = run_cli("cache").stdout.splitlines()
+    assert listed.split() == ["graphs", "2", "models", "5.0", "MB"]
+    assert "TensorFlow" in explained
+    assert "6 videos, 2 models" in total
+    arguments = [cache.usage()[0].name if part is None else part for part in name]
+    done = run_cli("cache", "--prune", *arguments)
+    assert done.returncode == 0
+    removed = f"removed {videos} videos" + (f", {models} models" if models else "")
+    assert done.stdout.splitlines()[-1].startswith(f"{removed}, ")
+    assert sum(usage.videos for usage in cache.usage()) == 6 - videos
+    assert [path.exists() for path in graphs] == [models < 2, models == 0]
+    assert ("graphs" in run_cli("cache").stdout) == (models < 2)
+
+
+def test_a_name_that_is_refused_removes_no_model(run_cli: RunCli, tmp_path: Path) -> None:
+    fill(tmp_path / "data/processed")
+    graphs = fill_graphs(tmp_path / "data/processed")
+    assert run_cli("cache", "--prune", "nonsense").returncode == 2
+    assert all(path.exists() for path in graphs)

@@ -83,7 +83,7 @@ def test_compressed_clips_give_the_same_batches_and_serve_other_loaders(
 ) -> None:
     loader = kinetics(tmp_path, mirror, "zstd", num_workers=num_workers)
     (compressed,) = loader.get_batches(3, 3)
-    assert kinds(tmp_path / "cache") == ["up"] * 3
+    assert kinds(tmp_path / "cache") == ["green,up"] * 3
     before = stamps(tmp_path / "cache")
     (read,) = kinetics(tmp_path, mirror).get_batches(3, 3)
     assert stamps(tmp_path / "cache") == before

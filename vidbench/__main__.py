@@ -1,8 +1,9 @@
 """``python -m vidbench``: the same as the ``vidbench`` command."""
 
-import sys
-
-from vidbench.cli import main
-
 if __name__ == "__main__":
+    import sys
+
+    # Here, because every decoding process imports this module, and has no use for the command.
+    from vidbench.cli import main
+
     sys.exit(main())

@@ -71,13 +71,15 @@ def run_evaluate(arguments: Sequence[str]) -> None:
 
 
 def run_cache(arguments: Sequence[str]) -> None:
-    """Shows what the cache holds of each spec, or removes some of it."""
+    """Shows what the cache holds of each spec and of models, or removes some of it."""
     from vidbench.data.cache import ClipCache
     from vidbench.data.load import DEFAULT_CACHE_DIR
+    from vidbench.models._frozen import KeptGraphs
+    from vidbench.models.base import GRAPH_FOLDER
 
     parser = OneLineParser(
         prog="vidbench cache",
-        description="Show the decoded clips on disk, or remove some.",
+        description="Show the decoded clips and the models kept on disk, or remove some.",
         add_config_file_help=False,
     )
     parser.add_argument("--cache_dir", type=Path, default=DEFAULT_CACHE_DIR, metavar="DIR")
@@ -86,23 +88,33 @@ def run_cache(arguments: Sequence[str]) -> None:
         nargs="?",
         const="",
         metavar="NAME",
-        help="remove the spec NAME, or `all`; without NAME what older versions left",
+        help="remove the spec NAME, `graphs` or `all`; without NAME what other versions left",
     )
     options = parser.parse_args(arguments)
     cache = ClipCache(options.cache_dir)
+    graphs = KeptGraphs(options.cache_dir / GRAPH_FOLDER)
     if options.prune is None:
-        _print_usage(cache.usage(), f"{options.cache_dir} holds")
+        _print_usage(cache.usage(), graphs.usage(), f"{options.cache_dir} holds")
     else:
-        _print_usage(cache.prune(options.prune or None), "removed")
+        name = options.prune or None
+        clips = [] if name == GRAPH_FOLDER else cache.prune(name)
+        _print_usage(clips, graphs.prune(name), "removed")
 
 
-def _print_usage(usage: Sequence[Any], verb: str) -> None:
-    for entry in usage:
+def _print_usage(clips: Sequence[Any], graphs: Any, verb: str) -> None:
+    for entry in clips:
         size = f"{entry.num_bytes / 1e6:.1f} MB"
         print(f"{entry.name}  {entry.videos:>6} videos  {entry.skipped:>4} skipped  {size:>10}")
         print(f"  {entry.spec}")
-    total = sum(entry.num_bytes for entry in usage)
-    print(f"{verb} {sum(e.videos for e in usage)} videos, {total / 1e6:.1f} MB")
+    if graphs.models:
+        size = f"{graphs.num_bytes / 1e6:.1f} MB"
+        print(f"{'graphs':<20}  {graphs.models:>6} models  {size:>24}")
+        print("  models made ready for TensorFlow, so that they start faster")
+    counts = f"{sum(entry.videos for entry in clips)} videos"
+    if graphs.models:
+        counts += f", {graphs.models} models"
+    total = sum(entry.num_bytes for entry in [*clips, graphs])
+    print(f"{verb} {counts}, {total / 1e6:.1f} MB")
 
 
 def _set_up_logging(config: RunConfig) -> None:

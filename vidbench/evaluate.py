@@ -17,7 +17,7 @@ from vidbench.errors import ConfigError
 from vidbench.identity import RunIdentity
 from vidbench.labels import require_known_labels
 from vidbench.machine import default_batch_size
-from vidbench.models.base import Model, load_model
+from vidbench.models.base import GRAPH_FOLDER, Model, load_model
 from vidbench.predict import predict, unfinished_batches
 from vidbench.run_folder import RunFolder
 from vidbench.stopwatch import Stopwatch
@@ -73,7 +73,7 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
             model.load,
             precision=config.precision,
             use_gpu=not config.no_cuda,
-            graph_dir=config.cache_dir / "graphs",
+            graph_dir=config.cache_dir / GRAPH_FOLDER,
         )
         predict(load, loader, selection.records, predictions, batches, folder, stopwatch)
         folder.add_session(videos, stopwatch.seconds, loader.work)

@@ -1,4 +1,4 @@
-"""ClipCache: decoded clips on disk, one HDF5 file each; the only importer of h5py, hdf5plugin.
+"""ClipCache: decoded clips on disk, one HDF5 file each; the only importer of h5py.
 
 A clip is found by the content of its video, the digest of its spec and the version of the
 pixels, so that any model with the same spec reads it, and nothing stale is ever read. Whether it
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import h5py
-import hdf5plugin
 import numpy as np
 import xxhash
 
+from vidbench.data import codec
 from vidbench.data.process import PIXELS_VERSION
 from vidbench.data.records import Skip, Views
 from vidbench.data.spec import PreprocessSpec
@@ -27,7 +27,7 @@ from vidbench.files import replacing, sweep
 
 COMPRESSIONS = ("none", "zstd")
 
-_FRAMES_IN_CHUNK = 10  # 1.5 MB of a usual clip: enough alike to compress, yet small to hold twice
+_ZSTD_FILTER = 32015  # registered with the HDF Group
 
 
 class CacheKey(NamedTuple):
@@ -80,13 +80,9 @@ class ClipCache:
         path = self._path(key, ".h5")
         try:
             with h5py.File(path, "r") as file:
-                views = np.asarray(file["views"])
-                attributes = file["views"].attrs
-                expected = _text(attributes["xxh3_64"])
-                filtered = _text(attributes["filter"]) if "filter" in attributes else None
-            if filtered is not None:
-                _restore(views, filtered)
-        except (OSError, KeyError, ValueError) as error:
+                expected = _text(file["views"].attrs["xxh3_64"])
+                views = _load(file["views"])
+        except (OSError, KeyError, ValueError, RuntimeError, CacheError) as error:
             raise CacheError(f"{path} cannot be read: {error}") from error
         if views.dtype != np.uint8 or _checksum(views) != expected:
             raise CacheError(f"{path} does not hold what was written: its checksum differs")
@@ -168,33 +164,41 @@ def _save_plain(path: Path, key: CacheKey, views: Views) -> None:
 
 
 def _save_compressed(path: Path, key: CacheKey, views: Views) -> None:
-    """Writes each row of pixels less the row above it (PNG's filter "Up"), compressed by zstd.
+    """Writes blocks of frames as HDF5 chunks, which any reader with HDF5's zstd filter can read.
 
-    Damage is found before it is interpreted: HDF5 checks the chunks (Fletcher-32) and, from format
-    1.10 on, all that describes them, except strings of variable length: texts are bytes here.
+    HDF5 checks all that describes them from its format 1.10 on, except strings of variable length:
+    texts are bytes here. The blocks themselves are checked as they are undone.
     """
-    filtered = views.copy()
-    filtered[:, :, 1:] -= views[:, :, :-1]
     with h5py.File(path, "w", libver="v110") as file:
         dataset = file.create_dataset(
             "views",
-            data=filtered,
-            chunks=(1, min(_FRAMES_IN_CHUNK, views.shape[1]), *views.shape[2:]),
-            fletcher32=True,
-            **hdf5plugin.Zstd(clevel=1),
+            views.shape,
+            np.uint8,
+            chunks=codec.block_shape(views.shape),
+            compression=_ZSTD_FILTER,
+            allow_unknown_filter=True,  # they are compressed here, not by HDF5
         )
-        dataset.attrs["filter"] = np.bytes_(b"up")
+        for block in codec.compress(views):
+            dataset.id.write_direct_chunk(*block)
+        dataset.attrs["filter"] = np.bytes_(codec.NAME.encode())
         dataset.attrs["xxh3_64"] = np.bytes_(_checksum(views).encode())
         file.attrs["sha256"] = np.bytes_(key.sha256.encode())
         file.attrs["spec"] = np.bytes_(json.dumps(key.spec.canonical()).encode())
 
 
-def _restore(views: Views, filtered: str) -> None:
-    """Undoes the filter in place, by rows from the top: each needs the restored one above."""
-    if filtered != "up" or views.ndim != 5 or views.dtype != np.uint8:
-        raise ValueError(f"{views.ndim} dimensions of {views.dtype}, unknown filter {filtered!r}")
-    for row in range(1, views.shape[2]):
-        views[:, :, row] += views[:, :, row - 1]
+def _load(dataset: h5py.Dataset) -> Views:
+    if "filter" not in dataset.attrs:
+        return np.asarray(dataset)
+    name, shape = _text(dataset.attrs["filter"]), dataset.shape
+    if name != codec.NAME or len(shape) != 5 or dataset.dtype != np.uint8:
+        raise CacheError(f"{len(shape)} dimensions of {dataset.dtype}, unknown filter {name!r}")
+    if dataset.chunks != codec.block_shape(shape):
+        raise CacheError(f"blocks of {dataset.chunks} in a clip of {shape}")
+    blocks = [
+        codec.Block(offset, dataset.id.read_direct_chunk(offset)[1])
+        for offset in codec.block_offsets(shape)
+    ]
+    return codec.decompress(blocks, shape)
 
 
 def _text(attribute: object) -> str:

@@ -123,6 +123,7 @@ class ClipSource:
         except CacheError as error:
             logger.warning("%s; decoding it again", error)
         again = prepared(workers.submit(self._task(self._file(record), result, overwrite=True)))
+        self.work.add(again.seconds)
         return again.result if isinstance(again.result, Skip) else self._cache.read(again.result)
 
     def _begin(self, record: VideoRecord, workers: Workers) -> Future[Prepared]:

@@ -23,7 +23,7 @@ from vidbench.machine import default_num_workers
 
 logger = logging.getLogger(__name__)
 
-_BATCHES_AHEAD = 2
+_BATCHES_AHEAD = 1  # beside the one in use; a second one would only take memory
 
 DEFAULT_DATA_DIR = Path("data/raw")
 DEFAULT_CACHE_DIR = Path("data/processed")
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
     Attributes:
         rows: Places of the videos in the list of requested ones; a skipped one leaves a gap.
-        views: (len(rows) * views per video, frames, height, width, 3), uint8 RGB.
+        views: (len(rows), frames, height, width, 3), uint8 RGB.
         skips: Why the others were not read, by place.
     """
 
@@ -97,7 +97,7 @@ class VideoLoader:
 
     def prepare(self, records: Sequence[VideoRecord]) -> Mapping[int, Skip]:
         """Why videos cannot be used, by place; all the others are cached afterwards."""
-        with self._workers() as workers:
+        with self._workers(len(records)) as workers:
             results = enumerate(self._clips.prepare(records, workers, lookahead=0))
             bar = tqdm(results, total=len(records), desc="decode", unit=" videos", disable=None)
             return {row: result for row, result in bar if isinstance(result, Skip)}
@@ -112,16 +112,16 @@ class VideoLoader:
             records: All requested videos.
             slots: The places of the videos of each batch.
         """
-        with self._workers() as workers:
+        with self._workers(len(records)) as workers:
             # Workers start here if they are needed, before the caller imports a framework.
             batches = self._batches(records, slots, workers)
             with prefetched(batches, _BATCHES_AHEAD, on_leaving=workers.close) as ahead:
                 yield ahead
 
     @contextmanager
-    def _workers(self) -> Iterator[Workers]:
+    def _workers(self, num_videos: int) -> Iterator[Workers]:
         try:
-            with closing(Workers(self._num_workers)) as workers:
+            with closing(Workers(min(self._num_workers, max(1, num_videos)))) as workers:
                 yield workers
         finally:
             self._clips.sweep()
@@ -142,15 +142,21 @@ class VideoLoader:
         workers: Workers,
     ) -> Iterator[Batch]:
         for places in slots:
-            found = {row: self._clips.read(records[row], next(results), workers) for row in places}
-            clips = {row: clip for row, clip in found.items() if not isinstance(clip, Skip)}
-            skips = {row: skip for row, skip in found.items() if isinstance(skip, Skip)}
-            views = np.concatenate(list(clips.values())) if clips else self._no_views()
-            yield Batch(list(clips), views, skips)
+            rows: list[int] = []
+            skips: dict[int, Skip] = {}
+            views = self._empty_views(len(places))
+            for row in places:
+                clip = self._clips.read(records[row], next(results), workers)
+                if isinstance(clip, Skip):
+                    skips[row] = clip
+                else:
+                    views[len(rows)] = clip[0]
+                    rows.append(row)
+            yield Batch(rows, views[: len(rows)], skips)
 
-    def _no_views(self) -> Views:
+    def _empty_views(self, count: int) -> Views:
         size = self.spec.crop_size
-        return np.empty((0, self.spec.num_frames, size, size, 3), np.uint8)
+        return np.empty((count, self.spec.num_frames, size, size, 3), np.uint8)
 
 
 class KineticsLoader(VideoLoader):

@@ -28,6 +28,9 @@ from vidbench.errors import VideoError
 from vidbench.stopwatch import Stopwatch
 
 
+_LINGER_SECONDS = 2.0
+
+
 class Task(NamedTuple):
     """What to prepare, and what of the cache may serve.
 
@@ -69,7 +72,7 @@ def prepare_clip(task: Task) -> Prepared:
             identity = FileIdentity.of(task.path)
             sha256 = task.sha256 or sha256_of(task.path)
     except OSError as error:
-        return Prepared(Skip("unreadable", str(error.strerror)))
+        return Prepared(Skip("unreadable", str(error.strerror)), seconds=stopwatch.seconds)
     result = _clip_or_skip(task, CacheKey(sha256, task.spec), stopwatch)
     return Prepared(result, identity, sha256, stopwatch.seconds)
 
@@ -143,17 +146,20 @@ class Workers:
 
     def _end_if_done(self) -> None:
         if self._all_submitted and self._processes is not None and not self._unfinished:
-            # Not here: this may be a thread of the pool, which waits for its threads.
-            threading.Thread(target=self._end_processes).start()
+            # Not here: this may be a thread of the pool, which waits for its threads. And not at
+            # once: a process that is just starting would complain that its pool is gone.
+            ending = threading.Timer(_LINGER_SECONDS, self._end_processes)
+            ending.daemon = True
+            ending.start()
 
     def _end_processes(self, *, idle: bool = True) -> None:
         with self._lock:
             if idle and self._unfinished:
                 return
             processes, self._processes = self._processes, None
-        if processes is not None:
-            processes.stop()  # type: ignore[no-untyped-call]
-            processes.join()
+            if processes is not None:  # whoever closes meanwhile waits for this end
+                processes.stop()  # type: ignore[no-untyped-call]
+                processes.join()
 
     def _schedule(self, task: Task) -> Future[Prepared]:
         if self.num_workers == 0:

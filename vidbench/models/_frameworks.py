@@ -74,8 +74,8 @@ def _let_keras_be_found() -> None:
     found = importlib.util.find_spec("keras")
     places = list(found.submodule_search_locations or []) if found else []
     package.__path__ = [
-        *(str(Path(place) / "_tf_keras") for place in places),
         *(place for place in package.__path__ if place is not None),
+        *(str(Path(place) / "_tf_keras") for place in places),
     ]
 
 

@@ -5,6 +5,7 @@ Its variables become constants, which lets TensorFlow fold and fuse what it cann
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import os
@@ -22,6 +23,7 @@ from vidbench.files import replacing, sweep
 from vidbench.models._frameworks import import_graph_tools, import_tensorflow
 from vidbench.models._signature import read_signature
 from vidbench.models._weights import Weights
+from vidbench.models.base import GRAPH_FOLDER
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ PixelRange = tuple[float, float]
 
 _GRAPH_VERSION = 1  # raised whenever a graph is made otherwise
 _CHECKSUM_BYTES = 16
+_UNFREEZABLE = 3  # exit code of the process that found a model to be so
 
 
 class UnfreezableError(Exception):
@@ -54,7 +57,43 @@ class Recipe(NamedTuple):
         """Of the kept graph: TensorFlow's version, then a digest of all that decides it."""
         parts = (_GRAPH_VERSION, Weights(self.folder).digest(), *self[1:], *_cpu())
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-        return f"tensorflow-{metadata.version('tensorflow')}-{self.precision}-{digest}.pb"
+        return f"{_version_prefix()}{self.precision}-{digest}.pb"
+
+
+class GraphUsage(NamedTuple):
+    """How many graphs are kept, and in how many bytes."""
+
+    models: int
+    num_bytes: int
+
+
+class KeptGraphs:
+    """The graphs kept in one folder; constructing it touches no disk, nothing loads TensorFlow."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def usage(self) -> GraphUsage:
+        """What is there."""
+        return _usage(self._paths())
+
+    def prune(self, name: str | None = None) -> GraphUsage:
+        """What was removed: graphs of other versions of TensorFlow, or with a name maybe all.
+
+        Args:
+            name: ``graphs`` or ``all`` for all of them; any other name means none.
+        """
+        stale = [path for path in self._paths() if not path.name.startswith(_version_prefix())]
+        everything = self._paths() if name in (GRAPH_FOLDER, "all") else []
+        chosen = stale if name is None else everything
+        removed = _usage(chosen)
+        for path in chosen:
+            path.unlink(missing_ok=True)
+        sweep(self._folder, "")
+        return removed
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob("tensorflow-*.pb"))
 
 
 class FrozenGraph:
@@ -86,10 +125,23 @@ class FrozenGraph:
             return _freeze(self._recipe)
         if self._process is not None:
             _, errors = self._process.communicate()
+            reason = errors.strip().rpartition("\n")[2]
+            if self._process.returncode == _UNFREEZABLE:
+                raise UnfreezableError(reason)
             if self._process.returncode:
-                raise UnfreezableError(errors.strip().rpartition("\n")[2])
+                reason = reason or f"its maker ended with exit code {self._process.returncode}"
+                logger.warning("%s could not be kept: %s", self._path, reason)
+                return _freeze(self._recipe)
         tf = import_tensorflow()
         return tf.compat.v1.MetaGraphDef.FromString(self._path.read_bytes()[_CHECKSUM_BYTES:])
+
+
+def _version_prefix() -> str:
+    return f"tensorflow-{metadata.version('tensorflow')}-"
+
+
+def _usage(paths: Sequence[Path]) -> GraphUsage:
+    return GraphUsage(len(paths), sum(path.stat().st_size for path in paths))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -98,7 +150,8 @@ def main(arguments: Sequence[str]) -> None:
     try:
         graph = _freeze(Recipe(Path(folder), (float(low), float(high)), precision, True))
     except UnfreezableError as error:
-        sys.exit(str(error))
+        sys.stderr.write(f"{error}\n")
+        sys.exit(_UNFREEZABLE)
     content = graph.SerializeToString()
     with replacing(Path(path)) as temporary:
         temporary.write_bytes(xxhash.xxh3_128_digest(content) + content)
@@ -152,6 +205,11 @@ def _freeze(recipe: Recipe) -> Any:
     inlined = convert_to_constants._FunctionConverterDataInEager(function, True, True)
     # The public function would go on to make a function of the graph, which takes seconds.
     frozen, _ = convert_to_constants._replace_variables_by_constants(inlined)
+    try:
+        with tf.Graph().as_default():
+            tf.graph_util.import_graph_def(frozen, name="")
+    except ValueError as error:
+        raise UnfreezableError(f"{recipe.folder} changes its own variables") from error
     meta = tf.compat.v1.MetaGraphDef(graph_def=frozen)
     entry = meta.signature_def["serve"]  # the optimiser keeps what a signature names
     for ends, name, tensor in (
@@ -160,6 +218,8 @@ def _freeze(recipe: Recipe) -> Any:
     ):
         ends[name].name, ends[name].dtype = tensor.name, tensor.dtype.as_datatype_enum
         ends[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
+    del serve, function, inlined, frozen, variables  # the optimiser takes memory enough
+    gc.collect()
     if recipe.optimise:
         meta.graph_def.CopyFrom(_optimised(meta, recipe.precision))
     return meta

@@ -18,6 +18,9 @@ from vidbench.errors import ConfigError
 PRECISIONS = ("fp32", "bf16")
 """Exact, the default; and bfloat16, which is faster and shifts scores a little."""
 
+GRAPH_FOLDER = "graphs"
+"""Of the cache: what models keep there, to start faster next time."""
+
 
 class Classifier(Protocol):
     """A loaded model. Scaling of pixels and softmax live in it, and nowhere else."""

@@ -1,0 +1,143 @@
+"""Worker processes and the stream of batches: when they run, and how much memory that takes."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from test_load import sample, stamps
+
+from vidbench.data.cache import ClipCache
+from vidbench.data.datasets.base import load_dataset
+from vidbench.data.load import VideoLoader, cut
+from vidbench.data.prepare import Task, Workers
+from vidbench.data.spec import PreprocessSpec
+
+_PATIENCE_SECONDS = 60
+
+
+def decoders() -> list[psutil.Process]:
+    """Worker processes of this one, and nothing else that it or its libraries started."""
+    return [child for child in psutil.Process().children() if _is_decoder(child)]
+
+
+def _is_decoder(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.Error:  # it has ended meanwhile
+        return False
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_workers_end_while_the_rest_of_the_batches_is_read(tmp_path: Path) -> None:
+    loader = sample(tmp_path)
+    records = loader.select(24).records
+    with loader.stream(records, cut(24, 2)) as stream:
+        # Two batches wait ahead, and for each batch taken one more is read.
+        taken = [next(stream) for _ in range(10)]
+        assert eventually(lambda: not decoders())
+        taken += stream
+    assert [row for batch in taken for row in batch.rows] == list(range(24))
+
+
+def test_a_clip_damaged_meanwhile_is_decoded_by_new_workers(tmp_path: Path) -> None:
+    loader = sample(tmp_path)
+    records = loader.select(24).records
+    with loader.stream(records, cut(24, 2)) as stream:
+        undamaged = [batch.views for batch in stream]
+    for clip in stamps(tmp_path):
+        clip.write_bytes(clip.read_bytes()[:3000])
+    before = stamps(tmp_path)
+    with loader.stream(records, cut(24, 2)) as stream:
+        for batch, expected in zip(stream, undamaged, strict=True):
+            np.testing.assert_array_equal(batch.views, expected)
+    assert all(before[path] != now for path, now in stamps(tmp_path).items())
+    assert eventually(lambda: not decoders())
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_task_is_lost_where_the_workers_are_just_ending(tmp_path: Path, seed: int) -> None:
+    delays = random.Random(seed)  # noqa: S311 - nothing secret
+    task = Task(tmp_path / "missing.mp4", PreprocessSpec(), ClipCache(tmp_path))
+    workers = Workers(1)
+    try:
+        workers.end_when_done()
+        for _ in range(8):
+            futures = [workers.submit(task) for _ in range(delays.randint(1, 3))]
+            for future in futures:
+                assert future.result(_PATIENCE_SECONDS).result.reason == "unreadable"  # type: ignore[union-attr]
+            time.sleep(delays.choice((0, 0, 0.0005, 0.002, 0.01)))
+        assert eventually(lambda: not decoders())
+    finally:
+        workers.close()
+
+
+def test_closing_leaves_no_worker_behind(tmp_path: Path) -> None:
+    task = Task(tmp_path / "missing.mp4", PreprocessSpec(), ClipCache(tmp_path))
+    for _ in range(3):
+        workers = Workers(2)
+        future = workers.submit(task)
+        workers.end_when_done()
+        future.result(_PATIENCE_SECONDS)
+        workers.close()
+        assert not decoders()
+
+
+def test_workers_run_before_a_framework_is_imported(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys, pathlib\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "if __name__ == '__main__':\n"
+        "    from test_load import cut, sample\n"
+        "    from test_workers import decoders, eventually\n"
+        "    loader = sample(pathlib.Path.cwd())\n"
+        "    records = loader.select(8).records\n"
+        "    with loader.stream(records, cut(8, 2)) as stream:\n"
+        "        print(eventually(lambda: bool(decoders())), 'tensorflow' in sys.modules)\n"
+        "        print(sum(len(batch.rows) for batch in stream))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["True", "False", "8"], done.stderr
+
+
+def test_batches_are_bytes_and_few_are_in_memory(tmp_path: Path) -> None:
+    spec = PreprocessSpec(num_frames=8, crop_size=96)
+    loader = VideoLoader(
+        load_dataset("sample", "val", data_dir=tmp_path / "raw"),
+        spec,
+        cache_dir=tmp_path / "cache",
+        num_workers=2,
+    )
+    records = loader.select(96).records
+    assert not loader.prepare(records)
+    size = 8
+    tracemalloc.start()
+    try:
+        with loader.stream(records, cut(96, size)) as stream:
+            for batch in stream:
+                assert batch.views.dtype == np.uint8
+                assert batch.views.nbytes == size * spec.clip_bytes
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The one in use, two ahead, one being made; the rest is for single clips and for Python.
+    assert peak < (1 + 2 + 1) * 1.5 * size * spec.clip_bytes
