@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from videos import levels_of, write_video
 
 from vidbench.data.decode import decode_clip
-from vidbench.data.process import PIXELS_VERSION, fit_frame
-from vidbench.data.spec import PRESETS, PreprocessSpec
+from vidbench.data.process import fit_frame
+from vidbench.data.spec import PIXELS_VERSION, PRESETS, PreprocessSpec
 from vidbench.errors import VideoError
 
 GOLDEN = Path(__file__).parent / "golden" / "pixels.json"

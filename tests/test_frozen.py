@@ -6,14 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from conftest import REPOSITORY, SAMPLE
 from hypothesis import given
@@ -26,7 +24,7 @@ from vidbench.data.load import VideoLoader, cut
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ModelError
 from vidbench.evaluate import evaluate
-from vidbench.models._frozen import FrozenGraph, Recipe
+from vidbench.models._frozen import Recipe, frozen_graph
 from vidbench.models._signature import read_signature
 from vidbench.models._tensorflow import SavedModelClassifier
 from vidbench.models._weights import Weights
@@ -177,68 +175,32 @@ def test_a_damaged_graph_is_made_again_with_a_warning(
     scores: Scores,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    graphs = {}
     for name, damage in DAMAGES.items():
         folder = tmp_path / name
         folder.mkdir()
         damage(Path(shutil.copy(graph_dir / RECIPE.file_name(), folder)))
         caplog.clear()
-        graphs[folder] = FrozenGraph(RECIPE, folder)  # they are made beside one another
+        frozen_graph(RECIPE, folder)
         assert "making it again" in caplog.text
-    caplog.clear()
-    for folder, graph in graphs.items():
-        graph.load()
+        caplog.clear()
         before = kept(folder)
         assert [path.name for path in before] == [RECIPE.file_name()]
         np.testing.assert_array_equal(load(folder).predict(clips), scores)
         assert kept(folder) == before
-    assert caplog.text == ""
-
-
-def freezers() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if "_frozen" in " ".join(p.cmdline())]
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    while not condition() and freezers():
-        time.sleep(0.0005)
-
-
-KILLED_WHEN: dict[str, Callable[[Path], object]] = {
-    "at once": lambda _: True,
-    "its folder is there": Path.exists,
-    "its file is being written": lambda folder: any(folder.glob(".*.tmp")),
-}
-
-
-def test_whoever_is_killed_while_freezing_leaves_no_half_graph(
-    tmp_path: Path, clips: Clips, scores: Scores, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name, moment in KILLED_WHEN.items():
-        folder = tmp_path / name
-        graph = FrozenGraph(RECIPE, folder)
-        wait_for(lambda moment=moment, folder=folder: moment(folder))  # type: ignore[misc]
-        for process in freezers():
-            process.kill()
-        caplog.clear()
-        assert graph.load().graph_def.node
-        if (folder / RECIPE.file_name()).exists():  # it was done before it was killed
-            FrozenGraph(RECIPE, folder).load()
-            assert "making it again" not in caplog.text
-        else:
-            assert "could not be kept" in caplog.text
-            assert "-9" in caplog.text
-    last = tmp_path / name
-    np.testing.assert_array_equal(load(last).predict(clips), scores)
-    assert [path.name for path in last.iterdir()] == [RECIPE.file_name()]
+        assert caplog.text == ""
 
 
 def test_processes_may_freeze_the_same_model_at_once(
     tmp_path: Path, clips: Clips, scores: Scores
 ) -> None:
-    graphs = [FrozenGraph(RECIPE, tmp_path) for _ in range(3)]
-    assert len(freezers()) == 3
-    assert all(graph.load().graph_def.node for graph in graphs)
+    program = (
+        "from pathlib import Path\n"
+        "from vidbench.models._frozen import Recipe, frozen_graph\n"
+        f"recipe = Recipe(Path({str(MODEL)!r}), (0.0, 1.0), 'fp32', True)\n"
+        f"assert frozen_graph(recipe, Path({str(tmp_path)!r})).graph_def.node\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
+    assert [process.wait(120) for process in running] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == [RECIPE.file_name()]
     np.testing.assert_array_equal(load(tmp_path).predict(clips), scores)
 
@@ -248,8 +210,56 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(
 ) -> None:
     (tmp_path / "file").touch()
     classifier = load(tmp_path / "file" / "graphs")
-    assert "could not be kept: NotADirectoryError" in caplog.text
+    assert "could not be kept: " in caplog.text
     np.testing.assert_array_equal(classifier.predict(clips), scores)
+
+
+SCALES: dict[str, Callable[[Any, Any], Any]] = {
+    "by channel": lambda conv, scale: conv * scale,
+    "from the left": lambda conv, scale: scale * conv,
+    "by one number": lambda conv, scale: conv * 3.0,
+    "by place": lambda conv, scale: conv * scale[:8, None],
+    "convolution used twice": lambda conv, scale: conv * scale + conv,
+    "twice": lambda conv, scale: conv * scale * scale,
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+@pytest.mark.parametrize("shared", [False, True])
+def test_scales_are_folded_into_weights_only_where_that_is_the_same(
+    tmp_path: Path, name: str, shared: bool
+) -> None:
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    model = tf.Module()
+    model.weight = tf.Variable(rng.normal(0, 0.2, (3, 3, 3, 3, 64)).astype(np.float32))
+    model.scale = tf.Variable(rng.uniform(0.5, 2, 64).astype(np.float32))
+
+    def logits(clips: Any) -> Any:
+        conv = tf.nn.conv3d(clips, model.weight, [1] * 5, "SAME")
+        hidden = tf.nn.relu(SCALES[name](conv, model.scale))
+        if shared:
+            hidden += tf.nn.conv3d(clips, model.weight, [1] * 5, "SAME")
+        return {"default": tf.reduce_mean(hidden, [1, 2, 3])}
+
+    spec = tf.TensorSpec([None, None, 8, 8, 3], tf.float32, "clips")
+    serve = tf.function(logits, input_signature=[spec])
+    tf.saved_model.save(model, str(tmp_path / "model"), signatures={"default": serve})
+    clips = rng.integers(0, 256, (2, 4, 8, 8, 3), np.uint8)
+    found = SavedModelClassifier(Weights(tmp_path / "model"), 64).predict(clips)
+    np.testing.assert_allclose(found, as_saved(tmp_path / "model", clips), rtol=1e-4, atol=1e-7)
+
+
+def test_batch_normalisation_of_i3d_is_folded_into_its_weights(i3d_path: Path) -> None:
+    for precision in PRECISIONS:
+        nodes = frozen_graph(Recipe(i3d_path, (0.0, 1.0), precision, True), None).graph_def.node
+        operations = [node.op for node in nodes]
+        assert operations.count("Conv3D") == 58
+        assert operations.count("Mul") <= 1  # the scale of the pixels
+        assert operations.count("Cast") <= 4  # of activations, at the ends; of no weights
+        weights = sum(node.ByteSize() for node in nodes if node.op == "Const")
+        assert weights < 13e6 * (2 if precision == "bf16" else 4)
 
 
 @given(

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vidbench
-from vidbench.data.process import PIXELS_VERSION
-from vidbench.data.spec import PRESETS
+from vidbench.data.spec import PIXELS_VERSION, PRESETS
 from vidbench.identity import RunIdentity
 
 BASE = RunIdentity(

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import vidbench
-from vidbench.data.process import PIXELS_VERSION
-from vidbench.data.spec import PreprocessSpec
+from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 
 
 @dataclass(frozen=True, kw_only=True)

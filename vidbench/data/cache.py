@@ -19,9 +19,8 @@ import numpy as np
 import xxhash
 
 from vidbench.data import codec
-from vidbench.data.process import PIXELS_VERSION
 from vidbench.data.records import Skip, Views
-from vidbench.data.spec import PreprocessSpec
+from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 from vidbench.errors import CacheError, ConfigError
 from vidbench.files import replacing, sweep
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ from vidbench.machine import default_num_workers
 
 logger = logging.getLogger(__name__)
 
+_VIDEOS_PER_WORKER = 8  # to start one takes as long as to decode so many usual videos
 _BATCHES_AHEAD = 1  # beside the one in use; a second one would only take memory
 
 DEFAULT_DATA_DIR = Path("data/raw")
@@ -58,7 +60,7 @@ class VideoLoader:
         dataset: Where videos and labels come from.
         spec: What is done to their pixels.
         cache_dir: Folder of decoded clips, shared by all datasets and models.
-        num_workers: Decoding processes; None for one a core, 0 to decode in this process.
+        num_workers: Most decoding processes; None for one a core, 0 to decode in this process.
         policy: Which of the cache's entries are made anew.
         compression: How clips are cached, ``zstd`` or None; lossless, and both kinds are read.
     """
@@ -120,8 +122,9 @@ class VideoLoader:
 
     @contextmanager
     def _workers(self, num_videos: int) -> Iterator[Workers]:
+        useful = math.ceil(num_videos / _VIDEOS_PER_WORKER)
         try:
-            with closing(Workers(min(self._num_workers, max(1, num_videos)))) as workers:
+            with closing(Workers(min(self._num_workers, useful))) as workers:
                 yield workers
         finally:
             self._clips.sweep()
@@ -171,7 +174,7 @@ class KineticsLoader(VideoLoader):
         root_url: Server or folder that takes the place of the official one.
         seed: Draw the videos at random instead of taking the first ones.
         num_tarballs: Take videos from the first so many tarballs only.
-        num_workers: Decoding processes; None for one a core, 0 to decode in this process.
+        num_workers: Most decoding processes; None for one a core, 0 to decode in this process.
         compression: How clips are cached, ``zstd`` or None; lossless, and both kinds are read.
     """
 

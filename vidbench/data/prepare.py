@@ -16,17 +16,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import cv2
 from pebble import ProcessExpired, ProcessPool
 
 from vidbench.data.cache import CacheKey, ClipCache
-from vidbench.data.decode import decode_clip
 from vidbench.data.hashes import FileIdentity, sha256_of
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
 from vidbench.stopwatch import Stopwatch
-
 
 _LINGER_SECONDS = 2.0
 
@@ -84,6 +81,9 @@ def _clip_or_skip(task: Task, key: CacheKey, stopwatch: Stopwatch) -> CacheKey |
         return skip
     try:
         with stopwatch("decode"):
+            # Here, because the process that runs the model has no use for decoders in its memory.
+            from vidbench.data.decode import decode_clip
+
             clip = decode_clip(task.path, task.spec)
         with stopwatch("write_cache"):
             task.cache.write(key, clip[None])
@@ -185,6 +185,8 @@ def prepared(future: Future[Prepared]) -> Prepared:
 
 
 def _start_worker() -> None:
+    import cv2
+
     cv2.setNumThreads(1)  # one thread a worker: there are as many workers as cores
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

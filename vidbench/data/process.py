@@ -12,9 +12,6 @@ from vidbench.data.records import Frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
 
-PIXELS_VERSION = 1
-"""Raised whenever decoding or processing gives other pixels, so that no older cache is read."""
-
 MAX_PIXELS = 8192 * 4320
 """Pixels of the largest frame that is decoded or made; a damaged header can claim any size."""
 

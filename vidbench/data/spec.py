@@ -14,6 +14,9 @@ Sampling = Literal["uniform", "stride"]
 ResizeType = Literal["center_square", "short_side", "pad"]
 TooShort = Literal["stretch", "loop", "skip"]
 
+PIXELS_VERSION = 1
+"""Raised whenever decoding or processing gives other pixels, so that no older cache is read."""
+
 RESIZE_TYPES: tuple[str, ...] = get_args(ResizeType)
 
 

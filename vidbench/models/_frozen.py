@@ -5,13 +5,9 @@ Its variables become constants, which lets TensorFlow fold and fuse what it cann
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import logging
-import os
 import platform
-import subprocess
-import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +17,7 @@ import xxhash
 
 from vidbench.files import replacing, sweep
 from vidbench.models._frameworks import import_graph_tools, import_tensorflow
+from vidbench.models._optimise import optimise
 from vidbench.models._signature import read_signature
 from vidbench.models._weights import Weights
 from vidbench.models.base import GRAPH_FOLDER
@@ -31,7 +28,6 @@ PixelRange = tuple[float, float]
 
 _GRAPH_VERSION = 1  # raised whenever a graph is made otherwise
 _CHECKSUM_BYTES = 16
-_UNFREEZABLE = 3  # exit code of the process that found a model to be so
 
 
 class UnfreezableError(Exception):
@@ -96,44 +92,27 @@ class KeptGraphs:
         return sorted(self._folder.glob("tensorflow-*.pb"))
 
 
-class FrozenGraph:
+def frozen_graph(recipe: Recipe, graph_dir: Path | None) -> Any:
     """The ``MetaGraphDef`` whose signature ``serve`` takes uint8 clips and gives probabilities.
-
-    Freezing leaves much memory behind, so that a process of its own does it where the graph is
-    kept, begun on construction, while this one imports TensorFlow.
 
     Args:
         recipe: What to freeze.
         graph_dir: Folder of kept graphs; None keeps nothing.
+
+    Raises:
+        UnfreezableError: The model has other state than variables.
     """
-
-    def __init__(self, recipe: Recipe, graph_dir: Path | None) -> None:
-        self._recipe = recipe
-        self._path = graph_dir / recipe.file_name() if graph_dir else None
-        self._process = None
-        if self._path and not _is_whole(self._path):
-            sweep(self._path.parent, "")
-            self._process = _begin_freezing(recipe, self._path)
-
-    def load(self) -> Any:
-        """The graph.
-
-        Raises:
-            UnfreezableError: The model has other state than variables.
-        """
-        if self._path is None:
-            return _freeze(self._recipe)
-        if self._process is not None:
-            _, errors = self._process.communicate()
-            reason = errors.strip().rpartition("\n")[2]
-            if self._process.returncode == _UNFREEZABLE:
-                raise UnfreezableError(reason)
-            if self._process.returncode:
-                reason = reason or f"its maker ended with exit code {self._process.returncode}"
-                logger.warning("%s could not be kept: %s", self._path, reason)
-                return _freeze(self._recipe)
-        tf = import_tensorflow()
-        return tf.compat.v1.MetaGraphDef.FromString(self._path.read_bytes()[_CHECKSUM_BYTES:])
+    if graph_dir is None:
+        return _freeze(recipe)
+    path = graph_dir / recipe.file_name()
+    if (kept := _read(path)) is not None:
+        return kept
+    graph = _freeze(recipe)
+    try:
+        _write(path, graph.SerializeToString())
+    except OSError as error:
+        logger.warning("%s could not be kept: %s", path, error)
+    return graph
 
 
 def _version_prefix() -> str:
@@ -142,32 +121,6 @@ def _version_prefix() -> str:
 
 def _usage(paths: Sequence[Path]) -> GraphUsage:
     return GraphUsage(len(paths), sum(path.stat().st_size for path in paths))
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Freezes a SavedModel into a file; the program that :class:`FrozenGraph` starts."""
-    folder, low, high, precision, path = arguments
-    try:
-        graph = _freeze(Recipe(Path(folder), (float(low), float(high)), precision, True))
-    except UnfreezableError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(_UNFREEZABLE)
-    content = graph.SerializeToString()
-    with replacing(Path(path)) as temporary:
-        temporary.write_bytes(xxhash.xxh3_128_digest(content) + content)
-
-
-def _begin_freezing(recipe: Recipe, path: Path) -> subprocess.Popen[str]:
-    low, high = recipe.pixel_range
-    what = (recipe.folder.absolute(), low, high, recipe.precision, path.absolute())
-    package_folder = str(Path(__file__).parents[2])
-    search = os.pathsep.join(filter(None, (package_folder, os.environ.get("PYTHONPATH"))))
-    return subprocess.Popen(
-        [sys.executable, "-m", __name__, *map(str, what)],
-        env={**os.environ, "PYTHONPATH": search, "CUDA_VISIBLE_DEVICES": ""},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def serving_function(folder: Path, pixel_range: PixelRange) -> Any:
@@ -218,34 +171,36 @@ def _freeze(recipe: Recipe) -> Any:
     ):
         ends[name].name, ends[name].dtype = tensor.name, tensor.dtype.as_datatype_enum
         ends[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
-    del serve, function, inlined, frozen, variables  # the optimiser takes memory enough
-    gc.collect()
     if recipe.optimise:
-        meta.graph_def.CopyFrom(_optimised(meta, recipe.precision))
+        optimise(meta, recipe.precision)
+        if recipe.precision == "bf16" and not _computes_in_bf16(meta.graph_def):
+            raise UnfreezableError("this processor, or this model, has no use for bfloat16")
     return meta
 
 
-def _optimised(meta: Any, precision: str) -> Any:
-    """The graph after TensorFlow's own optimiser, which a session would run at every start."""
-    tf, _, tf_optimizer = import_graph_tools()
-    config = tf.compat.v1.ConfigProto()
-    rewrites = config.graph_options.rewrite_options
-    rewrites.meta_optimizer_iterations = 1  # a second one takes seconds and finds nothing
-    if precision == "bf16":
-        rewrites.auto_mixed_precision_onednn_bfloat16 = 1
-    return tf_optimizer.OptimizeGraph(config, meta)
+def _computes_in_bf16(graph: Any) -> bool:
+    bfloat16 = import_tensorflow().bfloat16.as_datatype_enum
+    return any(node.attr["T"].type == bfloat16 for node in graph.node if "T" in node.attr)
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a graph is kept there, just as it was written."""
+def _read(path: Path) -> Any:
+    """The graph that was kept, or None if there is none or it is damaged."""
     try:
         content = memoryview(path.read_bytes())
     except OSError:
-        return False
-    if xxhash.xxh3_128_digest(content[_CHECKSUM_BYTES:]) == content[:_CHECKSUM_BYTES]:
-        return True
-    logger.warning("%s does not hold what was written: making it again", path)
-    return False
+        return None
+    checksum, graph = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+    if xxhash.xxh3_128_digest(graph) != checksum:
+        logger.warning("%s does not hold what was written: making it again", path)
+        return None
+    return import_tensorflow().compat.v1.MetaGraphDef.FromString(graph)
+
+
+def _write(path: Path, graph: bytes) -> None:
+    sweep(path.parent, "")
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(xxhash.xxh3_128_digest(graph))
+        file.write(graph)
 
 
 def _cpu() -> tuple[str, ...]:
@@ -255,7 +210,3 @@ def _cpu() -> tuple[str, ...]:
     except OSError:
         return (platform.machine(), platform.processor())
     return tuple(sorted({line for line in lines if line.startswith(("flags", "Features"))}))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
