@@ -136,7 +136,7 @@ class Workers:
         return future
 
     def end_when_done(self) -> None:
-        """Ends the processes as soon as they have nothing to do; a later task starts new ones."""
+        """Ends the processes soon after they have nothing to do; a later task starts new ones."""
         self._all_submitted = True
         self._end_if_done()
 
