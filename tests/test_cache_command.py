@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from conftest import RunCli
 
 from vidbench.data.cache import CacheKey, ClipCache
 from vidbench.data.spec import PreprocessSpec
+from vidbench.models._kept_graphs import KeptGraphs
 
 FIRST, SECOND = PreprocessSpec(num_frames=2), PreprocessSpec(num_frames=3)
 
@@ -58,8 +58,9 @@ def fill_graphs(folder: Path) -> tuple[Path, Path]:
     """Graphs of this and of another version of TensorFlow, 2 MB and 3 MB."""
     (folder / "graphs").mkdir()
     paths = []
-    for version, size in ((metadata.version("tensorflow"), 2), ("2.18.0.dev1", 3)):
-        path = folder / "graphs" / f"tensorflow-{version}-fp32-0123456789abcdef.pb"
+    ours = KeptGraphs.name("fp32", "0123456789abcdef")
+    for name, size in ((ours, 2), ("tensorflow-2.18.0.dev1-fp32-0123456789abcdef.pb", 3)):
+        path = folder / "graphs" / name
         path.write_bytes(bytes(size * 1_000_000))
         paths.append(path)
     return paths[0], paths[1]
@@ -83,7 +84,9 @@ def test_kept_models_are_shown_and_removed(
     arguments = [cache.usage()[0].name if part is None else part for part in name]
     done = run_cli("cache", "--prune", *arguments)
     assert done.returncode == 0
-    removed = f"removed {videos} videos" + (f", {models} models" if models else "")
+    removed = f"removed {videos} videos" + (
+        f", {models} model{'s' * (models > 1)}" if models else ""
+    )
     assert done.stdout.splitlines()[-1].startswith(f"{removed}, ")
     assert sum(usage.videos for usage in cache.usage()) == 6 - videos
     assert [path.exists() for path in graphs] == [models < 2, models == 0]

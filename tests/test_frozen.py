@@ -197,7 +197,7 @@ def test_processes_may_freeze_the_same_model_at_once(
         "from pathlib import Path\n"
         "from vidbench.models._frozen import Recipe, frozen_graph\n"
         f"recipe = Recipe(Path({str(MODEL)!r}), (0.0, 1.0), 'fp32', True)\n"
-        f"assert frozen_graph(recipe, Path({str(tmp_path)!r})).graph_def.node\n"
+        f"assert frozen_graph(recipe, Path({str(tmp_path)!r})).meta.graph_def.node\n"
     )
     running = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
     assert [process.wait(120) for process in running] == [0, 0]
@@ -221,12 +221,17 @@ SCALES: dict[str, Callable[[Any, Any], Any]] = {
     "by place": lambda conv, scale: conv * scale[:8, None],
     "convolution used twice": lambda conv, scale: conv * scale + conv,
     "twice": lambda conv, scale: conv * scale * scale,
+    "plus a bias": lambda conv, scale: conv * scale + scale,
+    "plus a bias from the left": lambda conv, scale: scale + conv,
+    "plus one number": lambda conv, scale: conv + 0.3,
+    "plus by place": lambda conv, scale: conv + scale[:8, None],
+    "minus": lambda conv, scale: scale - conv,
 }
 
 
 @pytest.mark.parametrize("name", SCALES)
 @pytest.mark.parametrize("shared", [False, True])
-def test_scales_are_folded_into_weights_only_where_that_is_the_same(
+def test_scales_and_biases_are_fused_only_where_that_is_the_same(
     tmp_path: Path, name: str, shared: bool
 ) -> None:
     import tensorflow as tf
@@ -251,15 +256,17 @@ def test_scales_are_folded_into_weights_only_where_that_is_the_same(
     np.testing.assert_allclose(found, as_saved(tmp_path / "model", clips), rtol=1e-4, atol=1e-7)
 
 
-def test_batch_normalisation_of_i3d_is_folded_into_its_weights(i3d_path: Path) -> None:
+def test_batch_normalisation_of_i3d_is_folded_into_weights_and_biases(i3d_path: Path) -> None:
     for precision in PRECISIONS:
-        nodes = frozen_graph(Recipe(i3d_path, (0.0, 1.0), precision, True), None).graph_def.node
+        frozen = frozen_graph(Recipe(i3d_path, (0.0, 1.0), precision, True), None)
+        nodes = frozen.meta.graph_def.node
         operations = [node.op for node in nodes]
-        assert operations.count("Conv3D") == 58
+        assert operations.count("_FusedConv3D") == 58  # with their biases
         assert operations.count("Mul") <= 1  # the scale of the pixels
-        assert operations.count("Cast") <= 4  # of activations, at the ends; of no weights
-        weights = sum(node.ByteSize() for node in nodes if node.op == "Const")
-        assert weights < 13e6 * (2 if precision == "bf16" else 4)
+        assert operations.count("Cast") <= 5  # of activations, and a bias; of no weights
+        assert frozen.meta.ByteSize() < 1e6
+        weights = sum(weight.nbytes for weight in frozen.weights.values())
+        assert 12e6 < weights / (2 if precision == "bf16" else 4) < 13e6
 
 
 @given(

@@ -74,7 +74,7 @@ def run_cache(arguments: Sequence[str]) -> None:
     """Shows what the cache holds of each spec and of models, or removes some of it."""
     from vidbench.data.cache import ClipCache
     from vidbench.data.load import DEFAULT_CACHE_DIR
-    from vidbench.models._frozen import KeptGraphs
+    from vidbench.models._kept_graphs import KeptGraphs
     from vidbench.models.base import GRAPH_FOLDER
 
     parser = OneLineParser(
@@ -108,13 +108,17 @@ def _print_usage(clips: Sequence[Any], graphs: Any, verb: str) -> None:
         print(f"  {entry.spec}")
     if graphs.models:
         size = f"{graphs.num_bytes / 1e6:.1f} MB"
-        print(f"{'graphs':<20}  {graphs.models:>6} models  {size:>24}")
+        print(f"{'graphs':<20}  {graphs.models:>6} {_models(graphs.models):<6}  {size:>24}")
         print("  models made ready for TensorFlow, so that they start faster")
     counts = f"{sum(entry.videos for entry in clips)} videos"
     if graphs.models:
-        counts += f", {graphs.models} models"
+        counts += f", {graphs.models} {_models(graphs.models)}"
     total = sum(entry.num_bytes for entry in [*clips, graphs])
     print(f"{verb} {counts}, {total / 1e6:.1f} MB")
+
+
+def _models(count: int) -> str:
+    return "model" if count == 1 else "models"
 
 
 def _set_up_logging(config: RunConfig) -> None:

@@ -123,7 +123,7 @@ class ClipCache:
         """
         known = [folder.name for folder in self._spec_folders()]
         if name not in (None, "all", *known):
-            raise ConfigError(f"nothing called {name!r} is cached, only: {', '.join(known)}")
+            raise ConfigError(f"nothing called {name!r} is cached: `vidbench cache` lists what is")
         removed = []
         for folder in self._spec_folders():
             stale = not folder.name.endswith(f"-px{PIXELS_VERSION}")

@@ -24,6 +24,7 @@ from vidbench.models._frozen import (
     frozen_graph,
     serving_function,
 )
+from vidbench.models._kept_graphs import Frozen
 from vidbench.models._weights import Weights
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def _runner(tf: Any, recipe: Recipe, graph_dir: Path | None) -> Callable[[Views]
         return run
 
 
-def _session(tf: Any, meta: Any, recipe: Recipe) -> Callable[[Views], Any]:
+def _session(tf: Any, frozen: Frozen, recipe: Recipe) -> Callable[[Views], Any]:
     v1 = tf.compat.v1
     # Operations one after another, each on all cores: within 5 % as fast, in less memory.
     config = v1.ConfigProto(allow_soft_placement=True, inter_op_parallelism_threads=1)
@@ -112,13 +113,11 @@ def _session(tf: Any, meta: Any, recipe: Recipe) -> Callable[[Views], Any]:
         rewrites.auto_mixed_precision = 1
     graph = tf.Graph()
     with graph.as_default():
-        tf.graph_util.import_graph_def(meta.graph_def, name="")
-    serve = meta.signature_def["serve"]
-    session = v1.Session(graph=graph, config=config)
-    run: Callable[[Views], Any] = session.make_callable(
-        serve.outputs["scores"].name, [serve.inputs["clips"].name]
-    )
-    return run
+        tf.graph_util.import_graph_def(frozen.meta.graph_def, name="")
+    serve = frozen.meta.signature_def["serve"]
+    fed = [serve.inputs["clips"].name, *(f"{name}:0" for name in frozen.weights)]
+    run = v1.Session(graph=graph, config=config).make_callable(serve.outputs["scores"].name, fed)
+    return lambda clips: run(clips, *frozen.weights.values())
 
 
 def _return_freed_memory() -> None:
