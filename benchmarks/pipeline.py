@@ -37,7 +37,8 @@ class _Videos:
 
     def fetch(self, num_videos: int | None = None) -> Selection:
         names = self._names[:num_videos]
-        return Selection(tuple(VideoRecord(name.stem, name, None) for name in names), ())
+        records = tuple(VideoRecord(name.stem, name, None) for name in names)
+        return Selection(records, (), len(self._names))
 
     def paths_on_disk(self) -> list[Path]:
         return self._names

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,17 @@ PENDING = "pending"
 
 Texts = NDArray[np.str_]
 
-_COLUMNS = ("video_id", "scores", "reason", "detail", "classes")
+_COLUMNS = (
+    "video_id",
+    "path",
+    "label",
+    "target",
+    "group",
+    "scores",
+    "reason",
+    "detail",
+    "classes",
+)
 _DAMAGES = (TypeError, RuntimeError)  # what zipfile and numpy also raise for a damaged file
 
 
@@ -33,7 +44,9 @@ class Predictions:
         classes: Names of the scores' columns.
         video_ids: Unique.
         paths: Relative to the data folder; empty where no file was found.
-        labels: Class names; empty where the split has none.
+        labels: The dataset's class names; empty where the split has none.
+        targets: The model's classes that the labels mean; empty where it has none of the kind.
+        groups: Sources of the videos; as in :class:`~vidbench.data.records.VideoRecord`.
         scores: (videos, classes), probabilities; NaN where the video is not scored.
         reasons: Empty where the video is scored; else why not.
         details: More about the reason, for a person.
@@ -43,21 +56,57 @@ class Predictions:
     video_ids: Texts
     paths: Texts
     labels: Texts
+    targets: Texts
+    groups: Texts
     scores: NDArray[np.float32]
     reasons: NDArray[np.object_]
     details: NDArray[np.object_]
 
     @classmethod
-    def pending(cls, records: Sequence[VideoRecord], classes: tuple[str, ...]) -> Predictions:
-        """The table of these videos before anything is predicted."""
+    def pending(
+        cls,
+        records: Sequence[VideoRecord],
+        classes: tuple[str, ...],
+        targets: Mapping[str, str] | None = None,
+    ) -> Predictions:
+        """The table of these videos before anything is predicted.
+
+        Args:
+            records: The requested videos.
+            classes: The model's.
+            targets: The model's class by label, where it has one; None where labels are classes.
+        """
+        targets = {name: name for name in classes} if targets is None else targets
         return cls(
             classes=classes,
             video_ids=np.array([record.video_id for record in records], np.str_),
             paths=np.array([(r.path.as_posix() if r.path else "") for r in records], np.str_),
             labels=np.array([record.label or "" for record in records], np.str_),
+            targets=np.array([targets.get(record.label or "", "") for record in records], np.str_),
+            groups=np.array([record.group for record in records], np.str_),
             scores=np.full((len(records), len(classes)), np.nan, np.float32),
             reasons=np.full(len(records), PENDING, np.object_),
             details=np.full(len(records), "", np.object_),
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Predictions:
+        """The whole table of a file of :meth:`save`.
+
+        Raises:
+            VidbenchError: The file is damaged.
+        """
+        saved = _read(path)
+        return cls(
+            classes=tuple(saved["classes"].tolist()),
+            video_ids=saved["video_id"],
+            paths=saved["path"],
+            labels=saved["label"],
+            targets=saved["target"],
+            groups=saved["group"],
+            scores=saved["scores"],
+            reasons=saved["reason"].astype(np.object_),
+            details=saved["detail"].astype(np.object_),
         )
 
     def __len__(self) -> int:
@@ -87,6 +136,8 @@ class Predictions:
             "video_id": self.video_ids[chosen],
             "path": self.paths[chosen],
             "label": self.labels[chosen],
+            "target": self.targets[chosen],
+            "group": self.groups[chosen],
             "scores": self.scores[chosen],
             "reason": self.reasons[chosen].astype(np.str_),
             "detail": self.details[chosen].astype(np.str_),
@@ -101,13 +152,7 @@ class Predictions:
         Raises:
             VidbenchError: The file is damaged or is of other classes.
         """
-        try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                saved = {name: file[name] for name in _COLUMNS}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, *_DAMAGES) as error:
-            raise VidbenchError(
-                f"{path} cannot be read ({error}): remove it and run again"
-            ) from error
+        saved = _read(path)
         if tuple(saved["classes"].tolist()) != self.classes:
             raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
         for i, video_id in enumerate(saved["video_id"].tolist()):
@@ -141,3 +186,11 @@ class Predictions:
 
     def _identity(self, row: int) -> list[str]:
         return [str(column[row]) for column in (self.video_ids, self.paths, self.labels)]
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in _COLUMNS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, *_DAMAGES) as error:
+        raise VidbenchError(f"{path} cannot be read ({error}): remove it and run again") from error

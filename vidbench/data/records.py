@@ -24,18 +24,28 @@ class VideoRecord:
         video_id: Unique within the split.
         path: The file, relative to the data folder; None where no tarball holds it.
         label: Class name, or None in a split that has no labels.
+        group: Videos of one group were cut from one source, e.g. a YouTube video, and tell less
+            than so many of different ones; empty where no other video shares the source.
     """
 
     video_id: str
     path: Path | None
     label: str | None
+    group: str = ""
 
 
 class Selection(NamedTuple):
-    """The requested videos in their order, and the files that no annotation lists."""
+    """What a dataset gives.
+
+    Attributes:
+        records: The requested videos in their order.
+        unlisted: Files that no annotation lists.
+        num_listed: Videos on the split's official list, requested or not.
+    """
 
     records: tuple[VideoRecord, ...]
     unlisted: tuple[Path, ...]
+    num_listed: int
 
 
 class Skip(NamedTuple):

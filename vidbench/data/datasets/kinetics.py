@@ -168,10 +168,12 @@ class Kinetics:
             keys = self._draw(shelf.paths, num_videos)
         shelf.report()
         records = tuple(
-            VideoRecord(listed[key].video_id, shelf.paths.get(key), listed[key].label)
+            VideoRecord(
+                listed[key].video_id, shelf.paths.get(key), listed[key].label, key.youtube_id
+            )
             for key in keys[:num_videos]
         )
-        return Selection(records, tuple(shelf.unlisted))
+        return Selection(records, tuple(shelf.unlisted), len(listed))
 
     @property
     def _split_folder(self) -> Path:

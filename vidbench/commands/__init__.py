@@ -1,0 +1,1 @@
+"""What each command of ``vidbench`` reads, calls and prints: ``vidbench NAME`` is ``NAME.py``."""

@@ -1,0 +1,60 @@
+"""Shows what is cached, or removes some of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vidbench.arguments import OneLineParser
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Shows what the cache holds of each spec and of models, or removes some of it."""
+    from vidbench.data.cache import ClipCache
+    from vidbench.data.load import DEFAULT_CACHE_DIR
+    from vidbench.models._kept_graphs import KeptGraphs
+    from vidbench.models.base import GRAPH_FOLDER
+
+    parser = OneLineParser(
+        prog="vidbench cache",
+        description="Show the decoded clips and the models kept on disk, or remove some.",
+        add_config_file_help=False,
+    )
+    parser.add_argument("--cache_dir", type=Path, default=DEFAULT_CACHE_DIR, metavar="DIR")
+    parser.add_argument(
+        "--prune",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="remove the spec NAME, `graphs` or `all`; without NAME what other versions left",
+    )
+    options = parser.parse_args(arguments)
+    cache = ClipCache(options.cache_dir)
+    graphs = KeptGraphs(options.cache_dir / GRAPH_FOLDER)
+    if options.prune is None:
+        _print_usage(cache.usage(), graphs.usage(), f"{options.cache_dir} holds")
+    else:
+        name = options.prune or None
+        clips = [] if name == GRAPH_FOLDER else cache.prune(name)
+        _print_usage(clips, graphs.prune(name), "removed")
+
+
+def _print_usage(clips: Sequence[Any], graphs: Any, verb: str) -> None:
+    for entry in clips:
+        size = f"{entry.num_bytes / 1e6:.1f} MB"
+        print(f"{entry.name}  {entry.videos:>6} videos  {entry.skipped:>4} skipped  {size:>10}")
+        print(f"  {entry.spec}")
+    if graphs.models:
+        size = f"{graphs.num_bytes / 1e6:.1f} MB"
+        print(f"{'graphs':<20}  {graphs.models:>6} {_models(graphs.models):<6}  {size:>24}")
+        print("  models made ready for TensorFlow, so that they start faster")
+    counts = f"{sum(entry.videos for entry in clips)} videos"
+    if graphs.models:
+        counts += f", {graphs.models} {_models(graphs.models)}"
+    total = sum(entry.num_bytes for entry in [*clips, graphs])
+    print(f"{verb} {counts}, {total / 1e6:.1f} MB")
+
+
+def _models(count: int) -> str:
+    return "model" if count == 1 else "models"

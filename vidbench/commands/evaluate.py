@@ -1,0 +1,98 @@
+"""Evaluates a model, and ends with the accuracies, their intervals and the signature."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from vidbench.arguments import RunConfig, parse_config
+from vidbench.errors import VidbenchError
+from vidbench.stopwatch import Stopwatch
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Evaluates, and ends with the accuracies, their intervals and the signature.
+
+    Raises:
+        VidbenchError: No video at all could be evaluated.
+    """
+    config = parse_config(arguments)
+    _set_up_logging(config)
+    from vidbench.evaluate import evaluate
+
+    stopwatch = Stopwatch()
+    stopwatch.add({"start": time.time() - psutil.Process().create_time()})
+    folder, metrics, seconds, beside = evaluate(config, stopwatch)
+    print("\n".join(_summary(folder, metrics)))
+    if config.profile:
+        print("\n".join(_profile(seconds, beside)))
+    if not metrics["evaluated"]:
+        raise VidbenchError(f"no video could be evaluated: see {folder / 'skipped.csv'}")
+
+
+def _set_up_logging(config: RunConfig) -> None:
+    if not config.verbose_logging:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    level = logging.DEBUG if config.verbose_logging else logging.INFO
+    logging.getLogger("vidbench").setLevel(level)
+
+
+def _summary(folder: Path, metrics: dict[str, Any]) -> list[str]:
+    skipped = ", ".join(f"{count} {reason}" for reason, count in metrics["skipped"].items())
+    lines = [
+        f"results    {folder}",
+        f"videos     {metrics['evaluated']} evaluated of {metrics['requested']} requested"
+        + (f"; skipped: {skipped}" if skipped else ""),
+    ]
+    accuracies = [
+        f"{name.replace('top', 'top-'):<10} {_shown(metrics, name)}"
+        for name in metrics
+        if name.startswith("top")
+    ]
+    return [*lines, *accuracies, f"signature  {metrics['signature']}"]
+
+
+_STAGES = {
+    "start": "Python and imports",
+    "check": "the request, the model and the dataset are checked",
+    "fetch": "lists, tarballs and what is on disk",
+    "open": "the run's folder",
+    "load_model": "TensorFlow and the model; videos are decoded meanwhile",
+    "wait_for_clips": "the model waits for clips",
+    "predict": "the model",
+    "write": "scores of each batch",
+    "score": "metrics and tables",
+    "hash": "video files, to find them in the cache",
+    "decode": "videos to frames",
+    "write_cache": "clips to the cache",
+    "read_cache": "clips from the cache",
+}
+
+
+def _profile(seconds: Mapping[str, float], beside: Mapping[str, float]) -> list[str]:
+    """Seconds by stage, and which stage the run waited for most."""
+    total = sum(seconds.values())
+    longest = max(seconds, key=lambda stage: seconds[stage])
+    lines = [f"waited for {longest}, {seconds[longest] / total:.0%} of {total:.1f} s:"]
+    lines += [_stage(stage, value) for stage, value in seconds.items()]
+    if beside:
+        lines.append("meanwhile, in all worker processes and the reading thread together:")
+    return lines + [_stage(stage, value) for stage, value in beside.items()]
+
+
+def _stage(stage: str, seconds: float) -> str:
+    return f"  {stage:<15}{seconds:8.2f} s  {_STAGES.get(stage, '')}"
+
+
+def _shown(metrics: dict[str, Any], name: str) -> str:
+    from vidbench.statistics import Estimate
+
+    estimate = metrics[name]
+    return str(Estimate(**estimate)) if estimate else f"not scored: {metrics['not_scored']}"

@@ -1,0 +1,58 @@
+"""A run that was evaluated, read from its folder alone: no model, no dataset, no video."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from vidbench.errors import ConfigError
+from vidbench.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run's folder holds; read at first use.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's."""
+        return self.path.resolve().name
+
+    @cached_property
+    def run(self) -> Mapping[str, Any]:
+        """The content of ``run.json``."""
+        return self._read_json("run.json")
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Any]:
+        """The content of ``metrics.json``."""
+        return self._read_json("metrics.json")
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """Every requested video, scored or skipped."""
+        self._require("scores.npz")
+        return Predictions.read(self.path / "scores.npz")
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        self._require(name)
+        try:
+            content: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{self.path / name} is damaged: {error}") from error
+        return content
+
+    def _require(self, name: str) -> None:
+        if not (self.path / name).is_file():
+            what = "is no run folder" if not (self.path / "run.json").is_file() else "is unfinished"
+            raise ConfigError(f"{self.path} {what}: it has no {name}")

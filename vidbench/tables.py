@@ -1,0 +1,77 @@
+"""Tables as people and programs read them: aligned text, CSV, Markdown and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FORMATS = ("text", "csv", "markdown", "json")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of named values; None is an empty cell.
+
+    Attributes:
+        columns: Names, in order.
+        rows: Values by name; others than those of the columns are in JSON only.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Mapping[str, Any]]
+
+    def render(self, form: str = "text") -> str:
+        """The table in one of :data:`FORMATS`, without a line end."""
+        if form == "json":
+            return json.dumps([dict(row) for row in self.rows], indent=2)
+        cells = [[_shown(row.get(name)) for name in self.columns] for row in self.rows]
+        if form == "csv":
+            return _csv([list(self.columns), *cells])
+        if form == "markdown":
+            return _markdown(self.columns, cells)
+        return _aligned([list(self.columns), *cells])
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _csv(lines: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue().removesuffix("\n")
+
+
+def _markdown(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Columns two blanks apart; those of numbers to the right."""
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [len(column) > 1 and all(map(_is_number, column[1:])) for column in columns]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.strip("%±+") or "0")
+    except ValueError:
+        return False
+    return True
