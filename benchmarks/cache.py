@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import BATCH_SIZE, SPEC, Clips, Workspace
 from vidbench.data.cache import CacheKey, ClipCache
-from vidbench.data.decode import decode_clip
+from vidbench.data.decode import decode_views
 from vidbench.data.hashes import sha256_of
 from vidbench.models._frameworks import import_tensorflow
 
@@ -31,7 +31,7 @@ def _fill(caches: Collection[ClipCache], paths: Sequence[Path]) -> list[CacheKey
     """What the clips are called in each of the caches."""
     keys = [CacheKey(sha256_of(path), SPEC) for path in paths]
     for path, key in zip(paths, keys, strict=True):
-        views = decode_clip(path, SPEC)[None]
+        views = decode_views(path, SPEC)
         for cache in caches:
             cache.write(key, views)
     return keys

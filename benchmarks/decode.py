@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import SPEC, Clips, Workspace
-from vidbench.data.decode import decode_clip
+from vidbench.data.decode import decode_views
 from vidbench.data.process import fit_frame
 from vidbench.machine import available_cores
 
@@ -69,7 +69,7 @@ def _pool() -> ProcessPoolExecutor:
 
 
 def _ours(path: Path) -> None:
-    decode_clip(path, SPEC)
+    decode_views(path, SPEC)
 
 
 def _pyav(path: Path) -> None:
@@ -85,7 +85,7 @@ def _opencv(path: Path) -> None:
 
 
 def _equals_opencv(path: Path) -> bool:
-    return np.array_equal(decode_clip(path, SPEC), opencv_clip(path, _count_frames(path)))
+    return np.array_equal(decode_views(path, SPEC)[0], opencv_clip(path, _count_frames(path)))
 
 
 def opencv_clip(path: Path, num_frames: int) -> NDArray[np.uint8]:

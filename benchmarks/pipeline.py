@@ -35,7 +35,9 @@ class _Videos:
         self.folder = paths[0].parent
         self._names = [Path(path.name) for path in paths]
 
-    def fetch(self, num_videos: int | None = None) -> Selection:
+    def fetch(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
         names = self._names[:num_videos]
         records = tuple(VideoRecord(name.stem, name, None) for name in names)
         return Selection(records, (), len(self._names))

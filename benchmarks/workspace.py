@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.clips import found_clips, made_clips
 from benchmarks.machine import cpu_flags
-from vidbench.data.decode import decode_clip
+from vidbench.data.decode import decode_views
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.models._frameworks import import_tensorflow
@@ -76,7 +76,7 @@ class Workspace:
 
     def views(self, paths: Sequence[Path]) -> Views:
         """The decoded clips as one array."""
-        return np.stack([decode_clip(path, SPEC) for path in paths])
+        return np.stack([decode_views(path, SPEC)[0] for path in paths])
 
     def i3d(self) -> Path:
         """The SavedModel of I3D with random weights."""

@@ -10,11 +10,13 @@ from conftest import REPOSITORY, RunCli
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vidbench.arguments import RunConfig, build_parser, parse_config
+from vidbench.arguments import build_parser, parse_config
 from vidbench.data.spec import PRESETS, PreprocessSpec
 from vidbench.errors import ConfigError
+from vidbench.run_config import RunConfig
 
 FLAGS = {
+    "json",
     "no_cuda",
     "overwrite_cache",
     "overwrite_output_dir",
@@ -23,6 +25,16 @@ FLAGS = {
     "verbose_logging",
 }
 VALUES: dict[str, tuple[str, object]] = {
+    "classes": ("example-60", "example-60"),
+    "crop_size": ("112", 112),
+    "fps": ("12.5", 12.5),
+    "frame_stride": ("2", 2),
+    "num_clips": ("10", 10),
+    "num_crops": ("3", 3),
+    "sampling": ("dense", "dense"),
+    "sampling_seed": ("7", 7),
+    "short_side": ("320", 320),
+    "too_short": ("repeat_last", "repeat_last"),
     "batch_size": ("3", 3),
     "cache_compression": ("zstd", "zstd"),
     "cache_dir": ("a/b", Path("a/b")),
@@ -46,7 +58,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "seed": ("0", 0),
     "top_n": ("1", 1),
 }
-OPTIONS = FLAGS | VALUES.keys() | {"classes_file"}
+OPTIONS = FLAGS | VALUES.keys() | {"classes_file", "training_list", "restrict_choices"}
 
 
 def parse(*arguments: str, **environment: str) -> RunConfig:

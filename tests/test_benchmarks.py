@@ -18,7 +18,7 @@ from benchmarks.mirror import copy_distinct
 from benchmarks.programs import run_module
 from benchmarks.rows import Row, interleaved, write_rows
 from benchmarks.workspace import SPEC, Workspace
-from vidbench.data.decode import decode_clip
+from vidbench.data.decode import decode_views
 from vidbench.data.hashes import sha256_of
 
 REPOSITORY = Path(__file__).parents[1]
@@ -131,13 +131,13 @@ def test_made_clips_are_kept(made: Path) -> None:
 
 
 def test_opencv_is_timed_on_the_same_clip(made: Path) -> None:
-    np.testing.assert_array_equal(opencv_clip(made, 30), decode_clip(made, SPEC))
+    np.testing.assert_array_equal(opencv_clip(made, 30), decode_views(made, SPEC)[0])
 
 
 def test_repeated_videos_are_other_files_with_the_same_pixels(made: Path, tmp_path: Path) -> None:
     copies = copy_distinct([made], tmp_path / "copies", 3)
     assert len({sha256_of(path) for path in copies}) == 3
-    np.testing.assert_array_equal(decode_clip(copies[2], SPEC), decode_clip(made, SPEC))
+    np.testing.assert_array_equal(decode_views(copies[2], SPEC)[0], decode_views(made, SPEC)[0])
 
 
 def test_memory_is_that_of_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,15 +14,24 @@ import pytest
 from numpy.typing import NDArray
 from videos import levels_of, write_video
 
-from vidbench.data.decode import decode_clip
-from vidbench.data.process import fit_frame
+from vidbench.data import process
+from vidbench.data.decode import decode_views
+from vidbench.data.records import Frame
 from vidbench.data.spec import PIXELS_VERSION, PRESETS, PreprocessSpec
 from vidbench.errors import VideoError
 
 GOLDEN = Path(__file__).parent / "golden" / "pixels.json"
 HUB = PRESETS["hub"]
 SMALL = PreprocessSpec(num_frames=16, crop_size=32)
-EVERY_FRAME = replace(SMALL, sampling="stride", too_short="skip")
+EVERY_FRAME = replace(SMALL, sampling="center", too_short="skip")
+
+
+def decode_clip(path: Path, spec: PreprocessSpec) -> Frame:
+    return np.asarray(decode_views(path, spec)[0])
+
+
+def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> Frame:
+    return np.asarray(process.fit_frame(frame, spec, pixel_aspect)[0])
 
 
 def opencv_frames(path: Path) -> list[NDArray[np.uint8]]:
@@ -43,6 +53,32 @@ def reason(path: Path, spec: PreprocessSpec = SMALL) -> str:
         decode_clip(path, spec)
     assert error.value.detail
     return error.value.reason
+
+
+VIEWS: dict[str, dict[str, Any]] = {
+    "dense": {"sampling": "dense", "num_clips": 3},
+    "random": {"sampling": "random", "num_clips": 2, "sampling_seed": 7},
+    "center": {"sampling": "center"},
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_are_clips_of_crops(real_clips: Path, name: str) -> None:
+    path = real_clips / "mmaction2_demo.mp4"
+    frames = opencv_frames(path)
+    aspect = opencv_pixel_aspect(path)
+    fixed = replace(SMALL, num_frames=8, frame_stride=3, too_short="loop", sampling="center")
+    spec = replace(fixed, **VIEWS[name], num_crops=3)
+    times = process.Timeline(np.arange(len(frames)) / 25, len(frames) / 25)
+    indices = process.sample_frames(times, spec, "video")
+    crops = np.stack([process.fit_frame(frame, spec, aspect) for frame in frames])
+    expected = np.concatenate([crops[clip].swapaxes(0, 1) for clip in indices])
+    found = decode_views(path, spec, "video")
+    assert found.shape == spec.views_shape
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(
+        found[1::3], decode_views(path, replace(spec, num_crops=1), "video")
+    )
 
 
 def test_pixels_of_real_clips_equal_opencv(real_clips: Path) -> None:
@@ -149,7 +185,7 @@ def test_variable_frame_rate_is_resampled_by_time_not_by_count(tmp_path: Path) -
     stamps = [*range(10), 50]
     levels = [20 * i for i in range(11)]
     path = write_video(tmp_path / "gap.mp4", levels, fps=100, stamps=stamps)
-    spec = replace(SMALL, sampling="stride", fps=10.0, num_frames=5, too_short="loop")
+    spec = replace(SMALL, sampling="center", fps=10.0, num_frames=5, too_short="loop")
     np.testing.assert_allclose(levels_of(decode_clip(path, spec)), [80, 180, 180, 180, 180], atol=3)
 
 

@@ -100,7 +100,8 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
     assert folder == only_run(tmp_path)
     assert folder.name.startswith("saved_model_sample-val_12_")
     names = {path.name for path in folder.iterdir()}
-    assert names == {"run.json", "predictions.csv", "skipped.csv", "metrics.json", "scores.npz"}
+    tables = {"predictions.csv", "skipped.csv", "per_class.csv", "confusion.csv"}
+    assert names == {"run.json", "metrics.json", "scores.npz", *tables}
     table = pd.read_csv(folder / "predictions.csv")
     ranks = range(1, 6)
     header = ["video_id", "path", "label"]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vidbench
+from vidbench.coverage import digest_videos
 from vidbench.data.spec import PIXELS_VERSION, PRESETS
 from vidbench.identity import RunIdentity
 
@@ -18,6 +19,7 @@ BASE = RunIdentity(
     dataset="kinetics-400",
     split="val",
     spec=PRESETS["hub"],
+    labels="3 exact classes",
     video_ids=("a", "b", "c"),
 )
 CHANGES: dict[str, Any] = {
@@ -28,6 +30,8 @@ CHANGES: dict[str, Any] = {
     "spec": PRESETS["paper"],
     "video_ids": ("a", "b"),
     "precision": "fp16",
+    "labels": "2 exact, 1 missing of 3 classes",
+    "choices": ("a", "b"),
 }
 
 ids = st.lists(st.text(), unique=True, max_size=6).map(tuple)
@@ -38,7 +42,7 @@ def test_every_field_changes_the_digest_and_the_signature(field: str) -> None:
     changed = replace(BASE, **{field: CHANGES[field]})
     assert changed.digest() != BASE.digest()
     assert changed.run_name() != BASE.run_name()
-    assert changed.signature(2) != BASE.signature(2)
+    assert changed.signature() != BASE.signature()
 
 
 def test_equal_identities_have_equal_digests() -> None:
@@ -57,9 +61,9 @@ def test_videos_and_their_order_decide_the_digest(
 
 @given(st.permutations(["a", "b", "c", "d"]))
 def test_the_digest_of_the_videos_ignores_their_order(order: list[str]) -> None:
-    expected = replace(BASE, video_ids=("a", "b", "c", "d")).videos_digest()
-    assert replace(BASE, video_ids=tuple(order)).videos_digest() == expected
-    assert replace(BASE, video_ids=tuple(order[:3])).videos_digest() != expected
+    expected = digest_videos("abcd")
+    assert digest_videos(order) == expected
+    assert digest_videos(order[:3]) != expected
 
 
 def test_the_run_name_says_model_videos_and_digest() -> None:
@@ -74,14 +78,15 @@ def test_the_run_name_is_one_plain_folder_name(field: str) -> None:
 
 
 def test_the_signature_names_all_that_a_number_depends_on() -> None:
-    signature = BASE.signature(2)
+    signature = BASE.signature()
     assert len(signature.splitlines()) == 1
     assert signature.split(" | ") == [
         "i3d/kinetics-400 0123456789abcdef",
         "kinetics-400/val",
-        f"2 of 3 videos {BASE.videos_digest()}",
+        f"{{evaluated}} of 3 videos {digest_videos(BASE.video_ids)}",
+        "3 exact classes",
         f"100 frames uniform, center_square 224, stretch {BASE.spec.digest()}",
-        "1 view",
+        "1x1 view",
         "fp32",
         f"vidbench {vidbench.__version__} pixels {PIXELS_VERSION}",
     ]

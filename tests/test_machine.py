@@ -15,30 +15,30 @@ from vidbench.machine import (
     total_memory,
 )
 
-CLIP_BYTES = st.integers(1, 1 << 34)
+VIEWS_BYTES = st.integers(1, 1 << 34)
 
 
-@given(CLIP_BYTES)
-def test_a_batch_has_one_to_sixteen_videos(clip_bytes: int) -> None:
-    assert 1 <= default_batch_size(clip_bytes) <= 16
+@given(VIEWS_BYTES)
+def test_a_batch_has_one_to_sixteen_videos(views_bytes: int) -> None:
+    assert 1 <= default_batch_size(views_bytes) <= 16
 
 
-@given(CLIP_BYTES, CLIP_BYTES)
+@given(VIEWS_BYTES, VIEWS_BYTES)
 def test_larger_clips_never_make_larger_batches(one: int, other: int) -> None:
     small, large = sorted((one, other))
     assert default_batch_size(small) >= default_batch_size(large)
 
 
-@given(CLIP_BYTES)
-def test_a_batch_of_several_videos_is_a_small_part_of_the_memory(clip_bytes: int) -> None:
-    size = default_batch_size(clip_bytes)
-    assert size == 1 or size * clip_bytes <= min(1 << 26, total_memory() // 256)
+@given(VIEWS_BYTES)
+def test_a_batch_of_several_videos_is_a_small_part_of_the_memory(views_bytes: int) -> None:
+    size = default_batch_size(views_bytes)
+    assert size == 1 or size * views_bytes <= min(1 << 26, total_memory() // 256)
 
 
 @pytest.mark.skipif(total_memory() < 15 << 30, reason="a small machine has smaller batches")
 def test_four_clips_of_i3d_are_a_batch() -> None:
-    assert default_batch_size(PreprocessSpec().clip_bytes) == 4
-    assert default_batch_size(PreprocessSpec(num_frames=16).clip_bytes) == 16
+    assert default_batch_size(PreprocessSpec().views_bytes) == 4
+    assert default_batch_size(PreprocessSpec(num_frames=16).views_bytes) == 16
 
 
 def test_there_is_a_worker_a_core_as_far_as_memory_allows() -> None:

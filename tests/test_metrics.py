@@ -7,11 +7,24 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import top_k_accuracy_score
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix as confusions_by_sklearn
+from sklearn.metrics import precision_recall_fscore_support, top_k_accuracy_score
 
 from vidbench.data.records import Skip, VideoRecord
-from vidbench.metrics import compute_accuracy, summarize, top_k_hits
+from vidbench.metrics import (
+    Confusion,
+    accuracy,
+    calibration,
+    class_metrics,
+    compute_accuracy,
+    confusion_matrix,
+    macro_averages,
+    most_confused,
+)
+from vidbench.outcomes import Outcomes, top_k_hits
 from vidbench.predictions import Predictions
+from vidbench.statistics import share, wilson
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -35,6 +48,22 @@ def random_table(
     for row in range(skips):
         table.set_skip(row, Skip(str(rng.choice(["missing", "truncated"])), "found nothing"))
     return table
+
+
+def random_outcomes(seed: int, videos: int, classes: int) -> Outcomes:
+    """Some classes have no videos, some are never chosen, and some videos share a source."""
+    rng = np.random.default_rng(seed)
+    scores = rng.dirichlet(rng.uniform(0.05, 0.6, size=classes), size=videos).astype(np.float32)
+    sources = rng.integers(2 * videos, size=videos).astype(np.str_)
+    return Outcomes(
+        scores=scores,
+        targets=rng.integers(max(1, classes - 2), size=videos),
+        groups=np.where(rng.random(videos) < 0.3, "", sources),
+        classes=tuple(f"class {i}" for i in range(classes)),
+    )
+
+
+some_outcomes = st.builds(random_outcomes, seeds, st.integers(1, 80), st.integers(2, 9))
 
 
 @given(seeds, st.integers(1, 60), st.integers(3, 40), st.data())
@@ -83,7 +112,7 @@ def test_accuracy_of_the_written_table_equals_the_metrics(
     table = random_table(seed=k, videos=40, classes=9, skips=skips, unlabelled=unlabelled)
     table.write_csv(tmp_path / "predictions.csv", k)
     found = compute_accuracy(pd.read_csv(tmp_path / "predictions.csv"), k)
-    assert found._asdict() == summarize(table, k, "")[f"top{k}"]
+    assert found == accuracy(Outcomes.of(table), k)
 
 
 def test_accuracy_of_a_table_without_labels_is_refused(tmp_path: Path) -> None:
@@ -103,48 +132,155 @@ def test_accuracy_beyond_the_listed_predictions_is_refused() -> None:
         compute_accuracy(table, 3)
 
 
-@given(seeds, st.integers(0, 30), st.data())
-def test_every_requested_video_is_evaluated_or_counted_as_skipped(
-    seed: int, videos: int, data: st.DataObject
-) -> None:
-    skips = data.draw(st.integers(0, videos))
-    summary = summarize(random_table(seed, videos, 6, skips), 5, "its signature")
-    assert summary["requested"] == videos
-    assert summary["evaluated"] == videos - skips
-    assert sum(summary["skipped"].values()) == skips
-    assert summary["signature"] == "its signature"
+def test_outcomes_are_the_scored_videos_that_the_model_has_a_class_for() -> None:
+    labels = ["jumping", "b", None, "a", "unknown", "b"]
+    records = [
+        VideoRecord(str(i), Path(f"{i}.mp4"), label, group=f"source {i // 2}")
+        for i, label in enumerate(labels)
+    ]
+    targets = {"a": "a", "b": "b", "jumping": "c"}
+    table = Predictions.pending(records, ("a", "b", "c"), targets)
+    for row in (0, 1, 2, 4, 5):
+        table.set_scores(row, (np.array([row, 1, 1]) / (row + 2)).astype(np.float32))
+    table.set_skip(3, Skip("missing", ""))
+    found = Outcomes.of(table)
+    assert found.targets.tolist() == [2, 1, 1]
+    assert found.groups.tolist() == ["source 0", "source 0", "source 2"]
+    np.testing.assert_array_equal(found.scores, table.scores[[0, 1, 5]])
+    assert found.choices.tolist() == [1, 0, 0]
+    assert found.classes == ("a", "b", "c")
 
 
-def test_skipped_videos_change_no_accuracy() -> None:
-    with_skips = random_table(seed=7, videos=20, classes=6, skips=8)
-    rows = np.flatnonzero(with_skips.scored)
-    index = {name: place for place, name in enumerate(with_skips.classes)}
-    labels = [index[name] for name in with_skips.labels[rows]]
-    expected = top_k_accuracy_score(labels, with_skips.scores[rows], k=2, labels=np.arange(6))
-    top2 = summarize(with_skips, 2, "")["top2"]
-    assert top2["value"] == pytest.approx(expected)
-    assert top2["num_videos"] == 12
+@given(some_outcomes, st.integers(1, 9))
+def test_accuracy_is_the_share_of_hits_with_the_sources_in_mind(outcomes: Outcomes, k: int) -> None:
+    found = accuracy(outcomes, k)
+    hits = top_k_hits(outcomes.scores, outcomes.targets, k)
+    assert found == share(hits, outcomes.groups)
+    alone = accuracy(outcomes._replace(groups=np.full(len(hits), "")), k)
+    assert alone == wilson(int(hits.sum()), len(hits))
 
 
-def test_a_split_without_labels_has_no_accuracy_and_says_why() -> None:
-    summary = summarize(random_table(seed=1, videos=4, classes=6, unlabelled=4), 5, "")
-    assert summary["top1"] is None
-    assert summary["top5"] is None
-    assert "no labels" in summary["not_scored"]
-    assert summary["evaluated"] == 4
+@given(some_outcomes)
+def test_class_metrics_agree_with_scikit_learn(outcomes: Outcomes) -> None:
+    targets, choices = outcomes.targets, outcomes.choices
+    found = class_metrics(outcomes)
+    occurring = sorted({*targets.tolist(), *choices.tolist()})
+    assert [one.name for one in found] == [outcomes.classes[place] for place in occurring]
+    precision, recall, f1, support = precision_recall_fscore_support(
+        targets, choices, labels=occurring, zero_division=0
+    )
+    assert [one.num_videos for one in found] == support.tolist()
+    assert [one.precision or 0 for one in found] == pytest.approx(precision)
+    assert [one.recall or 0 for one in found] == pytest.approx(recall)
+    assert [one.f1 or 0 for one in found] == pytest.approx(f1)
+    for place, one in zip(occurring, found, strict=True):
+        rows = targets == place
+        assert (one.precision is None) == (place not in choices)
+        assert (one.recall is None) == (one.accuracy is None) == (not rows.any())
+        assert (one.f1 is None) == (one.precision is None or one.recall is None)
+        if one.accuracy is not None:
+            assert one.accuracy == share(choices[rows] == place, outcomes.groups[rows])
 
 
-@pytest.mark.parametrize("videos", [0, 3])
-def test_a_run_that_evaluated_nothing_has_no_accuracy_and_says_why(videos: int) -> None:
-    summary = summarize(random_table(seed=1, videos=videos, classes=6, skips=videos), 5, "")
-    assert summary["top1"] is None
-    assert summary["top5"] is None
-    assert "no video" in summary["not_scored"]
+@given(some_outcomes)
+def test_macro_averages_agree_with_scikit_learn(outcomes: Outcomes) -> None:
+    found = macro_averages(class_metrics(outcomes))
+    expected = precision_recall_fscore_support(
+        outcomes.targets,
+        outcomes.choices,
+        labels=np.unique(outcomes.targets),
+        average="macro",
+        zero_division=0,
+    )
+    assert (found.precision, found.recall, found.f1) == pytest.approx(expected[:3])
+    assert found.accuracy.value == pytest.approx(expected[1])
+    assert found.accuracy.num_videos == len(outcomes.targets)
 
 
-def test_the_second_accuracy_is_of_top_n_and_at_least_the_first() -> None:
-    table = random_table(seed=3, videos=30, classes=8)
-    assert [key for key in summarize(table, 1, "") if key.startswith("top")] == ["top1"]
-    summary = summarize(table, 3, "")
-    assert [key for key in summary if key.startswith("top")] == ["top1", "top3"]
-    assert summary["top1"]["value"] < summary["top3"]["value"]
+@given(some_outcomes)
+def test_the_confusion_matrix_agrees_with_scikit_learn(outcomes: Outcomes) -> None:
+    found = confusion_matrix(outcomes)
+    labels = np.arange(len(outcomes.classes))
+    expected = confusions_by_sklearn(outcomes.targets, outcomes.choices, labels=labels)
+    np.testing.assert_array_equal(found, expected)
+    assert np.trace(found) / found.sum() == pytest.approx(accuracy(outcomes, 1).value)
+
+
+def test_the_first_choice_of_equal_scores_is_the_first_class() -> None:
+    scores = np.array([[0.2, 0.4, 0.4], [0.5, 0.5, 0.0]], np.float32)
+    outcomes = Outcomes(scores, np.array([2, 1]), np.array(["", ""]), ("a", "b", "c"))
+    assert confusion_matrix(outcomes).tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+
+
+def test_the_most_confused_classes_come_first_and_ties_in_the_order_of_the_classes() -> None:
+    matrix = np.array([[5, 2, 3], [2, 0, 0], [0, 6, 9]])
+    found = most_confused(matrix, ("a", "b", "c"), count=3)
+    assert found == [
+        Confusion("c", "b", 6, 0.4),
+        Confusion("a", "c", 3, 0.3),
+        Confusion("a", "b", 2, 0.2),
+    ]
+    assert most_confused(matrix, ("a", "b", "c"))[3:] == [Confusion("b", "a", 2, 1.0)]
+
+
+@given(some_outcomes)
+def test_confusions_are_all_the_errors(outcomes: Outcomes) -> None:
+    found = most_confused(confusion_matrix(outcomes), outcomes.classes, count=100)
+    wrong = outcomes.choices != outcomes.targets
+    assert sum(one.videos for one in found) == wrong.sum()
+    assert all(one.label != one.predicted and 0 < one.share <= 1 for one in found)
+    assert [one.videos for one in found] == sorted((one.videos for one in found), reverse=True)
+
+
+@given(some_outcomes, st.integers(1, 20))
+def test_the_bins_of_calibration_agree_with_scikit_learn(outcomes: Outcomes, num_bins: int) -> None:
+    found = calibration(outcomes, num_bins)
+    hits = outcomes.choices == outcomes.targets
+    confidences = np.minimum(outcomes.scores.max(axis=1).astype(np.float64), 1)
+    right, confidence = calibration_curve(hits, confidences, n_bins=num_bins, pos_label=True)
+    assert [one.accuracy.value for one in found.bins] == pytest.approx(right)
+    assert [one.confidence for one in found.bins] == pytest.approx(confidence)
+    assert sum(one.num_videos for one in found.bins) == len(hits)
+    for one in found.bins:
+        rows = (confidences > one.low) & (confidences <= one.high)
+        assert one.num_videos == one.accuracy.num_videos == rows.sum()
+        assert one.accuracy == share(hits[rows], outcomes.groups[rows])
+
+
+def test_the_calibration_error_is_the_sum_by_hand() -> None:
+    # Bins of 0.25: (0.25, 0.5] has 0.5 right and 0.3 wrong; (0.75, 1] has 0.8 and 1.0, both right.
+    firsts = np.array([0.5, 0.3, 0.8, 1.0])
+    scores = np.zeros((4, 4), np.float32)
+    scores[:, 0] = firsts
+    scores[:, 1:] = ((1 - firsts) / 3)[:, None]
+    outcomes = Outcomes(scores, np.array([0, 1, 0, 0]), np.full(4, ""), ("a", "b", "c", "d"))
+    found = calibration(outcomes, num_bins=4)
+    assert [(one.low, one.high, one.num_videos) for one in found.bins] == [
+        (0.25, 0.5, 2),
+        (0.75, 1, 2),
+    ]
+    assert found.error == pytest.approx(2 / 4 * abs(0.5 - 0.4) + 2 / 4 * abs(1.0 - 0.9))
+
+
+def test_scores_that_are_probabilities_have_a_small_calibration_error() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.full(5, 0.5), size=20_000)
+    targets = (scores.cumsum(axis=1) < rng.random(20_000)[:, None]).sum(axis=1).clip(max=4)
+    outcomes = Outcomes(scores.astype(np.float32), targets, np.full(20_000, ""), tuple("abcde"))
+    assert calibration(outcomes).error < 0.015
+    sharper = (scores**3 / (scores**3).sum(axis=1, keepdims=True)).astype(np.float32)
+    assert calibration(outcomes._replace(scores=sharper)).error > 0.1
+
+
+def test_without_labelled_videos_there_are_no_averages_and_nothing_else_fails() -> None:
+    empty = Outcomes.of(random_table(seed=1, videos=3, classes=4, unlabelled=3))
+    assert len(empty.targets) == 0
+    assert class_metrics(empty) == []
+    assert confusion_matrix(empty).tolist() == np.zeros((4, 4)).tolist()
+    assert most_confused(confusion_matrix(empty), empty.classes) == []
+    with pytest.raises(ValueError, match="at least one video"):
+        accuracy(empty, 1)
+    with pytest.raises(ValueError, match="at least one video"):
+        calibration(empty)
+    with pytest.raises(ValueError, match="no class has a video"):
+        macro_averages([])

@@ -87,7 +87,7 @@ def test_any_text_survives_on_disk(
     read.write_csv(folder / "t.csv", 1)
     read.write_skipped_csv(folder / "s.csv")
     assert rows_of(folder / "t.csv")[1:] == [
-        [video_id, "p.mp4", label, label, "1.000000"] for video_id in ids[1:]
+        [video_id, "p.mp4", label, label, label, "1.000000"] for video_id in ids[1:]
     ]
     assert rows_of(folder / "s.csv")[1:] == [[ids[0], "p.mp4", label, "unreadable", detail]]
 
@@ -203,13 +203,13 @@ def test_a_truncated_file_is_refused(
 
 def test_the_csv_lists_scored_videos_in_order_with_their_top_classes(tmp_path: Path) -> None:
     filled().write_csv(tmp_path / "t.csv", 2)
-    header = ["video_id", "path", "label", "pred_1", "pred_2", "score_1", "score_2"]
+    header = ["video_id", "path", "label", "target", "pred_1", "pred_2", "score_1", "score_2"]
     plain, quoted, foreign = CLASSES
     assert rows_of(tmp_path / "t.csv") == [
         header,
-        ["a", "part_0/a.mp4", plain, quoted, plain, "0.500000", "0.250000"],
-        ["é, 視", "part 1/é, 視.mp4", quoted, quoted, foreign, "0.700000", "0.200000"],
-        ["d", "part_0/d.mp4", "", foreign, quoted, "0.875000", "0.125000"],
+        ["a", "part_0/a.mp4", plain, plain, quoted, plain, "0.500000", "0.250000"],
+        ["é, 視", "part 1/é, 視.mp4", quoted, quoted, quoted, foreign, "0.700000", "0.200000"],
+        ["d", "part_0/d.mp4", "", "", foreign, quoted, "0.875000", "0.125000"],
     ]
 
 
@@ -218,7 +218,7 @@ def test_equal_scores_are_listed_by_class(tmp_path: Path) -> None:
     table = Predictions.pending(RECORDS[:1], names)
     table.set_scores(0, np.array([0.25, 0.75] * 50, np.float32))
     table.write_csv(tmp_path / "t.csv", 100)
-    assert rows_of(tmp_path / "t.csv")[1][3:103] == [*names[1::2], *names[::2]]
+    assert rows_of(tmp_path / "t.csv")[1][4:104] == [*names[1::2], *names[::2]]
 
 
 def test_skipped_videos_have_a_table_of_their_own(tmp_path: Path) -> None:

@@ -11,18 +11,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vidbench.data.process import Timeline, fit_frame, sample_frames
+from vidbench.data import process
+from vidbench.data.process import Indices, Timeline
+from vidbench.data.records import Frame
 from vidbench.data.spec import PRESETS, PreprocessSpec, ResizeType
 from vidbench.errors import VideoError
 
 RGB = av.VideoFormat("rgb24")
 UNIFORM = PreprocessSpec(num_frames=4)
-EVERY_FRAME = PreprocessSpec(num_frames=4, sampling="stride", too_short="skip")
+EVERY_FRAME = PreprocessSpec(num_frames=4, sampling="center", too_short="skip")
 RESIZE_TYPES: list[ResizeType] = ["center_square", "short_side", "pad"]
 
 seeds = st.integers(0, 2**32 - 1)
 resize_types = st.sampled_from(RESIZE_TYPES)
 lengths = st.integers(1, 90)
+
+
+def sample_frames(timeline: Timeline, spec: PreprocessSpec) -> Indices:
+    return np.asarray(process.sample_frames(timeline, spec)[0])
+
+
+def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> Frame:
+    return np.asarray(process.fit_frame(frame, spec, pixel_aspect)[0])
 
 
 def timeline_of(pts: list[int], time_base: Fraction, last: int) -> Timeline:
@@ -297,3 +307,92 @@ def test_extreme_frames_become_squares_too(
     resize_type: ResizeType, shape: tuple[int, int], aspect: float
 ) -> None:
     assert fit_frame(noise(*shape), square(resize_type), aspect).shape == (32, 32, 3)
+
+
+@given(st.integers(1, 400), st.integers(1, 40), st.integers(1, 8), st.integers(2, 12))
+def test_dense_clips_go_from_the_first_frame_to_the_last(
+    available: int, wanted: int, step: int, num_clips: int
+) -> None:
+    spec = replace(
+        EVERY_FRAME,
+        sampling="dense",
+        num_frames=wanted,
+        frame_stride=step,
+        num_clips=num_clips,
+        too_short="loop",
+    )
+    indices = process.sample_frames(constant(available, Fraction(30)), spec)
+    assert indices.shape == (num_clips, wanted)
+    if available < (wanted - 1) * step + 1:
+        assert (indices == np.arange(wanted) * step % available).all()
+        return
+    assert (np.diff(indices, axis=1) == step).all()
+    assert (indices[0, 0], indices[-1, -1]) == (0, available - 1)
+    gaps = np.diff(indices[:, 0])
+    assert gaps.min() >= 0
+    assert np.ptp(gaps) <= 1
+
+
+@given(st.integers(1, 400), st.integers(1, 20), st.integers(0, 99), st.text("0123456789abcdef"))
+def test_random_clips_lie_within_the_video_and_are_drawn_again_alike(
+    available: int, wanted: int, seed: int, draw: str
+) -> None:
+    spec = replace(
+        EVERY_FRAME,
+        sampling="random",
+        num_frames=wanted,
+        num_clips=3,
+        sampling_seed=seed,
+        too_short="repeat_last",
+    )
+    timeline = constant(available, Fraction(30))
+    indices = process.sample_frames(timeline, spec, draw)
+    assert indices.shape == (3, wanted)
+    assert indices.min() >= 0
+    assert indices.max() < available
+    np.testing.assert_array_equal(process.sample_frames(timeline, spec, draw), indices)
+    if available >= wanted:
+        assert (np.diff(indices, axis=1) == 1).all()
+
+
+def test_random_clips_begin_anywhere_equally_often() -> None:
+    spec = replace(EVERY_FRAME, sampling="random", num_frames=6, num_clips=40, sampling_seed=3)
+    timeline = constant(10, Fraction(30))
+    starts = [process.sample_frames(timeline, spec, str(video))[:, 0] for video in range(50)]
+    counts = np.bincount(np.concatenate(starts), minlength=5)
+    # 2,000 draws of 5 places: 400 each, with a standard deviation of 18.
+    assert np.abs(counts - 400).max() < 90
+    assert len({tuple(drawn) for drawn in starts}) == 50
+    other = process.sample_frames(timeline, replace(spec, sampling_seed=4), "0")
+    assert not np.array_equal(other[:, 0], starts[0])
+
+
+def test_a_short_video_may_show_its_last_frame_on() -> None:
+    short = constant(3, Fraction(25))
+    spec = replace(EVERY_FRAME, num_frames=5, too_short="repeat_last")
+    assert sample_frames(short, spec).tolist() == [0, 1, 2, 2, 2]
+    strided = replace(spec, frame_stride=2, num_frames=3)
+    assert sample_frames(short, strided).tolist() == [0, 2, 2]
+
+
+@given(st.integers(4, 40), st.integers(4, 40), seeds)
+def test_three_crops_lie_along_the_longer_side(height: int, width: int, seed: int) -> None:
+    frame = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    side = min(height, width)
+    spec = PreprocessSpec(crop_size=side, num_crops=3)
+    first, middle, last = process.fit_frame(frame, spec)
+    np.testing.assert_array_equal(first, frame[:side, :side])
+    np.testing.assert_array_equal(last, frame[-side:, -side:])
+    np.testing.assert_array_equal(middle, fit_frame(frame, replace(spec, num_crops=1)))
+    exact = replace(spec, resize_type="short_side", short_side=side)
+    np.testing.assert_array_equal(process.fit_frame(frame, exact), [first, middle, last])
+
+
+def test_which_side_is_longer_is_seen_as_the_picture_is_shown() -> None:
+    frame = np.zeros((10, 12, 3), np.uint8)
+    frame[:3] = 255
+    spec = PreprocessSpec(crop_size=6, num_crops=3)
+    # Pixels half as wide as high: 10 by 6 as shown, so the crops go from top to bottom.
+    crops = process.fit_frame(frame, spec, 0.5)
+    assert crops[0, 0].min() == 255
+    assert crops[2].max() == 0

@@ -16,6 +16,7 @@ from vidbench.errors import ConfigError, VidbenchError
 from vidbench.identity import RunIdentity
 from vidbench.predictions import PENDING, Predictions
 from vidbench.run_folder import RunFolder
+from vidbench.summary import Facts
 
 CLASSES = ("a", "b", "c")
 RECORDS = tuple(VideoRecord(f"v{i}", Path(f"{i}.mp4"), CLASSES[i % 3]) for i in range(6))
@@ -27,11 +28,12 @@ IDENTITY = RunIdentity(
     spec=PRESETS["hub"],
     video_ids=tuple(record.video_id for record in RECORDS),
 )
+FACTS = Facts(signature=IDENTITY.signature(), num_listed=7, labels={}, leakage={})
 
 
 def opened(path: Path, identity: RunIdentity = IDENTITY, *, overwrite: bool = False) -> RunFolder:
     folder = RunFolder(path, identity)
-    folder.open({"batch_size": 2}, [], overwrite=overwrite)
+    folder.open({"batch_size": 2}, FACTS, overwrite=overwrite)
     return folder
 
 
@@ -65,30 +67,34 @@ def test_constructing_touches_no_disk(tmp_path: Path) -> None:
 
 def test_a_new_folder_says_what_it_is_of(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run", IDENTITY)
-    folder.open({"batch_size": 2}, [Path("val/part_0/x.mp4")], overwrite=False)
+    folder.open({"batch_size": 2}, FACTS, [Path("val/part_0/x.mp4")])
     run = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
     assert run["digest"] == IDENTITY.digest()
     assert run["identity"] == IDENTITY.as_dict()
     assert run["config"] == {"batch_size": 2}
     assert run["unlisted"] == ["val/part_0/x.mp4"]
     assert run["versions"]["numpy"] == np.__version__
-    assert folder.load(RECORDS, CLASSES).reasons.tolist() == [PENDING] * 6
+    assert folder.load(Predictions.pending(RECORDS, CLASSES)).reasons.tolist() == [PENDING] * 6
 
 
 def test_added_rows_are_loaded_and_the_others_are_pending(tmp_path: Path) -> None:
     folder = opened(tmp_path / "run")
     folder.add(filled(), [4, 5])
     folder.add(filled(), [0, 1])
-    again = opened(tmp_path / "run").load(RECORDS, CLASSES)
+    again = opened(tmp_path / "run").load(Predictions.pending(RECORDS, CLASSES))
     assert again.reasons.tolist() == ["", "", PENDING, PENDING, "", "missing"]
     np.testing.assert_array_equal(again.scores[[0, 1, 4]], filled().scores[[0, 1, 4]])
 
 
 def test_a_finished_run_is_loaded_whole(tmp_path: Path) -> None:
     finished(tmp_path / "run")
-    assert_equal_tables(opened(tmp_path / "run").load(RECORDS, CLASSES), filled())
+    assert_equal_tables(
+        opened(tmp_path / "run").load(Predictions.pending(RECORDS, CLASSES)), filled()
+    )
     assert sorted(tree(tmp_path / "run")) == [
+        "confusion.csv",
         "metrics.json",
+        "per_class.csv",
         "predictions.csv",
         "run.json",
         "scores.npz",
@@ -100,14 +106,14 @@ def test_the_metrics_on_disk_are_those_returned(tmp_path: Path) -> None:
     metrics = finished(tmp_path / "run")
     assert json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8")) == metrics
     assert (metrics["requested"], metrics["evaluated"]) == (6, 5)
-    assert metrics["signature"] == IDENTITY.signature(5)
+    assert metrics["signature"] == IDENTITY.signature().replace("{evaluated}", "5")
 
 
 def test_a_finished_run_can_be_scored_again_for_another_k(tmp_path: Path) -> None:
     finished(tmp_path / "run")
     before = tree(tmp_path / "run")
     folder = opened(tmp_path / "run")
-    metrics = folder.finish(folder.load(RECORDS, CLASSES), top_n=3)
+    metrics = folder.finish(folder.load(Predictions.pending(RECORDS, CLASSES)), top_n=3)
     after = tree(tmp_path / "run")
     assert metrics["top3"]["value"] == 1
     assert after["scores.npz"] == before["scores.npz"]
@@ -120,7 +126,7 @@ def test_a_later_outcome_goes_over_an_earlier_one_whatever_the_batches(tmp_path:
     table.set_skip(0, Skip("unreadable", "at first"))
     folder.add(table, [0, 1, 2, 3])
     folder.add(filled(), [0, 1])
-    loaded = folder.load(RECORDS[:4], CLASSES)
+    loaded = folder.load(Predictions.pending(RECORDS[:4], CLASSES))
     assert loaded.scored.all()
     np.testing.assert_array_equal(loaded.scores, filled().scores[:4])
 
@@ -128,12 +134,12 @@ def test_a_later_outcome_goes_over_an_earlier_one_whatever_the_batches(tmp_path:
 def test_a_retried_video_goes_over_the_finished_table(tmp_path: Path) -> None:
     finished(tmp_path / "run")
     folder = opened(tmp_path / "run")
-    table = folder.load(RECORDS, CLASSES)
+    table = folder.load(Predictions.pending(RECORDS, CLASSES))
     table.set_scores(5, np.array([0, 0, 1], np.float32))
     folder.add(table, [4, 5])
-    assert folder.load(RECORDS, CLASSES).scored.all()
+    assert folder.load(Predictions.pending(RECORDS, CLASSES)).scored.all()
     assert folder.finish(table, 1)["evaluated"] == 6
-    assert opened(tmp_path / "run").load(RECORDS, CLASSES).scored.all()
+    assert opened(tmp_path / "run").load(Predictions.pending(RECORDS, CLASSES)).scored.all()
 
 
 @pytest.mark.parametrize("name", ["batches/000000000-000000001.npz", "scores.npz"])
@@ -143,7 +149,7 @@ def test_damaged_scores_are_refused(tmp_path: Path, name: str) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"garbage")
     with pytest.raises(VidbenchError, match="remove it and run again"):
-        folder.load(RECORDS, CLASSES)
+        folder.load(Predictions.pending(RECORDS, CLASSES))
 
 
 def test_a_folder_of_another_identity_is_refused_and_untouched(tmp_path: Path) -> None:
@@ -217,7 +223,7 @@ def test_results_hold_nothing_of_time_or_place(tmp_path: Path) -> None:
     finished(tmp_path / "here" / "run")
     finished(tmp_path / "there" / "other")
     here, there = tree(tmp_path / "here" / "run"), tree(tmp_path / "there" / "other")
-    for name in ("metrics.json", "predictions.csv", "skipped.csv", "scores.npz"):
+    for name in ("metrics.json", "predictions.csv", "skipped.csv", "scores.npz", "per_class.csv"):
         assert here[name] == there[name]
         assert str(tmp_path).encode() not in here[name]
     results = here["metrics.json"] + here["predictions.csv"]
@@ -228,8 +234,8 @@ def test_results_hold_nothing_of_time_or_place(tmp_path: Path) -> None:
 
 def test_sessions_are_noted_one_after_another(tmp_path: Path) -> None:
     folder = opened(tmp_path / "run")
-    folder.add_session(4, {"predict": 1.23456}, {"decode": 7.0001})
-    opened(tmp_path / "run").add_session(2, {"predict": 2.0}, {})
+    folder.add_session(4, {"predict": 1.23456}, {"decode": 7.0001}, {"cache_bytes": 9})
+    opened(tmp_path / "run").add_session(2, {"predict": 2.0}, {}, {})
     run = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
     assert [(s["videos"], s["seconds"], s["beside"]) for s in run["sessions"]] == [
         (4, {"predict": 1.235}, {"decode": 7.0}),

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data.spec import PRESETS, PreprocessSpec, ResizeType, TooShort
+from vidbench.data.spec import PRESETS, PreprocessSpec, TooShort
 from vidbench.errors import ConfigError
 
 BASE = PreprocessSpec(
     num_frames=16,
-    sampling="stride",
+    sampling="center",
     fps=25.0,
     frame_stride=2,
     resize_type="short_side",
@@ -31,6 +31,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "short_side": {"short_side": 288},
     "crop_size": {"crop_size": 112},
     "too_short": {"too_short": "skip"},
+    "num_clips": {"sampling": "dense", "num_clips": 10},
+    "sampling_seed": {"sampling": "random", "sampling_seed": 0},
+    "num_crops": {"num_crops": 3},
 }
 
 
@@ -38,42 +41,58 @@ def specs() -> st.SearchStrategy[PreprocessSpec]:
     """Every valid spec with small numbers."""
 
     def build(
-        stride: tuple[float | None, int] | None,
-        resize_type: ResizeType,
-        sizes: tuple[int, int],
-        rest: tuple[int, bool, bool],
+        clips: dict[str, Any], crops: dict[str, Any], num_frames: int, too_short: TooShort
     ) -> PreprocessSpec:
-        num_frames, skip, stretch = rest
-        too_short: TooShort = (
-            "stretch" if stretch and stride is None else "skip" if skip else "loop"
-        )
-        fps, step = stride or (None, 1)
-        return PreprocessSpec(
-            num_frames=num_frames,
-            sampling="uniform" if stride is None else "stride",
-            fps=fps,
-            frame_stride=step,
-            resize_type=resize_type,
-            short_side=sizes[0] + sizes[1] if resize_type == "short_side" else None,
-            crop_size=sizes[0],
-            too_short=too_short,
-        )
+        if too_short == "stretch" and clips.get("sampling", "uniform") != "uniform":
+            too_short = "repeat_last"
+        return PreprocessSpec(num_frames=num_frames, too_short=too_short, **clips, **crops)
 
-    rates = st.none() | st.sampled_from([1.0, 12.5, 25.0, 29.97])
-    return st.builds(
-        build,
-        st.none() | st.tuples(rates, st.integers(1, 3)),
-        st.sampled_from(["center_square", "short_side", "pad"]),
-        st.tuples(st.integers(1, 3), st.integers(0, 2)),
-        st.tuples(st.integers(1, 3), st.booleans(), st.booleans()),
+    steps = st.fixed_dictionaries(
+        {
+            "fps": st.none() | st.sampled_from([1.0, 12.5, 25.0, 29.97]),
+            "frame_stride": st.integers(1, 3),
+        }
     )
+    several = st.integers(2, 4)
+    clips: st.SearchStrategy[dict[str, Any]] = st.one_of(
+        st.just({}),
+        steps.map(lambda s: s | {"sampling": "center"}),
+        st.builds(lambda s, n: s | {"sampling": "dense", "num_clips": n}, steps, several),
+        st.builds(
+            lambda s, n, seed: s | {"sampling": "random", "num_clips": n, "sampling_seed": seed},
+            steps,
+            st.integers(1, 3),
+            st.integers(0, 2),
+        ),
+    )
+    crops = st.one_of(
+        st.builds(lambda n: {"crop_size": n, "resize_type": "pad"}, st.integers(1, 3)),
+        st.builds(
+            lambda n, m: {"crop_size": n, "num_crops": m},
+            st.integers(1, 3),
+            st.sampled_from([1, 3]),
+        ),
+        st.builds(
+            lambda n, more, m: {
+                "resize_type": "short_side",
+                "crop_size": n,
+                "short_side": n + more,
+                "num_crops": m,
+            },
+            st.integers(1, 3),
+            st.integers(0, 2),
+            st.sampled_from([1, 3]),
+        ),
+    )
+    policies: list[TooShort] = ["stretch", "loop", "repeat_last", "skip"]
+    return st.builds(build, clips, crops, st.integers(1, 3), st.sampled_from(policies))
 
 
 # Another digest of the same spec orphans every cached clip: these stay as they are today.
 def test_the_digests_of_the_presets_stay_what_they_are() -> None:
     assert {name: spec.digest() for name, spec in PRESETS.items()} == {
         "hub": "9c2e95ab6c444993",
-        "paper": "465bd59a705fc002",
+        "paper": "7eeb9c5f42701664",
     }
 
 
@@ -105,7 +124,7 @@ def test_every_field_changes_the_digest(field: str) -> None:
     [
         {"fps": 25.0},
         {"frame_stride": 2},
-        {"sampling": "stride"},
+        {"sampling": "center"},
         {"resize_type": "short_side"},
         {"short_side": 256},
         {"resize_type": "pad", "short_side": 256},
@@ -114,12 +133,20 @@ def test_every_field_changes_the_digest(field: str) -> None:
         {"num_frames": -1},
         {"crop_size": 0},
         {"resize_type": "short_side", "short_side": 0},
-        {"sampling": "stride", "too_short": "loop", "frame_stride": 0},
-        {"sampling": "stride", "too_short": "loop", "fps": 0.0},
-        {"sampling": "stride", "too_short": "loop", "fps": -25.0},
-        {"sampling": "stride", "too_short": "loop", "fps": float("nan")},
-        {"sampling": "stride", "too_short": "loop", "fps": float("inf")},
-        {"sampling": "random"},
+        {"sampling": "center", "too_short": "loop", "frame_stride": 0},
+        {"sampling": "center", "too_short": "loop", "fps": 0.0},
+        {"sampling": "center", "too_short": "loop", "fps": -25.0},
+        {"sampling": "center", "too_short": "loop", "fps": float("nan")},
+        {"sampling": "center", "too_short": "loop", "fps": float("inf")},
+        {"sampling": "random", "too_short": "loop"},
+        {"sampling": "middle"},
+        {"sampling": "dense", "too_short": "loop"},
+        {"sampling": "center", "too_short": "loop", "num_clips": 2},
+        {"sampling_seed": 1},
+        {"num_clips": 2},
+        {"num_clips": 0},
+        {"num_crops": 2},
+        {"num_crops": 3, "resize_type": "pad"},
         {"resize_type": "centre_square"},
         {"too_short": "pad"},
     ],
@@ -134,4 +161,9 @@ def test_a_wrong_or_contradictory_spec_is_refused_in_one_line(values: dict[str, 
 
 def test_a_spec_describes_itself() -> None:
     assert PRESETS["hub"].describe() == "100 frames uniform, center_square 224, stretch"
-    assert BASE.describe() == "16 frames stride at 25 fps every 2, short_side 256 crop 224, loop"
+    assert BASE.describe() == "16 frames center at 25 fps every 2, short_side 256 crop 224, loop"
+    views = replace(BASE, sampling="dense", num_clips=10, num_crops=3)
+    assert views.describe() == (
+        "10 clips of 16 frames dense at 25 fps every 2, short_side 256 crop 3 crops of 224, loop"
+    )
+    assert (views.views_name, views.num_views) == ("10x3", 30)

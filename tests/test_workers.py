@@ -135,9 +135,9 @@ def test_batches_are_bytes_and_few_are_in_memory(tmp_path: Path) -> None:
         with loader.stream(records, cut(96, size)) as stream:
             for batch in stream:
                 assert batch.views.dtype == np.uint8
-                assert batch.views.nbytes == size * spec.clip_bytes
+                assert batch.views.nbytes == size * spec.views_bytes
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     # The one in use, two ahead, one being made; the rest is for single clips and for Python.
-    assert peak < (1 + 2 + 1) * 1.5 * size * spec.clip_bytes
+    assert peak < (1 + 2 + 1) * 1.5 * size * spec.views_bytes

@@ -10,7 +10,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vidbench.arguments import RunConfig as RunConfig
     from vidbench.data.datasets.base import load_dataset as load_dataset
     from vidbench.data.load import KineticsLoader as KineticsLoader
     from vidbench.data.load import VideoLoader as VideoLoader
@@ -21,12 +20,13 @@ if TYPE_CHECKING:
     from vidbench.models.base import load_model as load_model
     from vidbench.models.i3d import I3DLoader as I3DLoader
     from vidbench.models.saved_model import SavedModelLoader as SavedModelLoader
+    from vidbench.run_config import RunConfig as RunConfig
     from vidbench.statistics import Estimate as Estimate
 
 __version__ = metadata.version("vidbench")
 
 _HOMES = {
-    "RunConfig": "vidbench.arguments",
+    "RunConfig": "vidbench.run_config",
     "load_dataset": "vidbench.data.datasets.base",
     "KineticsLoader": "vidbench.data.load",
     "VideoLoader": "vidbench.data.load",

@@ -11,6 +11,12 @@ from vidbench.errors import ConfigError, VidbenchError
 
 _COMMANDS = {
     "evaluate": "accuracy of a model on a split of a dataset",
+    "report": "a finished run scored again, from its folder alone",
+    "compare": "whether runs really differ, on the videos that all of them scored",
+    "leaderboard": "finished runs side by side",
+    "fuse": "a new run with the averaged scores of several",
+    "verify": "whether a model gives the logits that its authors published",
+    "subset": "a small, balanced part of a split, as a list or as files",
     "cache": "what is cached, and how to remove it",
 }
 _EXAMPLE = "vidbench evaluate @scripts/config.txt"
@@ -36,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<12}{text}" for name, text in _COMMANDS.items()]
+    lines = [f"  {name:<13}{text}" for name, text in _COMMANDS.items()]
     return "\n".join(
         [
             "usage: vidbench COMMAND [OPTION ...]",

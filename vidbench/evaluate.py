@@ -8,19 +8,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vidbench.arguments import RunConfig
 from vidbench.data.clips import CachePolicy
 from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.load import VideoLoader
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.identity import RunIdentity
-from vidbench.labels import require_known_labels
-from vidbench.machine import default_batch_size
+from vidbench.labels import Alignment, align, find_classes, restrict
+from vidbench.leakage import Leakage, check_leakage
+from vidbench.machine import default_batch_size, peak_memory
 from vidbench.models.base import GRAPH_FOLDER, Model, load_model
+from vidbench.pooling import fewer_views
 from vidbench.predict import predict, unfinished_batches
+from vidbench.predictions import Predictions
+from vidbench.run_config import RunConfig
 from vidbench.run_folder import RunFolder
 from vidbench.stopwatch import Stopwatch
+from vidbench.summary import Facts
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +62,21 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
     with stopwatch("check"):
         model = open_model(config)
         loader = open_loader(config, model)
+        labels = match_labels(config, model, loader.dataset)
     with stopwatch("fetch"):
-        selection = loader.select(config.num_videos)
-    _warn_of_few_classes(selection.records, loader.dataset)
+        selection = loader.select(config.num_videos, labels.classes if config.classes else None)
+    _warn_of_few_classes(selection.records, labels)
     with stopwatch("open"):
-        folder = open_run(config, model, loader, selection)
-        predictions = folder.load(selection.records, model.classes)
-        batch_size = config.batch_size or default_batch_size(loader.spec.clip_bytes)
+        folder = open_run(config, model, loader, selection, labels)
+        predictions = folder.load(
+            Predictions.pending(
+                selection.records,
+                model.classes,
+                labels.alignment.targets,
+                fewer_views(loader.spec),
+            )
+        )
+        batch_size = config.batch_size or default_batch_size(loader.spec.views_bytes)
         batches = unfinished_batches(predictions, selection.records, loader, batch_size)
     if batches:
         videos = sum(map(len, batches))
@@ -75,8 +87,9 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
             use_gpu=not config.no_cuda,
             graph_dir=config.cache_dir / GRAPH_FOLDER,
         )
-        predict(load, loader, selection.records, predictions, batches, folder, stopwatch)
-        folder.add_session(videos, stopwatch.seconds, loader.work)
+        pace = predict(load, loader, selection.records, predictions, batches, folder, stopwatch)
+        sizes = {"peak_memory_bytes": peak_memory(), "cache_bytes": loader.cache_bytes}
+        folder.add_session(videos, stopwatch.seconds, loader.work, pace.summary() | sizes)
     else:
         logger.info("%s is finished: its predictions are scored again", folder.path)
     with stopwatch("score"):
@@ -98,7 +111,7 @@ def open_model(config: RunConfig) -> Model:
 
 
 def open_loader(config: RunConfig, model: Model) -> VideoLoader:
-    """The loader of the dataset's videos, whose labels the model knows."""
+    """The loader of the dataset's videos, by the protocol that was asked for."""
     dataset = load_dataset(
         config.dataset_name,
         config.kinetics_split,
@@ -107,7 +120,6 @@ def open_loader(config: RunConfig, model: Model) -> VideoLoader:
         seed=config.seed,
         num_tarballs=config.num_tarballs,
     )
-    require_known_labels(model.classes, dataset.classes)
     return VideoLoader(
         dataset,
         config.spec(model.spec),
@@ -118,8 +130,56 @@ def open_loader(config: RunConfig, model: Model) -> VideoLoader:
     )
 
 
+class Labels(NamedTuple):
+    """The classes of a run.
+
+    Attributes:
+        classes: The dataset's, as far as they are asked for.
+        alignment: Which of the model's classes they mean.
+        choices: Classes that the model may choose from; empty for all of its own.
+    """
+
+    classes: tuple[str, ...]
+    alignment: Alignment
+    choices: tuple[str, ...] = ()
+
+
+def match_labels(config: RunConfig, model: Model, dataset: Dataset) -> Labels:
+    """The classes of the run; says which of them the model does not have.
+
+    Raises:
+        ConfigError: The model has none of them, or fewer to choose from than ``top_n``.
+    """
+    alignment = align(dataset.classes, model.classes)
+    classes = dataset.classes
+    if config.classes is not None:
+        classes = restrict(classes, find_classes(config.classes))
+        alignment = alignment.only(classes)
+    if classes and not alignment.targets:
+        raise ConfigError(
+            f"{model.name} has none of the {len(classes)} classes of {dataset.name} "
+            f"({', '.join(classes[:3])}, ...): their names must be equal, or known renames"
+        )
+    if alignment.missing:
+        logger.warning(
+            "%s has no class for %d of the %d of %s, e.g. %s: accuracies are over the others, "
+            "and over all",
+            model.name,
+            len(alignment.missing),
+            len(classes),
+            dataset.name,
+            alignment.missing[0],
+        )
+    choices = tuple(alignment.targets.values()) if config.restrict_choices else ()
+    if choices and config.top_n > len(choices):
+        raise ConfigError(
+            f"top_n is {config.top_n}, but there are only {len(choices)} classes to choose from"
+        )
+    return Labels(classes, alignment, choices)
+
+
 def open_run(
-    config: RunConfig, model: Model, loader: VideoLoader, selection: Selection
+    config: RunConfig, model: Model, loader: VideoLoader, selection: Selection, labels: Labels
 ) -> RunFolder:
     """The run's folder, new or as an earlier session left it."""
     identity = RunIdentity(
@@ -130,19 +190,47 @@ def open_run(
         spec=loader.spec,
         video_ids=tuple(record.video_id for record in selection.records),
         precision=config.precision,
+        labels=labels.alignment.describe(),
+        choices=labels.choices,
+    )
+    leakage = _warn_of_leakage(config, model, loader.dataset, selection.records)
+    facts = Facts(
+        signature=identity.signature(),
+        views=loader.spec.views_name,
+        num_listed=selection.num_listed,
+        labels=labels.alignment.as_dict(),
+        choices=labels.choices,
+        leakage=leakage.as_dict(),
     )
     folder = RunFolder(config.results_dir / (config.run_name or identity.run_name()), identity)
-    folder.open(config.as_dict(), selection.unlisted, overwrite=config.overwrite_output_dir)
+    folder.open(config.as_dict(), facts, selection.unlisted, overwrite=config.overwrite_output_dir)
     return folder
 
 
-def _warn_of_few_classes(records: Sequence[VideoRecord], dataset: Dataset) -> None:
-    labels = {record.label for record in records if record.label is not None}
-    if labels and 2 * len(labels) < len(dataset.classes):
+def _warn_of_leakage(
+    config: RunConfig, model: Model, dataset: Dataset, records: Sequence[VideoRecord]
+) -> Leakage:
+    leakage = check_leakage(
+        model.trained_on,
+        dataset.name,
+        dataset.split,
+        [record.group for record in records],
+        config.data_dir,
+        config.kinetics_root_url,
+        config.training_list,
+    )
+    if leakage.warning:
+        logger.warning("%s", leakage.warning)
+    return leakage
+
+
+def _warn_of_few_classes(records: Sequence[VideoRecord], labels: Labels) -> None:
+    found = {record.label for record in records if record.label is not None}
+    if found and 2 * len(found) < len(labels.classes):
         logger.warning(
             "the %d requested videos cover %d of the %d classes: the accuracy is not that of "
             "the whole split",
             len(records),
-            len(labels),
-            len(dataset.classes),
+            len(found),
+            len(labels.classes),
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import vidbench
+from vidbench.coverage import digest_videos
 from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 
 
@@ -23,6 +24,8 @@ class RunIdentity:
         spec: What is done to pixels.
         video_ids: The requested videos, in order.
         precision: Of the model's arithmetic.
+        labels: How the dataset's labels were matched with the model's classes.
+        choices: Classes that the model may choose from; empty for all of its own.
     """
 
     model: str
@@ -32,6 +35,8 @@ class RunIdentity:
     spec: PreprocessSpec
     video_ids: tuple[str, ...]
     precision: str = "fp32"
+    labels: str = ""
+    choices: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """8 hexadecimal digits of all of it."""
@@ -44,23 +49,22 @@ class RunIdentity:
         name = f"{self.model}_{data}_{len(self.video_ids)}_{self.digest()}"
         return name.replace("/", "-")
 
-    def signature(self, evaluated: int) -> str:
-        """One line that says what a number is of: model, videos, protocol, versions."""
+    def signature(self) -> str:
+        """One line that says what a number is of, with ``{evaluated}`` for the count of videos."""
+        views = f"{self.spec.views_name} view" + "s" * (self.spec.num_views > 1)
+        choices = f", {len(self.choices)} to choose from" if self.choices else ""
         return " | ".join(
             [
                 f"{self.model} {self.weights}",
                 f"{self.dataset}/{self.split}",
-                f"{evaluated} of {len(self.video_ids)} videos {self.videos_digest()}",
+                f"{{evaluated}} of {len(self.video_ids)} videos {digest_videos(self.video_ids)}",
+                f"{self.labels}{choices}",
                 f"{self.spec.describe()} {self.spec.digest()}",
-                "1 view",
+                views,
                 self.precision,
                 f"vidbench {vidbench.__version__} pixels {PIXELS_VERSION}",
             ]
         )
-
-    def videos_digest(self) -> str:
-        """8 hexadecimal digits of the set of requested videos, whatever their order."""
-        return _digest("\n".join(sorted(self.video_ids)))
 
     def as_dict(self) -> dict[str, Any]:
         """All but the videos themselves, for ``run.json``."""
@@ -72,6 +76,8 @@ class RunIdentity:
             "spec": self.spec.canonical(),
             "pixels_version": PIXELS_VERSION,
             "precision": self.precision,
+            "labels": self.labels,
+            "choices": list(self.choices),
         }
 
 

@@ -1,22 +1,42 @@
-"""Ordered class lists, and whether a model's classes are a dataset's."""
+"""Ordered class lists, and which of a model's classes a dataset's labels mean."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from vidbench.errors import ConfigError
 
+_CLASSES = resources.files("vidbench").joinpath("classes")
+_NAMED_AT_MOST = 10
+
 
 def load_classes(name: str) -> tuple[str, ...]:
-    """Class names of a published list, in the order of the official class map.
+    """Class names of a list that ships with vidbench, in the order of its source.
 
     Args:
-        name: ``kinetics-400``, ``kinetics-600`` or ``kinetics-700``.
+        name: One of :func:`list_names`, e.g. ``kinetics-400`` or ``ucf101``.
     """
-    text = resources.files("vidbench").joinpath("classes", f"{name}.txt").read_text("utf-8")
-    return tuple(text.splitlines())
+    return tuple(_CLASSES.joinpath(f"{name}.txt").read_text("utf-8").splitlines())
+
+
+def list_names() -> tuple[str, ...]:
+    """Names of the class lists that ship with vidbench, sorted."""
+    names = [entry.name for entry in _CLASSES.iterdir()]
+    return tuple(sorted(name.removesuffix(".txt") for name in names if name.endswith(".txt")))
+
+
+def load_sources() -> dict[str, dict[str, str]]:
+    """Where each file of class names or renames is from, by file name."""
+    sources: dict[str, dict[str, str]] = json.loads(_read_data("sources.json"))
+    return sources
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
@@ -37,17 +57,165 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def require_known_labels(model_classes: Sequence[str], dataset_classes: Sequence[str]) -> None:
-    """Nothing, if the model has every class of the dataset; names are never matched loosely.
+def find_classes(name_or_path: str) -> tuple[str, ...]:
+    """Class names of a list that ships with vidbench, or else of a text file.
+
+    Args:
+        name_or_path: E.g. ``example-60`` or ``./my_classes.txt``. The name of a list that ships
+            is never taken for a file.
 
     Raises:
-        ConfigError: Some classes of the dataset are not among the model's.
+        ConfigError: It is neither, or the file is no class list.
     """
-    known = set(model_classes)
-    unknown = [name for name in dataset_classes if name not in known]
-    if unknown:
-        examples = ", ".join(unknown[:3])
+    if name_or_path in list_names():
+        return load_classes(name_or_path)
+    path = Path(name_or_path)
+    if not path.is_file():
         raise ConfigError(
-            f"the model does not know {len(unknown)} of the dataset's {len(dataset_classes)} "
-            f"classes ({examples}, ...): evaluate it on the dataset it was trained for"
+            f"there is no class list {name_or_path!r}: give a file with one class name a line, "
+            f"or one of {', '.join(list_names())}"
         )
+    return read_classes(path)
+
+
+def restrict(classes: Sequence[str], subset: Sequence[str]) -> tuple[str, ...]:
+    """The classes that are in a subset, in the order of ``classes``; names must be exact.
+
+    Raises:
+        ConfigError: The subset is empty, or names what is none of the classes.
+    """
+    if not subset:
+        raise ConfigError("the subset names no class: name at least one, or leave it out")
+    known = set(classes)
+    if unknown := [name for name in dict.fromkeys(subset) if name not in known]:
+        hints = "; ".join(_nearest(name, classes) for name in unknown[:_NAMED_AT_MOST])
+        more = len(unknown) - _NAMED_AT_MOST
+        raise ConfigError(
+            f"{len(unknown)} of the {len(subset)} names in the subset are none of the dataset's "
+            f"{len(classes)} classes: {hints}{f'; and {more} more' if more > 0 else ''}"
+        )
+    wanted = set(subset)
+    return tuple(name for name in classes if name in wanted)
+
+
+class Rename(NamedTuple):
+    """Two names of one class in different lists.
+
+    Attributes:
+        one: The name in one list.
+        other: The name in the other.
+        shared_videos: How many videos the ``evidence`` has under both names.
+        evidence: The annotation lists that were compared.
+    """
+
+    one: str
+    other: str
+    shared_videos: int
+    evidence: str
+
+
+@cache
+def load_renames() -> tuple[Rename, ...]:
+    """The known renames between Kinetics releases; no name occurs in two of them.
+
+    ``digging`` and ``archaeological excavation`` are left out: Kinetics-400 and 600 share only
+    3 such videos, and Kinetics-700 tells the two apart.
+    """
+    rows = csv.DictReader(_read_data("renames.csv").splitlines())
+    return tuple(
+        Rename(row["one"], row["other"], int(row["shared_videos"]), row["evidence"]) for row in rows
+    )
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Which class of a model each label of a dataset means.
+
+    Attributes:
+        targets: The model's class for each dataset class that has one, in the dataset's order.
+            No two have the same.
+        missing: Dataset classes without counterpart.
+        unused: Model classes that no dataset class means.
+    """
+
+    targets: Mapping[str, str]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """Names that both lists have."""
+        return tuple(label for label, target in self.targets.items() if label == target)
+
+    @property
+    def renamed(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a dataset's class and the model's other name for it."""
+        return tuple(pair for pair in self.targets.items() if pair[0] != pair[1])
+
+    def only(self, classes: Sequence[str]) -> Alignment:
+        """The part of it that concerns these classes of the dataset."""
+        targets = {label: self.targets[label] for label in classes if label in self.targets}
+        missing = tuple(label for label in classes if label not in targets)
+        used, gone = set(targets.values()), set(self.targets.values())
+        return Alignment(targets, missing, (*self.unused, *sorted(gone - used)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Counts and lists for JSON; exact names are counted only."""
+        return {
+            "num_classes": len(self.targets) + len(self.missing),
+            "num_exact": len(self.exact),
+            "num_renamed": len(self.renamed),
+            "num_missing": len(self.missing),
+            "num_unused": len(self.unused),
+            "renamed": dict(self.renamed),
+            "missing": list(self.missing),
+            "unused": list(self.unused),
+        }
+
+    def describe(self) -> str:
+        """One phrase, e.g. ``368 exact, 12 renamed, 20 missing of 400 classes``."""
+        if not self.renamed and not self.missing:
+            return f"{len(self.exact)} exact classes"
+        counts = {"renamed": len(self.renamed), "missing": len(self.missing)}
+        parts = [f"{len(self.exact)} exact", *(f"{n} {what}" for what, n in counts.items() if n)]
+        return f"{', '.join(parts)} of {len(self.targets) + len(self.missing)} classes"
+
+
+def align(dataset_classes: Sequence[str], model_classes: Sequence[str]) -> Alignment:
+    """Which class of the model each class of the dataset means: the same name, or a known rename.
+
+    A rename holds, in either direction, only where each list has just one of its two names. A
+    list that has both tells them apart: Kinetics-700 has ``waking up`` beside ``baby waking up``.
+    So no two labels ever mean one class. Names are never matched loosely, not even by case.
+
+    Args:
+        dataset_classes: All labels of the dataset, each once; a subset would hide that the
+            dataset tells two names apart.
+        model_classes: Classes of the model, each once.
+    """
+    labels, known = set(dataset_classes), set(model_classes)
+    targets = {}
+    for label in dataset_classes:
+        other = _other_names().get(label)
+        if label in known:
+            targets[label] = label
+        elif other in known and other not in labels:
+            targets[label] = other
+    missing = tuple(label for label in dataset_classes if label not in targets)
+    used = set(targets.values())
+    return Alignment(targets, missing, tuple(name for name in model_classes if name not in used))
+
+
+@cache
+def _other_names() -> dict[str, str]:
+    pairs = [(rename.one, rename.other) for rename in load_renames()]
+    return dict(pairs) | {other: one for one, other in pairs}
+
+
+def _nearest(name: str, classes: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, classes, n=1)
+    return f"{name!r} (did you mean {near[0]!r}?)" if near else f"{name!r} (nothing is near it)"
+
+
+def _read_data(name: str) -> str:
+    return _CLASSES.joinpath(name).read_text("utf-8")

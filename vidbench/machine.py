@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 
 import psutil
 
@@ -22,16 +24,22 @@ def total_memory() -> int:
     return int(psutil.virtual_memory().total)
 
 
+def peak_memory() -> int:
+    """Most bytes of memory that this process has had at once; its workers' are not among them."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def default_num_workers() -> int:
     """Decoding processes: one a core, as far as memory allows."""
     return max(1, min(available_cores(), total_memory() // _WORKER_BYTES))
 
 
-def default_batch_size(clip_bytes: int) -> int:
+def default_batch_size(views_bytes: int) -> int:
     """Videos in a batch, 1 to 16: 64 MiB of clips, less on a small machine.
 
     Args:
-        clip_bytes: Of all views of one video.
+        views_bytes: Of all views of one video.
     """
     limit = min(_BATCH_BYTES, total_memory() // _BATCHES_IN_MEMORY)
-    return max(1, min(_MAX_BATCH, limit // clip_bytes))
+    return max(1, min(_MAX_BATCH, limit // views_bytes))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tqdm import tqdm
 
 from vidbench.data.load import Batch, VideoLoader, cut
 from vidbench.data.records import VideoRecord
 from vidbench.models.base import Classifier
+from vidbench.pace import Pace
+from vidbench.pooling import ViewIndices, fewer_views, pool
 from vidbench.predictions import PENDING, Predictions
 from vidbench.run_folder import RunFolder
 from vidbench.stopwatch import Stopwatch
@@ -41,8 +44,8 @@ def predict(
     batches: Sequence[range],
     folder: RunFolder,
     stopwatch: Stopwatch,
-) -> None:
-    """Fills the rows of these batches, and writes each batch as soon as it is predicted.
+) -> Pace:
+    """How fast the model was; fills the rows of these batches, and writes each at once.
 
     Args:
         load: Loads the model, while videos are decoded already.
@@ -54,16 +57,21 @@ def predict(
         stopwatch: Tells what the run waited for.
     """
     total = sum(len(rows) for rows in batches)
+    fewer = fewer_views(loader.spec)
+    pace = Pace()
     with loader.stream(records, batches) as stream:  # decoding starts here
         with stopwatch("load_model"):
             classifier = load()
         with tqdm(total=total, desc="predict", unit=" videos", disable=None) as bar:
             for rows, batch in zip(batches, _timed(stream, stopwatch), strict=True):
+                begun = time.perf_counter()
                 with stopwatch("predict"):
-                    _fill(predictions, batch, classifier)
+                    _fill(predictions, batch, classifier, fewer)
+                pace.add(time.perf_counter() - begun, len(batch.rows))
                 with stopwatch("write"):
                     folder.add(predictions, rows)
                 bar.update(len(rows))
+    return pace
 
 
 def _timed(stream: Iterator[Batch], stopwatch: Stopwatch) -> Iterator[Batch]:
@@ -75,10 +83,15 @@ def _timed(stream: Iterator[Batch], stopwatch: Stopwatch) -> Iterator[Batch]:
         yield batch
 
 
-def _fill(predictions: Predictions, batch: Batch, classifier: Classifier) -> None:
+def _fill(
+    predictions: Predictions, batch: Batch, classifier: Classifier, fewer: Mapping[str, ViewIndices]
+) -> None:
     if batch.rows:
-        for row, scores in zip(batch.rows, classifier.predict(batch.views), strict=True):
-            predictions.set_scores(row, scores)
+        videos, views = batch.views.shape[:2]
+        scores = classifier.predict(batch.views.reshape(-1, *batch.views.shape[2:]))
+        for row, of_views in zip(batch.rows, scores.reshape(videos, views, -1), strict=True):
+            pooled = {name: pool(of_views[chosen]) for name, chosen in fewer.items()}
+            predictions.set_scores(row, pool(of_views), pooled)
     for row, skip in batch.skips.items():
         if predictions.reasons[row]:  # a score that is there is not lost with its video
             predictions.set_skip(row, skip)

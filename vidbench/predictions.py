@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import VidbenchError
-from vidbench.files import replacing
+from vidbench.files import replacing, write_csv
+
+_FEWER = "scores_"  # before the name of a protocol with fewer views
+_NOTHING: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
 
 PENDING = "pending"
 """The reason of a row that is neither scored nor skipped yet."""
@@ -47,9 +50,11 @@ class Predictions:
         labels: The dataset's class names; empty where the split has none.
         targets: The model's classes that the labels mean; empty where it has none of the kind.
         groups: Sources of the videos; as in :class:`~vidbench.data.records.VideoRecord`.
-        scores: (videos, classes), probabilities; NaN where the video is not scored.
+        scores: (videos, classes), probabilities, the mean over all views; NaN where the video is
+            not scored.
         reasons: Empty where the video is scored; else why not.
         details: More about the reason, for a person.
+        fewer_views: Likewise to ``scores``, from fewer views of the same pass, e.g. of ``1x1``.
     """
 
     classes: tuple[str, ...]
@@ -61,6 +66,7 @@ class Predictions:
     scores: NDArray[np.float32]
     reasons: NDArray[np.object_]
     details: NDArray[np.object_]
+    fewer_views: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
     def pending(
@@ -68,6 +74,7 @@ class Predictions:
         records: Sequence[VideoRecord],
         classes: tuple[str, ...],
         targets: Mapping[str, str] | None = None,
+        fewer_views: Iterable[str] = (),
     ) -> Predictions:
         """The table of these videos before anything is predicted.
 
@@ -75,7 +82,9 @@ class Predictions:
             records: The requested videos.
             classes: The model's.
             targets: The model's class by label, where it has one; None where labels are classes.
+            fewer_views: Names of the protocols with fewer views.
         """
+        shape = (len(records), len(classes))
         targets = {name: name for name in classes} if targets is None else targets
         return cls(
             classes=classes,
@@ -84,9 +93,10 @@ class Predictions:
             labels=np.array([record.label or "" for record in records], np.str_),
             targets=np.array([targets.get(record.label or "", "") for record in records], np.str_),
             groups=np.array([record.group for record in records], np.str_),
-            scores=np.full((len(records), len(classes)), np.nan, np.float32),
+            scores=np.full(shape, np.nan, np.float32),
             reasons=np.full(len(records), PENDING, np.object_),
             details=np.full(len(records), "", np.object_),
+            fewer_views={name: np.full(shape, np.nan, np.float32) for name in fewer_views},
         )
 
     @classmethod
@@ -107,6 +117,11 @@ class Predictions:
             scores=saved["scores"],
             reasons=saved["reason"].astype(np.object_),
             details=saved["detail"].astype(np.object_),
+            fewer_views={
+                name.removeprefix(_FEWER): column
+                for name, column in saved.items()
+                if name.startswith(_FEWER)
+            },
         )
 
     def __len__(self) -> int:
@@ -121,13 +136,22 @@ class Predictions:
     def _rows(self) -> dict[str, int]:
         return {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
 
-    def set_scores(self, row: int, scores: NDArray[np.float32]) -> None:
-        """Makes a row a scored one."""
+    def set_scores(
+        self,
+        row: int,
+        scores: NDArray[np.float32],
+        fewer_views: Mapping[str, NDArray[np.float32]] = _NOTHING,
+    ) -> None:
+        """Makes a row a scored one; ``fewer_views`` as in the attribute."""
         self.scores[row], self.reasons[row], self.details[row] = scores, "", ""
+        for name, column in self.fewer_views.items():
+            column[row] = fewer_views[name]
 
     def set_skip(self, row: int, skip: Skip) -> None:
         """Makes a row a skipped one."""
         self.scores[row], self.reasons[row], self.details[row] = np.nan, skip.reason, skip.detail
+        for column in self.fewer_views.values():
+            column[row] = np.nan
 
     def save(self, path: Path, rows: Sequence[int] | None = None) -> None:
         """Writes these rows, or the whole table, as one .npz: there whole or not at all."""
@@ -143,6 +167,7 @@ class Predictions:
             "detail": self.details[chosen].astype(np.str_),
             "classes": np.array(self.classes, np.str_),
         }
+        columns |= {_FEWER + name: column[chosen] for name, column in self.fewer_views.items()}
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **columns)
 
@@ -155,34 +180,41 @@ class Predictions:
         saved = _read(path)
         if tuple(saved["classes"].tolist()) != self.classes:
             raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
+        if not {_FEWER + name for name in self.fewer_views} <= saved.keys():
+            raise VidbenchError(f"{path} has scores of other views: remove it and run again")
         for i, video_id in enumerate(saved["video_id"].tolist()):
             if (row := self._rows.get(video_id)) is not None:
                 self.scores[row] = saved["scores"][i]
+                for name, column in self.fewer_views.items():
+                    column[row] = saved[_FEWER + name][i]
                 self.reasons[row] = str(saved["reason"][i])
                 self.details[row] = str(saved["detail"][i])
 
     def write_csv(self, path: Path, top_n: int) -> None:
         """Writes ``predictions.csv``: a line for each scored video, its top classes and scores."""
         ranks = range(1, top_n + 1)
-        header = ["video_id", "path", "label"]
+        header = ["video_id", "path", "label", "target"]
         header += [f"pred_{k}" for k in ranks] + [f"score_{k}" for k in ranks]
         rows = np.flatnonzero(self.scored)
         best = np.argsort(-self.scores[rows], axis=1, kind="stable")[:, :top_n]
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as f:
-            writer = csv.writer(f, lineterminator="\n")
-            writer.writerow(header)
-            for row, top in zip(rows.tolist(), best.tolist(), strict=True):
-                names = [self.classes[place] for place in top]
-                values = [f"{self.scores[row, place]:.6f}" for place in top]
-                writer.writerow([*self._identity(row), *names, *values])
+        lines = (
+            [
+                *self._identity(row),
+                self.targets[row],
+                *(self.classes[place] for place in top),
+                *(f"{self.scores[row, place]:.6f}" for place in top),
+            ]
+            for row, top in zip(rows.tolist(), best.tolist(), strict=True)
+        )
+        write_csv(path, header, lines)
 
     def write_skipped_csv(self, path: Path) -> None:
         """Writes ``skipped.csv``: a line for each video that was not scored, and why."""
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as f:
-            writer = csv.writer(f, lineterminator="\n")
-            writer.writerow(["video_id", "path", "label", "reason", "detail"])
-            for row in np.flatnonzero(~self.scored).tolist():
-                writer.writerow([*self._identity(row), self.reasons[row], self.details[row]])
+        lines = (
+            [*self._identity(row), self.reasons[row], self.details[row]]
+            for row in np.flatnonzero(~self.scored).tolist()
+        )
+        write_csv(path, ["video_id", "path", "label", "reason", "detail"], lines)
 
     def _identity(self, row: int) -> list[str]:
         return [str(column[row]) for column in (self.video_ids, self.paths, self.labels)]
@@ -191,6 +223,6 @@ class Predictions:
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in _COLUMNS}
+            return {name: file[name] for name in dict.fromkeys([*_COLUMNS, *file.files])}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, *_DAMAGES) as error:
         raise VidbenchError(f"{path} cannot be read ({error}): remove it and run again") from error

@@ -15,13 +15,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
-from vidbench.files import replacing, sweep
+from vidbench.files import sweep, write_json
 from vidbench.identity import RunIdentity
 from vidbench.machine import available_cores
-from vidbench.metrics import summarize
 from vidbench.predictions import Predictions
+from vidbench.score import score
+from vidbench.summary import Facts
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,21 @@ class RunFolder:
         self.path = path
         self._identity = identity
 
-    def open(self, config: Mapping[str, Any], unlisted: Sequence[Path], *, overwrite: bool) -> None:
+    def open(
+        self,
+        config: Mapping[str, Any],
+        facts: Facts,
+        unlisted: Sequence[Path] = (),
+        *,
+        overwrite: bool = False,
+    ) -> None:
         """Makes the folder, or finds it as an earlier run of the same identity left it.
+
+        Args:
+            config: What was asked for.
+            facts: What is known of the run beside its predictions.
+            unlisted: Files that no annotation lists.
+            overwrite: Remove what is there first.
 
         Raises:
             ConfigError: The folder belongs to a run of another identity.
@@ -54,12 +67,12 @@ class RunFolder:
             shutil.rmtree(self.path)
         if (self.path / "run.json").exists():
             self._refuse_other_identity()
+            self._write_json("run.json", self._read_run() | {"facts": facts.as_dict()})
         else:
-            self._write_json("run.json", self._describe(config, unlisted))
+            self._write_json("run.json", self._describe(config, facts, unlisted))
 
-    def load(self, records: Sequence[VideoRecord], classes: tuple[str, ...]) -> Predictions:
-        """The table as far as it was written; the other rows are pending."""
-        predictions = Predictions.pending(records, classes)
+    def load(self, predictions: Predictions) -> Predictions:
+        """The table as far as it was written; the other rows stay pending."""
         table = self.path / "scores.npz"
         for path in [*([table] if table.exists() else []), *self._batches()]:
             predictions.update(path)
@@ -71,29 +84,30 @@ class RunFolder:
 
     def finish(self, predictions: Predictions, top_n: int) -> dict[str, Any]:
         """The metrics; writes everything that a finished run has, and only then drops batches."""
-        evaluated = int(predictions.scored.sum())
-        metrics = summarize(predictions, top_n, self._identity.signature(evaluated))
         if self._batches() or not (self.path / "scores.npz").exists():
             predictions.save(self.path / "scores.npz")
-        predictions.write_csv(self.path / "predictions.csv", top_n)
-        predictions.write_skipped_csv(self.path / "skipped.csv")
-        self._write_json("metrics.json", metrics)
+        metrics = score(self.path, predictions, self._read_run(), top_n)
         shutil.rmtree(self.path / "batches", ignore_errors=True)
         sweep(self.path, "")
         return metrics
 
     def add_session(
-        self, videos: int, seconds: Mapping[str, float], beside: Mapping[str, float]
+        self,
+        videos: int,
+        seconds: Mapping[str, float],
+        beside: Mapping[str, float],
+        measured: Mapping[str, Any],
     ) -> None:
-        """Notes in ``run.json`` what this session predicted, and how long each stage took.
+        """Notes in ``run.json`` what this session predicted, and what it took.
 
         Args:
             videos: How many it predicted.
             seconds: By stage, one after another.
             beside: By stage, in other threads and processes meanwhile.
+            measured: Latency, throughput, memory and bytes, by name with their units.
         """
         run = self._read_run()
-        session = {"seconds": _rounded(seconds), "beside": _rounded(beside)}
+        session = {"seconds": _rounded(seconds), "beside": _rounded(beside), **measured}
         run["sessions"].append({"ended": _now(), "videos": videos, **session})
         self._write_json("run.json", run)
 
@@ -131,13 +145,16 @@ class RunFolder:
             ) from error
         return run
 
-    def _describe(self, config: Mapping[str, Any], unlisted: Sequence[Path]) -> dict[str, Any]:
+    def _describe(
+        self, config: Mapping[str, Any], facts: Facts, unlisted: Sequence[Path]
+    ) -> dict[str, Any]:
         return {
             "digest": self._identity.digest(),
             "started": _now(),
             "identity": self._identity.as_dict(),
             "spec_digest": self._identity.spec.digest(),
             "config": dict(config),
+            "facts": facts.as_dict(),
             "unlisted": [path.as_posix() for path in unlisted],
             "versions": {name: _version(name) for name in _PACKAGES},
             "git_revision": _git_revision(),
@@ -150,8 +167,7 @@ class RunFolder:
         }
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        with replacing(self.path / name) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        write_json(self.path / name, content)
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

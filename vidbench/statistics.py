@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -43,9 +47,94 @@ def wilson(successes: int, num_videos: int) -> Estimate:
         successes: 0 to ``num_videos``.
         num_videos: At least 1.
     """
-    share, z2 = successes / num_videos, _Z**2 / num_videos
-    center = share + z2 / 2
-    reach = math.sqrt(z2 * share * (1 - share) + z2**2 / 4)
+    return _score_interval(successes / num_videos, num_videos, num_videos)
+
+
+def share(hits: NDArray[np.bool_], groups: NDArray[np.str_]) -> Estimate:
+    """The share of hits with its 95 % interval, which knows that videos of one source are alike.
+
+    Where no source gives two videos, this is :func:`wilson`. Else it is the Wilson interval of as
+    many independent videos as tell equally much, n / design effect: Korn & Graubard 1998, Survey
+    Methodology 24:193-201, with Wilson's interval in place of theirs, as Franco, Little, Louis &
+    Slud 2019, Journal of Survey Statistics and Methodology 7:334-364, recommend. The design effect
+    is never below 1.
+
+    Args:
+        hits: (videos,).
+        groups: (videos,), the source of each video; empty where no other video shares it.
+
+    Raises:
+        ValueError: There are no videos.
+    """
+    if not len(hits):
+        raise ValueError("a share needs at least one video")
+    num_videos = len(hits)
+    value = int(np.count_nonzero(hits)) / num_videos
+    totals = _sum_by_source(hits.astype(np.float64) - value, groups)
+    clustered = len(totals) < num_videos
+    size = _clustered_size(value, totals, num_videos) if clustered else num_videos
+    return _score_interval(value, size, num_videos)
+
+
+def mean_share(shares: Sequence[Estimate]) -> Estimate:
+    """The unweighted mean of independent shares with its 95 % interval, e.g. over classes.
+
+    The Wilson interval of as many videos as tell equally much (see :func:`share`): k^2 / sum(1/n)
+    of k shares of n videos each, which is Kish's effective size (Survey Sampling, 1965), and fewer
+    where the shares of few videos are those that vary most. For classes of equally many videos it
+    is the interval of all videos together.
+
+    Args:
+        shares: At least one, each of :func:`wilson` or :func:`share`.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not shares:
+        raise ValueError("a mean needs at least one share")
+    values = np.array([estimate.value for estimate in shares])
+    weights = 1 / np.array([_effective_size(estimate) for estimate in shares])
+    mean = float(values.mean())
+    # Not MOVER (Zou & Donner 2008): it keeps the skewness of each share, which the mean of many has
+    # not; of 400 classes with 5 videos at an accuracy of 95 % it holds the mean in 80 % of cases.
+    size = len(shares) ** 2 / weights.sum()
+    if 0 < mean < 1:
+        size /= max(1.0, np.average(values * (1 - values), weights=weights) / (mean * (1 - mean)))
+    return _score_interval(mean, float(size), sum(estimate.num_videos for estimate in shares))
+
+
+def _score_interval(value: float, size: float, num_videos: int) -> Estimate:
+    """Wilson's interval of a share of ``size`` independent videos."""
+    z2 = _Z**2 / size
+    center = value + z2 / 2
+    reach = math.sqrt(z2 * value * (1 - value) + z2**2 / 4)
     low, high = (center - reach) / (1 + z2), (center + reach) / (1 + z2)
     # At the ends of the scale rounding must not leave it.
-    return Estimate(share, low if successes else 0.0, high if share < 1 else 1.0, num_videos)
+    return Estimate(value, low if value > 0 else 0.0, high if value < 1 else 1.0, num_videos)
+
+
+def _effective_size(estimate: Estimate) -> float:
+    """The n of a Wilson interval, whose ends solve n (value - end)^2 = z^2 end (1 - end)."""
+    end = estimate.low if estimate.value > 0 else estimate.high
+    return _Z**2 * end * (1 - end) / (estimate.value - end) ** 2
+
+
+def _sum_by_source(values: NDArray[np.float64], groups: NDArray[np.str_]) -> NDArray[np.float64]:
+    """The sum of the values of each source, (sources,)."""
+    shared = groups != ""
+    _, places = np.unique(groups[shared], return_inverse=True)
+    return np.concatenate([np.bincount(places, values[shared]), values[~shared]])
+
+
+def _clustered_size(value: float, totals: NDArray[np.float64], num_videos: int) -> float:
+    """How many independent videos tell as much; ``totals`` are each source's sums of hit - value.
+
+    Where the videos do not differ, they tell nothing of how alike those of one source are: then
+    each source counts as one.
+    """
+    sources = len(totals)
+    if sources == 1 or value in (0, 1):
+        return sources
+    variance = sources / (sources - 1) * float(totals @ totals) / num_videos**2
+    design_effect = variance / (value * (1 - value) / num_videos)
+    return num_videos / max(1.0, design_effect)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,21 @@ def run(arguments: Sequence[str]) -> None:
         metavar="NAME",
         help="remove the spec NAME, `graphs` or `all`; without NAME what other versions left",
     )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
     options = parser.parse_args(arguments)
     cache = ClipCache(options.cache_dir)
     graphs = KeptGraphs(options.cache_dir / GRAPH_FOLDER)
     if options.prune is None:
-        _print_usage(cache.usage(), graphs.usage(), f"{options.cache_dir} holds")
+        clips, kept, verb = cache.usage(), graphs.usage(), f"{options.cache_dir} holds"
     else:
         name = options.prune or None
         clips = [] if name == GRAPH_FOLDER else cache.prune(name)
-        _print_usage(clips, graphs.prune(name), "removed")
+        kept, verb = graphs.prune(name), "removed"
+    if options.json:
+        found = {"clips": [entry._asdict() for entry in clips], "graphs": kept._asdict()}
+        print(json.dumps(found, indent=2))
+    else:
+        _print_usage(clips, kept, verb)
 
 
 def _print_usage(clips: Sequence[Any], graphs: Any, verb: str) -> None:

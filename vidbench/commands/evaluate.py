@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import psutil
 
-from vidbench.arguments import RunConfig, parse_config
+from vidbench.arguments import parse_config
+from vidbench.commands._results import result_lines
 from vidbench.errors import VidbenchError
+from vidbench.run_config import RunConfig
 from vidbench.stopwatch import Stopwatch
 
 
@@ -29,9 +31,12 @@ def run(arguments: Sequence[str]) -> None:
     stopwatch = Stopwatch()
     stopwatch.add({"start": time.time() - psutil.Process().create_time()})
     folder, metrics, seconds, beside = evaluate(config, stopwatch)
-    print("\n".join(_summary(folder, metrics)))
+    if config.json:
+        print(json.dumps({"folder": str(folder), **metrics}, indent=2))
+    else:
+        print("\n".join(result_lines(folder, metrics)))
     if config.profile:
-        print("\n".join(_profile(seconds, beside)))
+        print("\n".join(_profile(seconds, beside)), file=sys.stderr if config.json else sys.stdout)
     if not metrics["evaluated"]:
         raise VidbenchError(f"no video could be evaluated: see {folder / 'skipped.csv'}")
 
@@ -42,21 +47,6 @@ def _set_up_logging(config: RunConfig) -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     level = logging.DEBUG if config.verbose_logging else logging.INFO
     logging.getLogger("vidbench").setLevel(level)
-
-
-def _summary(folder: Path, metrics: dict[str, Any]) -> list[str]:
-    skipped = ", ".join(f"{count} {reason}" for reason, count in metrics["skipped"].items())
-    lines = [
-        f"results    {folder}",
-        f"videos     {metrics['evaluated']} evaluated of {metrics['requested']} requested"
-        + (f"; skipped: {skipped}" if skipped else ""),
-    ]
-    accuracies = [
-        f"{name.replace('top', 'top-'):<10} {_shown(metrics, name)}"
-        for name in metrics
-        if name.startswith("top")
-    ]
-    return [*lines, *accuracies, f"signature  {metrics['signature']}"]
 
 
 _STAGES = {
@@ -89,10 +79,3 @@ def _profile(seconds: Mapping[str, float], beside: Mapping[str, float]) -> list[
 
 def _stage(stage: str, seconds: float) -> str:
     return f"  {stage:<15}{seconds:8.2f} s  {_STAGES.get(stage, '')}"
-
-
-def _shown(metrics: dict[str, Any], name: str) -> str:
-    from vidbench.statistics import Estimate
-
-    estimate = metrics[name]
-    return str(Estimate(**estimate)) if estimate else f"not scored: {metrics['not_scored']}"

@@ -87,6 +87,11 @@ class ClipCache:
             raise CacheError(f"{path} does not hold what was written: its checksum differs")
         return views
 
+    def num_bytes(self, key: CacheKey) -> int:
+        """Size of the clip's file; 0 if there is none."""
+        path = self._path(key, ".h5")
+        return path.stat().st_size if path.exists() else 0
+
     def write(self, key: CacheKey, views: Views) -> None:
         """Keeps a clip; it is readable at once, by any process."""
         path = self._path(key, ".h5")

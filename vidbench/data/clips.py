@@ -49,6 +49,7 @@ class ClipSource:
 
     Attributes:
         work: Seconds spent on clips, in all workers together.
+        cache_bytes: Of the clips read so far, on disk.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ClipSource:
     ) -> None:
         self.spec = spec
         self.work = Stopwatch()
+        self.cache_bytes = 0
         self._folder = folder
         self._policy = policy
         self._cache = ClipCache(cache_dir, compression)
@@ -119,12 +121,17 @@ class ClipSource:
             return result
         try:
             with self.work("read_cache"):
-                return self._cache.read(result)
+                return self._read(result)
         except CacheError as error:
             logger.warning("%s; decoding it again", error)
         again = prepared(workers.submit(self._task(self._file(record), result, overwrite=True)))
         self.work.add(again.seconds)
-        return again.result if isinstance(again.result, Skip) else self._cache.read(again.result)
+        return again.result if isinstance(again.result, Skip) else self._read(again.result)
+
+    def _read(self, key: CacheKey) -> Views:
+        views = self._cache.read(key)
+        self.cache_bytes += self._cache.num_bytes(key)
+        return views
 
     def _begin(self, record: VideoRecord, workers: Workers) -> Future[Prepared]:
         """The future of one video; known at once if the video is missing or its clip cached."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -19,11 +20,17 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-from vidbench.data.process import MAX_PIXELS, Indices, Timeline, fit_frame, sample_frames
-from vidbench.data.records import Frame
+from vidbench.data.process import Crops, Indices, Timeline, fit_frame, sample_frames
+from vidbench.data.records import Frame, Views
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.streams import (
+    ffmpeg_errors,
+    quarter_turns,
+    reason_of,
+    refuse_huge,
+    video_stream,
+)
 from vidbench.errors import VideoError
 
 _SKIPPING_CODECS = frozenset({"h264"})
@@ -46,26 +53,31 @@ class _Promise:
     is_regular: bool
 
 
-def decode_clip(path: Path, spec: PreprocessSpec) -> NDArray[np.uint8]:
-    """The clip of one video: (num_frames, crop_size, crop_size, 3), uint8 RGB.
+def decode_views(path: Path, spec: PreprocessSpec, draw: str = "") -> Views:
+    """The views of one video: (views, frames, crop_size, crop_size, 3), uint8 RGB.
 
-    Pixels equal those of OpenCV's decoder. Rotation in the file's metadata and the shape of its
-    pixels are applied; frames are those that decode, whatever the header counts.
+    The crops of the first clip come first. Pixels equal those of OpenCV's decoder. Rotation in
+    the file's metadata and the shape of its pixels are applied; frames are those that decode,
+    whatever the header counts.
+
+    Args:
+        path: The video.
+        spec: What is done to its pixels.
+        draw: Tells this video from others, for sampling at random.
 
     Raises:
         VideoError: The file is unreadable, truncated, or too short for the spec.
     """
-    try:
+    sampling = _Sampling(spec, draw)
+    with ffmpeg_errors():
         with av.open(str(path)) as container:
-            stream = _video_stream(container.streams.video)
+            stream = _single_threaded(video_stream(container))
             promise = _read_packets(container, stream)
             if promise.is_regular and stream.codec_context.name in _SKIPPING_CODECS:
-                clip = _decode_wanted(stream, promise, spec)
-                if clip is not None:
-                    return clip
-        return _decode_all(path, promise.timeline, spec)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError("unreadable", _reason(error)) from error
+                views = _decode_wanted(stream, promise, sampling)
+                if views is not None:
+                    return views
+        return _decode_all(path, promise.timeline, sampling)
 
 
 def _read_packets(container: InputContainer, stream: VideoStream) -> _Promise:
@@ -86,18 +98,18 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Promise:
     )
 
 
-def _decode_wanted(stream: VideoStream, promise: _Promise, spec: PreprocessSpec) -> Frame | None:
-    """The clip, decoding only what it needs; None where a wanted frame does not come out."""
-    clip = _Clip(sample_frames(promise.timeline, spec), spec)
-    wanted = {promise.stamps[index]: index for index in clip.missing}
-    convert = _converter(stream, spec)
+def _decode_wanted(stream: VideoStream, promise: _Promise, sampling: _Sampling) -> Views | None:
+    """The views, decoding only what they need; None where a wanted frame does not come out."""
+    clips = _Clips(sampling.frames(promise.timeline), sampling.spec)
+    wanted = {promise.stamps[index]: index for index in clips.missing}
+    convert = _converter(stream, sampling.spec)
     try:
         for frame in _skipping_decode(stream, promise.packets, wanted.keys()):
             if frame.pts in wanted:
-                clip.put(wanted[frame.pts], convert(frame))
+                clips.put(wanted[frame.pts], convert(frame))
     except av.FFmpegError:
         return None
-    return None if clip.missing else clip.frames
+    return None if clips.missing else clips.views
 
 
 def _skipping_decode(
@@ -111,93 +123,100 @@ def _skipping_decode(
         yield from packet.decode()
 
 
-def _decode_all(path: Path, promised: Timeline, spec: PreprocessSpec) -> Frame:
-    """The clip, by decoding every frame; once more where the packets promised another timeline."""
-    assumed = sample_frames(promised, spec)
-    clip, actual = _decode_frames(path, assumed, spec)
+def _decode_all(path: Path, promised: Timeline, sampling: _Sampling) -> Views:
+    """The views, by decoding every frame; once more where packets promised another timeline."""
+    assumed = sampling.frames(promised)
+    clips, actual = _decode_frames(path, assumed, sampling.spec)
     if promised.num_frames - actual.num_frames > 1:
         detail = f"{promised.num_frames} frames promised, {actual.num_frames} decoded"
         raise VideoError("truncated", detail)
-    indices = sample_frames(actual, spec)
+    indices = sampling.frames(actual)
     if not np.array_equal(indices, assumed):
-        clip, _ = _decode_frames(path, indices, spec)
-    return clip.frames
+        clips, _ = _decode_frames(path, indices, sampling.spec)
+    return clips.views
 
 
-def _decode_frames(path: Path, indices: Indices, spec: PreprocessSpec) -> tuple[_Clip, Timeline]:
-    """The clip of the frames with these indices, and the timeline of all frames."""
-    clip = _Clip(indices, spec)
+def _decode_frames(path: Path, indices: Indices, spec: PreprocessSpec) -> tuple[_Clips, Timeline]:
+    """The clips of the frames with these indices, and the timeline of all frames."""
+    clips = _Clips(indices, spec)
     stamps: list[int | None] = []
     with av.open(str(path)) as container:
-        stream = _video_stream(container.streams.video)
+        stream = _single_threaded(video_stream(container))
         convert = _converter(stream, spec)
         try:
             for index, frame in enumerate(container.decode(stream)):
                 stamps.append(frame.pts)
-                if index in clip.missing:
-                    clip.put(index, convert(frame))
+                if index in clips.missing:
+                    clips.put(index, convert(frame))
         except av.FFmpegError as error:
             if not stamps:
                 raise
-            detail = f"decoding failed after {len(stamps)} frames: {_reason(error)}"
+            detail = f"decoding failed after {len(stamps)} frames: {reason_of(error)}"
             raise VideoError("truncated", detail) from error
         if not stamps:
             raise VideoError("unreadable", "no frame could be decoded")
-        return clip, _timeline(stamps, stream)
+        return clips, _timeline(stamps, stream)
 
 
-class _Clip:
-    """A clip that fills as its frames are decoded.
+class _Sampling(NamedTuple):
+    """Which frames of a video are taken, whatever its timeline turns out to be."""
+
+    spec: PreprocessSpec
+    draw: str
+
+    def frames(self, timeline: Timeline) -> Indices:
+        return sample_frames(timeline, self.spec, self.draw)
+
+
+class _Clips:
+    """Clips that fill as their frames are decoded.
 
     Attributes:
-        frames: (num_frames, crop_size, crop_size, 3), uint8 RGB.
         missing: Indices of the frames that have not come yet.
     """
 
     def __init__(self, indices: Indices, spec: PreprocessSpec) -> None:
-        self.frames: Frame = np.empty((len(indices), spec.crop_size, spec.crop_size, 3), np.uint8)
-        self._places: dict[int, list[int]] = {}
-        for place, index in enumerate(indices.tolist()):
-            self._places.setdefault(index, []).append(place)
+        size = spec.crop_size
+        clips, frames = indices.shape
+        self._pixels = np.empty((clips, spec.num_crops, frames, size, size, 3), np.uint8)
+        self._places: dict[int, list[tuple[int, int]]] = {}
+        for place, index in np.ndenumerate(indices):
+            self._places.setdefault(int(index), []).append((place[0], place[1]))
         self.missing = set(self._places)
 
-    def put(self, index: int, frame: Frame) -> None:
-        """Puts a frame wherever it belongs: a stretched clip shows it several times."""
-        self.frames[self._places[index]] = frame
+    @property
+    def views(self) -> Views:
+        """(views, frames, crop_size, crop_size, 3), uint8 RGB."""
+        return self._pixels.reshape(-1, *self._pixels.shape[2:])
+
+    def put(self, index: int, crops: Crops) -> None:
+        """Puts a frame wherever it belongs: clips may overlap, and repeat a frame."""
+        for clip, place in self._places[index]:
+            self._pixels[clip, :, place] = crops
         self.missing.remove(index)
 
 
-def _video_stream(streams: tuple[VideoStream, ...]) -> VideoStream:
-    """The first stream that is a video and not a cover picture, set to one decoder thread."""
-    moving = [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
-    if not moving:
-        raise VideoError("unreadable", "the file has no video stream")
-    stream = moving[0]
-    _refuse_huge(stream.codec_context.width, stream.codec_context.height)
+def _single_threaded(stream: VideoStream) -> VideoStream:
+    """The stream; there are as many workers as cores."""
     stream.codec_context.thread_count = 1
     return stream
 
 
-def _refuse_huge(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise VideoError("unreadable", f"frames of {width}x{height} exceed {MAX_PIXELS} pixels")
-
-
-def _converter(stream: VideoStream, spec: PreprocessSpec) -> Callable[[VideoFrame], Frame]:
+def _converter(stream: VideoStream, spec: PreprocessSpec) -> Callable[[VideoFrame], Crops]:
     """A function from a decoded frame to what the model sees of it."""
     reformatter = VideoReformatter()  # one for the stream: a new one per frame halves the speed
     aspect = float(stream.sample_aspect_ratio or 1)
 
-    def convert(frame: VideoFrame) -> Frame:
-        _refuse_huge(frame.width, frame.height)
+    def convert(frame: VideoFrame) -> Crops:
+        refuse_huge(frame.width, frame.height)
         # Bicubic, as OpenCV converts: it counts where colour is not stored as 8-bit 4:2:0.
         rgb = _pixels(
             reformatter.reformat(frame, format="rgb24", interpolation="BICUBIC", threads=1)
         )
-        quarter_turns = round(frame.rotation / 90) % 4
-        if quarter_turns:
-            rgb = np.ascontiguousarray(np.rot90(rgb, quarter_turns))
-        return fit_frame(rgb, spec, 1 / aspect if quarter_turns % 2 else aspect)
+        turns = quarter_turns(frame)
+        if turns:
+            rgb = np.ascontiguousarray(np.rot90(rgb, turns))
+        return fit_frame(rgb, spec, 1 / aspect if turns % 2 else aspect)
 
     return convert
 
@@ -218,8 +237,3 @@ def _timeline(stamps: list[int | None], stream: VideoStream) -> Timeline:
     else:
         starts = (np.array(known, np.float64) - known[0]) * float(stream.time_base or 0)
     return Timeline(starts.astype(np.float64), float(starts[-1]) + step)
-
-
-def _reason(error: Exception) -> str:
-    """FFmpeg's own words, without the number and the path around them."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

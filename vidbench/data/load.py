@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
     Attributes:
         rows: Places of the videos in the list of requested ones; a skipped one leaves a gap.
-        views: (len(rows), frames, height, width, 3), uint8 RGB.
+        views: (len(rows), views, frames, height, width, 3), uint8 RGB.
         skips: Why the others were not read, by place.
     """
 
@@ -46,7 +46,12 @@ class Batch(NamedTuple):
 
 
 class LabelledBatch(NamedTuple):
-    """Views (batch, frames, height, width, 3) uint8 RGB, with their labels and video ids."""
+    """Clips with their labels and video ids.
+
+    Attributes:
+        views: (batch, frames, height, width, 3), uint8 RGB; with several views a video
+            (batch, views, frames, height, width, 3).
+    """
 
     views: Views
     labels: list[str | None]
@@ -84,14 +89,21 @@ class VideoLoader:
             dataset.folder, spec, cache_dir, policy or CachePolicy(), compression
         )
 
-    def select(self, num_videos: int | None = None) -> Selection:
+    def select(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
         """The requested videos in order, after fetching what they need; None for all."""
-        return self.dataset.fetch(num_videos)
+        return self.dataset.fetch(num_videos, classes)
 
     @property
     def work(self) -> Mapping[str, float]:
         """Seconds spent on clips so far, by stage, in all workers together."""
         return self._clips.work.seconds
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes on disk of the clips read so far."""
+        return self._clips.cache_bytes
 
     def skip_stands(self, record: VideoRecord) -> bool:
         """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
@@ -147,19 +159,15 @@ class VideoLoader:
         for places in slots:
             rows: list[int] = []
             skips: dict[int, Skip] = {}
-            views = self._empty_views(len(places))
+            views = np.empty((len(places), *self.spec.views_shape), np.uint8)
             for row in places:
                 clip = self._clips.read(records[row], next(results), workers)
                 if isinstance(clip, Skip):
                     skips[row] = clip
                 else:
-                    views[len(rows)] = clip[0]
+                    views[len(rows)] = clip
                     rows.append(row)
             yield Batch(rows, views[: len(rows)], skips)
-
-    def _empty_views(self, count: int) -> Views:
-        size = self.spec.crop_size
-        return np.empty((count, self.spec.num_frames, size, size, 3), np.uint8)
 
 
 class KineticsLoader(VideoLoader):
@@ -250,7 +258,7 @@ class KineticsLoader(VideoLoader):
                     logger.warning("%s skipped: %s", records[row].video_id, skip.detail)
                 if batch.rows:
                     yield LabelledBatch(
-                        batch.views,
+                        batch.views[:, 0] if loader.spec.num_views == 1 else batch.views,
                         [records[row].label for row in batch.rows],
                         [records[row].video_id for row in batch.rows],
                     )

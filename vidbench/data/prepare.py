@@ -82,11 +82,11 @@ def _clip_or_skip(task: Task, key: CacheKey, stopwatch: Stopwatch) -> CacheKey |
     try:
         with stopwatch("decode"):
             # Here, because the process that runs the model has no use for decoders in its memory.
-            from vidbench.data.decode import decode_clip
+            from vidbench.data.decode import decode_views
 
-            clip = decode_clip(task.path, task.spec)
+            views = decode_views(task.path, task.spec, draw=key.sha256)
         with stopwatch("write_cache"):
-            task.cache.write(key, clip[None])
+            task.cache.write(key, views)
     except VideoError as error:
         skip = Skip(error.reason, " ".join(error.detail.split()))
         task.cache.write_skip(key, skip)

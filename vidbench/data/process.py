@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,9 @@ MAX_PIXELS = 8192 * 4320
 """Pixels of the largest frame that is decoded or made; a damaged header can claim any size."""
 
 Indices = NDArray[np.intp]
+
+Crops = NDArray[np.uint8]
+"""Parts of one frame: (crops, height, width, 3), RGB."""
 
 
 @dataclass(frozen=True)
@@ -35,37 +39,62 @@ class Timeline:
         return len(self.starts_seconds)
 
 
-def sample_frames(timeline: Timeline, spec: PreprocessSpec) -> Indices:
-    """Indices of the ``spec.num_frames`` frames to take, shape (num_frames,).
+def sample_frames(timeline: Timeline, spec: PreprocessSpec, draw: str = "") -> Indices:
+    """Indices of the frames to take, shape (num_clips, num_frames).
+
+    Args:
+        timeline: The video's frames.
+        spec: Which frames are wanted.
+        draw: Tells this video from others, for ``random``.
 
     Raises:
         VideoError: The video has too few frames and the spec says to skip such videos.
     """
     if spec.sampling == "uniform":
-        return _uniform(timeline.num_frames, spec)
-    return _strided(_resample(timeline, spec.fps), spec)
+        return _uniform(timeline.num_frames, spec)[None]
+    frames = _resample(timeline, spec.fps)
+    steps = np.arange(spec.num_frames) * spec.frame_stride
+    room = len(frames) - int(steps[-1]) - 1
+    if room < 0:
+        return np.tile(_fill(frames, steps, spec), (spec.num_clips, 1))
+    return np.asarray(frames[_starts(room, spec, draw)[:, None] + steps])
 
 
 def _uniform(available: int, spec: PreprocessSpec) -> Indices:
     if available < spec.num_frames and spec.too_short != "stretch":
-        return _loop(np.arange(available), np.arange(spec.num_frames), spec)
+        return _fill(np.arange(available), np.arange(spec.num_frames), spec)
     if spec.num_frames == 1:
         return np.array([available // 2])
     return np.rint(np.linspace(0, available - 1, spec.num_frames)).astype(np.intp)
 
 
-def _strided(frames: Indices, spec: PreprocessSpec) -> Indices:
-    steps = np.arange(spec.num_frames) * spec.frame_stride
-    span = int(steps[-1]) + 1
-    if len(frames) < span:
-        return _loop(frames, steps, spec)
-    return frames[(len(frames) - span) // 2 + steps]
-
-
-def _loop(frames: Indices, steps: Indices, spec: PreprocessSpec) -> Indices:
+def _fill(frames: Indices, steps: Indices, spec: PreprocessSpec) -> Indices:
+    """The frames of a clip that is longer than the video."""
     if spec.too_short == "skip":
         raise VideoError("too_short", f"{len(frames)} frames, {int(steps[-1]) + 1} needed")
+    if spec.too_short == "repeat_last":
+        return frames[np.minimum(steps, len(frames) - 1)]
     return frames[steps % len(frames)]
+
+
+def _starts(room: int, spec: PreprocessSpec, draw: str) -> Indices:
+    """First frames of the clips, (num_clips,), each from 0 to ``room``.
+
+    ``dense`` is SlowFast's rule: the first clip begins with the video, the last one ends with it.
+    """
+    if spec.sampling == "center":
+        return np.array([room // 2])
+    if spec.sampling == "dense":
+        return np.arange(spec.num_clips) * room // (spec.num_clips - 1)
+    return np.array(
+        [_drawn(f"{spec.sampling_seed}/{draw}/{i}", room) for i in range(spec.num_clips)]
+    )
+
+
+def _drawn(name: str, room: int) -> int:
+    """A number from 0 to ``room`` that the name decides, in every version of every library."""
+    drawn = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return drawn * (room + 1) >> 64
 
 
 def _resample(timeline: Timeline, fps: float | None) -> Indices:
@@ -86,36 +115,36 @@ def _round_half_up(slots: NDArray[np.float64] | float) -> NDArray[np.float64]:
     return np.floor(np.round(slots, 6) + 0.5)
 
 
-def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> Frame:
-    """The frame as the model sees it: (crop_size, crop_size, 3), uint8 RGB, bilinear.
+def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> Crops:
+    """The frame as the model sees it: (num_crops, crop_size, crop_size, 3), uint8 RGB, bilinear.
+
+    Three crops go from left to right, or from top to bottom in a frame that is higher than wide.
 
     Args:
         frame: (height, width, 3), uint8 RGB, as stored in the video.
-        spec: ``resize_type``, ``short_side`` and ``crop_size`` count.
+        spec: ``resize_type``, ``short_side``, ``crop_size`` and ``num_crops`` count.
         pixel_aspect: Shown width of a pixel over its height; lengths in the spec are those of
             the picture as it is shown.
     """
-    if spec.resize_type == "short_side":
-        return _short_side(frame, spec, pixel_aspect)
+    size = spec.crop_size
     if spec.resize_type == "pad":
-        return _pad(frame, spec.crop_size, pixel_aspect)
-    return _center_square(frame, spec.crop_size, pixel_aspect)
+        return _pad(frame, size, pixel_aspect)[None]
+    if spec.resize_type == "short_side":
+        frame, pixel_aspect = _resize_short_side(frame, spec, pixel_aspect), 1.0
+        shape = (size, size)
+    else:
+        side = min(frame.shape[0], frame.shape[1] * pixel_aspect)
+        shape = (round(side), round(side / pixel_aspect))
+    crops = _crops(frame, *shape, spec.num_crops, pixel_aspect)
+    return np.stack([_resize(crop, size, size) for crop in crops])
 
 
-def _center_square(frame: Frame, size: int, pixel_aspect: float) -> Frame:
-    height, width = frame.shape[:2]
-    side = min(height, width * pixel_aspect)
-    square = _center_crop(frame, round(side), round(side / pixel_aspect))
-    return _resize(square, size, size)
-
-
-def _short_side(frame: Frame, spec: PreprocessSpec, pixel_aspect: float) -> Frame:
+def _resize_short_side(frame: Frame, spec: PreprocessSpec, pixel_aspect: float) -> Frame:
     height, width = frame.shape[0], frame.shape[1] * pixel_aspect
     scale = (spec.short_side or spec.crop_size) / min(height, width)
     if height * width * scale**2 > MAX_PIXELS:
         raise VideoError("unreadable", f"frames of {width:.0f}x{height} are too long to resize")
-    resized = _resize(frame, round(height * scale), round(width * scale))
-    return np.ascontiguousarray(_center_crop(resized, spec.crop_size, spec.crop_size))
+    return _resize(frame, round(height * scale), round(width * scale))
 
 
 def _pad(frame: Frame, size: int, pixel_aspect: float) -> Frame:
@@ -128,10 +157,16 @@ def _pad(frame: Frame, size: int, pixel_aspect: float) -> Frame:
     return padded
 
 
-def _center_crop(frame: Frame, height: int, width: int) -> Frame:
+def _crops(frame: Frame, height: int, width: int, count: int, pixel_aspect: float) -> list[Frame]:
+    """The part at the centre, or the three along the side that is shown longer."""
     height, width = max(1, min(height, frame.shape[0])), max(1, min(width, frame.shape[1]))
-    top, left = (frame.shape[0] - height) // 2, (frame.shape[1] - width) // 2
-    return frame[top : top + height, left : left + width]
+    room = np.array([frame.shape[0] - height, frame.shape[1] - width])
+    centre = room // 2
+    corners = [centre]
+    if count == 3:
+        along = np.array([1, 0] if frame.shape[0] > frame.shape[1] * pixel_aspect else [0, 1])
+        corners = [centre * (1 - along), centre, np.where(along, room, centre)]
+    return [frame[top : top + height, left : left + width] for top, left in corners]
 
 
 def _resize(frame: Frame, height: int, width: int) -> Frame:

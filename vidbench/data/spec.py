@@ -10,34 +10,46 @@ from typing import Any, Literal, get_args
 
 from vidbench.errors import ConfigError
 
-Sampling = Literal["uniform", "stride"]
+Sampling = Literal["uniform", "center", "dense", "random"]
 ResizeType = Literal["center_square", "short_side", "pad"]
-TooShort = Literal["stretch", "loop", "skip"]
+TooShort = Literal["stretch", "loop", "repeat_last", "skip"]
 
 PIXELS_VERSION = 1
 """Raised whenever decoding or processing gives other pixels, so that no older cache is read."""
 
+SAMPLINGS: tuple[str, ...] = get_args(Sampling)
 RESIZE_TYPES: tuple[str, ...] = get_args(ResizeType)
+TOO_SHORT: tuple[str, ...] = get_args(TooShort)
+
+_LATER = frozenset({"num_clips", "num_crops", "sampling_seed"})
+"""Fields that came later: where they say nothing, a spec keeps the digest that it always had."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessSpec:
-    """How a video becomes one clip of frames: everything that changes pixels, and nothing else.
+    """How a video becomes views: everything that changes pixels, and nothing else.
 
     Attributes:
         num_frames: Frames in a clip.
-        sampling: ``uniform`` spreads them evenly over the whole video, its first and last frame
-            included; ``stride`` takes every ``frame_stride``-th frame from the middle of the video.
-        fps: Frame rate, in frames per second, to which ``stride`` resamples first; None keeps
-            the video's own frames.
-        frame_stride: Step of ``stride``, in frames after resampling.
+        sampling: Where clips lie. ``uniform`` spreads the frames of one clip evenly over the
+            whole video, its first and last frame included. The others take every
+            ``frame_stride``-th frame: ``center`` from the middle of the video, ``dense`` in
+            several clips whose starts go evenly from the first possible to the last, ``random``
+            in clips whose starts are drawn.
+        fps: Frame rate, in frames per second, to which all but ``uniform`` resample first; None
+            keeps the video's own frames.
+        frame_stride: Step of all but ``uniform``, in frames after resampling.
+        num_clips: Clips of a video; several for ``dense``, any number for ``random``.
+        sampling_seed: Of ``random`` only: equal seeds draw equal clips of equal files.
         resize_type: ``center_square`` resizes the largest square at the centre to ``crop_size``;
             ``short_side`` resizes the shorter side to ``short_side`` and crops the centre;
             ``pad`` fits the whole frame into the square and fills the rest with black.
         short_side: Length of the shorter side, in pixels, for ``short_side`` only.
         crop_size: Height and width of a frame, in pixels.
+        num_crops: 1 for the centre, 3 for both ends of the longer side as well.
         too_short: What a video with fewer frames than asked for does: ``stretch`` repeats
-            frames evenly (``uniform`` only), ``loop`` starts again, ``skip`` leaves it out.
+            frames evenly (``uniform`` only), ``loop`` starts again, ``repeat_last`` shows the
+            last frame on, ``skip`` leaves the video out.
 
     Raises:
         ConfigError: A value is out of range, or two of them contradict one another.
@@ -47,47 +59,90 @@ class PreprocessSpec:
     sampling: Sampling = "uniform"
     fps: float | None = None
     frame_stride: int = 1
+    num_clips: int = 1
+    sampling_seed: int | None = None
     resize_type: ResizeType = "center_square"
     short_side: int | None = None
     crop_size: int = 224
+    num_crops: int = 1
     too_short: TooShort = "stretch"
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("sampling", get_args(Sampling)),
+            ("sampling", SAMPLINGS),
             ("resize_type", RESIZE_TYPES),
-            ("too_short", get_args(TooShort)),
+            ("too_short", TOO_SHORT),
+            ("num_crops", (1, 3)),
         ):
             if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f"{name} is {getattr(self, name)!r}, must be one of {', '.join(allowed)}"
-                )
-        for name in ("num_frames", "frame_stride", "crop_size", "short_side", "fps"):
+                choices = ", ".join(map(str, allowed))
+                raise ConfigError(f"{name} is {getattr(self, name)!r}, must be one of {choices}")
+        for name in ("num_frames", "frame_stride", "num_clips", "crop_size", "short_side", "fps"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"{name} is {value}, must be above 0 and finite")
-        self._refuse_contradictions()
+        self._refuse_contradictory_clips()
+        self._refuse_contradictory_crops()
 
-    def _refuse_contradictions(self) -> None:
-        if self.sampling == "uniform" and (self.fps is not None or self.frame_stride != 1):
-            raise ConfigError("fps and frame_stride need sampling 'stride'; 'uniform' ignores both")
-        if self.sampling == "stride" and self.too_short == "stretch":
-            raise ConfigError("too_short 'stretch' needs sampling 'uniform': use 'loop' or 'skip'")
+    def _refuse_contradictory_clips(self) -> None:
+        if self.sampling == "uniform":
+            if self.fps is not None or self.frame_stride != 1:
+                raise ConfigError("sampling 'uniform' ignores fps and frame_stride: drop them")
+            if self.num_clips != 1:
+                raise ConfigError(
+                    f"num_clips is {self.num_clips}, but sampling 'uniform' takes the whole video "
+                    "as one clip: use 'dense' or 'random'"
+                )
+        elif self.too_short == "stretch":
+            raise ConfigError(
+                f"too_short 'stretch' needs sampling 'uniform': with {self.sampling!r} use 'loop', "
+                "'repeat_last' or 'skip'"
+            )
+        if self.sampling == "center" and self.num_clips != 1:
+            raise ConfigError(
+                f"num_clips is {self.num_clips}, but sampling 'center' takes one clip: use 'dense'"
+            )
+        if self.sampling == "dense" and self.num_clips == 1:
+            raise ConfigError("sampling 'dense' takes several clips: use 'center' for one")
+        if (self.sampling == "random") != (self.sampling_seed is not None):
+            raise ConfigError("sampling 'random' and a sampling_seed go together")
+
+    def _refuse_contradictory_crops(self) -> None:
         if (self.resize_type == "short_side") != (self.short_side is not None):
             raise ConfigError("resize_type 'short_side' and a length short_side go together")
         if self.short_side is not None and self.short_side < self.crop_size:
             raise ConfigError(f"short_side {self.short_side} is below crop_size {self.crop_size}")
+        if self.resize_type == "pad" and self.num_crops != 1:
+            raise ConfigError(
+                f"num_crops is {self.num_crops}, but resize_type 'pad' shows the whole frame"
+            )
 
     @property
-    def clip_bytes(self) -> int:
-        """Bytes of one clip, uint8."""
-        return self.num_frames * self.crop_size**2 * 3
+    def num_views(self) -> int:
+        """Views of a video: clips times crops."""
+        return self.num_clips * self.num_crops
+
+    @property
+    def views_name(self) -> str:
+        """Clips x crops, as papers write it, e.g. ``10x3``."""
+        return f"{self.num_clips}x{self.num_crops}"
+
+    @property
+    def views_shape(self) -> tuple[int, int, int, int, int]:
+        """Shape of a video's views: (views, frames, height, width, 3)."""
+        return (self.num_views, self.num_frames, self.crop_size, self.crop_size, 3)
+
+    @property
+    def views_bytes(self) -> int:
+        """Bytes of a video's views, uint8."""
+        return math.prod(self.views_shape)
 
     def canonical(self) -> dict[str, Any]:
         """The fields by name, with numbers in one form: 25 and 25.0 are the same rate."""
         values = asdict(self)
         values["fps"] = None if self.fps is None else float(self.fps)
-        return values
+        silent = {field.name for field in fields(self) if values[field.name] == field.default}
+        return {name: value for name, value in values.items() if name not in silent & _LATER}
 
     def digest(self) -> str:
         """16 hexadecimal digits that name this spec: equal specs, equal digests."""
@@ -98,10 +153,13 @@ class PreprocessSpec:
         """One short phrase for a person, e.g. ``100 frames uniform, center_square 224``."""
         rate = "" if self.fps is None else f" at {self.fps:g} fps"
         step = "" if self.frame_stride == 1 else f" every {self.frame_stride}"
+        seed = "" if self.sampling_seed is None else f" seed {self.sampling_seed}"
         side = "" if self.short_side is None else f" {self.short_side} crop"
+        clips = "" if self.num_clips == 1 else f"{self.num_clips} clips of "
+        crops = "" if self.num_crops == 1 else f" {self.num_crops} crops of"
         return (
-            f"{self.num_frames} frames {self.sampling}{rate}{step}, "
-            f"{self.resize_type}{side} {self.crop_size}, {self.too_short}"
+            f"{clips}{self.num_frames} frames {self.sampling}{seed}{rate}{step}, "
+            f"{self.resize_type}{side}{crops} {self.crop_size}, {self.too_short}"
         )
 
 
@@ -114,7 +172,7 @@ PRESETS: dict[str, PreprocessSpec] = {
     # crop 224, the whole 10 s video in one pass, short videos looped.
     "paper": PreprocessSpec(
         num_frames=250,
-        sampling="stride",
+        sampling="center",
         fps=25.0,
         resize_type="short_side",
         short_side=256,

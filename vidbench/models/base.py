@@ -36,10 +36,13 @@ class Model(Protocol):
     Attributes:
         name: ``family`` or ``family/variant``, as in the results.
         spec: What it expects to be done to pixels, where nobody says otherwise.
+        trained_on: The dataset whose train split it has seen, e.g. ``kinetics-400``; None where
+            nobody says.
     """
 
     name: str
     spec: PreprocessSpec
+    trained_on: str | None
 
     @property
     def classes(self) -> tuple[str, ...]:

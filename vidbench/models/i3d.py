@@ -12,6 +12,7 @@ from vidbench.data.spec import PRESETS
 from vidbench.errors import ConfigError
 from vidbench.labels import load_classes
 from vidbench.models._frozen import PixelRange
+from vidbench.models._golden import Golden, GoldenScore
 from vidbench.models._weights import (
     Place,
     Weights,
@@ -35,6 +36,7 @@ class Variant:
         archive_url: The same module in TF Hub's bucket.
         archive_sha256: Hash of that archive, where one is known.
         pixel_range: What 0 and 255 become: [0, 1], as in TF Hub's own tutorial.
+        golden: Logits that its authors published, where they did.
     """
 
     hub_handle: str
@@ -42,7 +44,42 @@ class Variant:
     archive_url: str
     archive_sha256: str | None = None
     pixel_range: PixelRange = (0.0, 1.0)
+    golden: Golden | None = None
 
+
+# out/imagenet_rgb.txt of the repository: what evaluate_sample.py prints with the checkpoint
+# rgb_imagenet. Whether the module on TF Hub has the same weights is not documented.
+_CRICKET_SHOT = Golden(
+    clip="v_CricketShot_g04_c01",  # of UCF101
+    url="https://raw.githubusercontent.com/google-deepmind/kinetics-i3d/master/data/"
+    "v_CricketShot_g04_c01_rgb.npy",
+    source="https://github.com/google-deepmind/kinetics-i3d",
+    shape=(1, 79, 224, 224, 3),
+    pixel_range=(-1.0, 1.0),
+    norm=87.108871,
+    top=(
+        GoldenScore("playing cricket", 25.856646, 0.9999968),
+        GoldenScore("playing kickball", 12.330335, 1.335354e-06),
+        GoldenScore("catching or throwing baseball", 11.254371, 4.553142e-07),
+        GoldenScore("shooting goal (soccer)", 10.883866, 3.1434254e-07),
+        GoldenScore("catching or throwing softball", 10.393131, 1.9243305e-07),
+        GoldenScore("throwing discus", 10.008317, 1.309655e-07),
+        GoldenScore("javelin throw", 9.804514, 1.0681848e-07),
+        GoldenScore("golf putting", 9.681604, 9.446425e-08),
+        GoldenScore("jogging", 9.49558, 7.842931e-08),
+        GoldenScore("hitting baseball", 9.490318, 7.801767e-08),
+        GoldenScore("triple jump", 9.3243265, 6.608518e-08),
+        GoldenScore("hurling (sport)", 8.685253, 3.4878482e-08),
+        GoldenScore("skateboarding", 8.533437, 2.996574e-08),
+        GoldenScore("hurdling", 8.181894, 2.1083935e-08),
+        GoldenScore("playing tennis", 8.133075, 2.0079328e-08),
+        GoldenScore("breakdancing", 8.048665, 1.8454037e-08),
+        GoldenScore("hammer throw", 7.969584, 1.7050859e-08),
+        GoldenScore("shot put", 7.9668636, 1.7004545e-08),
+        GoldenScore("long jump", 7.8151855, 1.4611408e-08),
+        GoldenScore("headbutting", 7.7918606, 1.4274541e-08),
+    ),
+)
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
@@ -51,6 +88,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             kaggle_handle="deepmind/i3d-kinetics/tensorFlow1/400/1",
             archive_url="https://storage.googleapis.com/tfhub-modules/deepmind/i3d-kinetics-400/1.tar.gz",
             archive_sha256="bafe29bb4528badad428207d8fe86ca2a998b5b1386b82e42175339f12ea2ff5",
+            golden=_CRICKET_SHOT,
         ),
         "kinetics-600": Variant(
             hub_handle="https://tfhub.dev/deepmind/i3d-kinetics-600/1",
@@ -92,13 +130,14 @@ class I3DLoader(SavedModelLoader):
             known = ", ".join(VARIANTS)
             raise ConfigError(f"there is no I3D trained on {trained_on!r}, only {known}")
         self.name = f"i3d/{trained_on}"
-        self.pixel_range = VARIANTS[trained_on].pixel_range
-        self._trained_on = trained_on
+        self.trained_on = trained_on
+        self._variant = VARIANTS[trained_on]
+        self.pixel_range, self.golden = self._variant.pixel_range, self._variant.golden
         self._model_path = model_path
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return load_classes(self._trained_on)
+        return load_classes(str(self.trained_on))
 
     @cached_property
     def weights(self) -> Weights:
@@ -110,7 +149,7 @@ class I3DLoader(SavedModelLoader):
         """
         if self._model_path is not None:
             return local_weights(self._model_path)
-        variant = VARIANTS[self._trained_on]
+        variant = self._variant
         archive = partial(
             from_archive, variant.archive_url, variant.hub_handle, variant.archive_sha256
         )

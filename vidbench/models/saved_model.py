@@ -40,6 +40,7 @@ class SavedModelLoader:
 
     name = "saved_model"
     spec = PreprocessSpec()
+    trained_on: str | None = None  # nobody says
     pixel_range: PixelRange = (0.0, 1.0)
 
     def __init__(self, model_path: str, *, classes_file: Path | None = None) -> None:

@@ -1,9 +1,9 @@
-"""The listed videos found so far in the folders of extracted tarballs."""
+"""The wanted videos found so far in the folders of extracted tarballs."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name
@@ -12,9 +12,15 @@ logger = logging.getLogger(__name__)
 
 
 class Shelf:
-    """The listed videos found so far, in the order of tarballs and of file names."""
+    """The wanted videos found so far, in the order of tarballs and of file names.
 
-    def __init__(self, listed: Mapping[ClipKey, Annotation]) -> None:
+    Args:
+        wanted: The videos to look for.
+        listed: All that the split's list has; files of others are noted as unlisted.
+    """
+
+    def __init__(self, wanted: Mapping[ClipKey, Annotation], listed: Set[ClipKey]) -> None:
+        self._wanted = wanted
         self._listed = listed
         self.paths: dict[ClipKey, Path] = {}
         self.unlisted: list[Path] = []
@@ -45,8 +51,8 @@ class Shelf:
         for path in sorted(folder.iterdir()):
             relative = path.relative_to(data_dir)
             key = parse_name(path.name)
-            if key is not None and key in self._listed:
-                found.setdefault(key, relative)
-            else:
+            if key is None or key not in self._listed:
                 self.unlisted.append(relative)
+            elif key in self._wanted:
+                found.setdefault(key, relative)
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -30,8 +31,15 @@ class Dataset(Protocol):
     @property
     def classes(self) -> tuple[str, ...]: ...
 
-    def fetch(self, num_videos: int | None = None) -> Selection:
-        """The requested videos in an order of their own, after fetching what they need."""
+    def fetch(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
+        """The requested videos in an order of their own, after fetching what they need.
+
+        Args:
+            num_videos: How many; None for all.
+            classes: Videos of these classes only; None for all.
+        """
         ...
 
     def paths_on_disk(self) -> list[Path]:

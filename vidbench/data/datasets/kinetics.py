@@ -136,7 +136,9 @@ class Kinetics:
         listed = self._read_annotations() if found else {}
         return [p.relative_to(self.folder) for p in found if parse_name(p.name) in listed]
 
-    def fetch(self, num_videos: int | None = None) -> Selection:
+    def fetch(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
         """The requested videos in order, after fetching as few tarballs as hold them.
 
         A listed video that no tarball holds is among them, without a path, where all tarballs
@@ -144,17 +146,22 @@ class Kinetics:
 
         Args:
             num_videos: How many; None requests the whole split.
+            classes: Videos of these classes only; None for all.
 
         Raises:
+            ConfigError: Classes are asked for, and the split has no labels.
             FetchError, ArchiveError: A list or a tarball could not be had.
         """
         self._refuse_other_root()
-        listed = self._read_annotations()
+        everything = self._read_annotations()
+        listed = everything if classes is None else self._of_classes(everything, classes)
         tarballs = self._read_path_list()
         self._mark_root()
         pool = tarballs[: self._num_tarballs]
         whole_split = len(pool) == len(tarballs)
-        shelf = Shelf(listed)
+        shelf = Shelf(listed, everything.keys())
+        if classes is not None:
+            pool = self._holding(pool, listed, listed)
         if self._seed is None:
             self._fill(shelf, pool, num_videos, whole_split)
             keys = list(shelf.paths)
@@ -174,6 +181,14 @@ class Kinetics:
             for key in keys[:num_videos]
         )
         return Selection(records, tuple(shelf.unlisted), len(listed))
+
+    def _of_classes(
+        self, listed: Mapping[ClipKey, Annotation], classes: Sequence[str]
+    ) -> dict[ClipKey, Annotation]:
+        if all(annotation.label is None for annotation in listed.values()):
+            raise ConfigError(f"{self.name}/{self.split} has no labels to choose classes by")
+        wanted = set(classes)
+        return {key: listed[key] for key in listed if listed[key].label in wanted}
 
     @property
     def _split_folder(self) -> Path:
@@ -231,7 +246,7 @@ class Kinetics:
                 shelf.replace(folder, self.folder, add=add)
 
     def _holding(
-        self, pool: Sequence[str], listed: Mapping[ClipKey, Annotation], keys: Sequence[ClipKey]
+        self, pool: Sequence[str], listed: Mapping[ClipKey, Annotation], keys: Iterable[ClipKey]
     ) -> list[str]:
         """The tarballs that can hold the keys: named after their classes, or any of the pool."""
         if self.split not in self._release.one_tarball_per_class:

@@ -1,0 +1,91 @@
+"""Scores a finished run again, from its folder alone, and prints what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidbench.arguments import OneLineParser
+from vidbench.commands._results import result_lines
+from vidbench.errors import ConfigError
+from vidbench.finished_run import FinishedRun
+from vidbench.metrics import ClassMetrics, class_metrics
+from vidbench.outcomes import Outcomes
+from vidbench.score import score
+from vidbench.summary import Facts, restrict_choices
+from vidbench.tables import Table
+
+_LISTED = 5
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Makes all tables of a finished run again; needs neither its model nor its videos."""
+    options = _parser().parse_args(arguments)
+    finished = FinishedRun(options.run)
+    top_n = _top_n(finished) if options.top_n is None else options.top_n
+    if top_n < 1:
+        raise ConfigError(f"--top_n is {top_n}, must be 1 or more")
+    predictions = finished.predictions
+    metrics = score(finished.path, predictions, finished.run, top_n)
+    if options.json:
+        print(json.dumps(metrics, indent=2))
+        return
+    print("\n".join(result_lines(finished.path, metrics)))
+    if metrics["top1"]:
+        judged = restrict_choices(predictions, Facts.of(finished.run).choices)
+        print("\n".join(_details(metrics, class_metrics(Outcomes.of(judged)))))
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog="vidbench report",
+        description="Score a finished run again from its folder, and show its metrics.",
+        add_config_file_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--top_n", type=int, metavar="N", help="k of the second accuracy")
+    parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
+    return parser
+
+
+def _top_n(finished: FinishedRun) -> int:
+    """The k that it was scored with last."""
+    tops = [int(name.removeprefix("top")) for name in finished.metrics if name.startswith("top")]
+    return max(tops, default=1)
+
+
+def _details(metrics: Mapping[str, Any], classes: Sequence[ClassMetrics]) -> list[str]:
+    macro = metrics["macro"]
+    lines = [
+        f"macro      precision {macro['precision']:.1%}, recall {macro['recall']:.1%}, "
+        f"F1 {macro['f1']:.1%}",
+        f"calibration error {metrics['calibration']['error']:.1%}",
+        "",
+        "worst classes",
+        _worst(classes).render(),
+    ]
+    if metrics["most_confused"]:
+        columns = ["label", "predicted", "videos", "share"]
+        confused = Table(columns, metrics["most_confused"][:_LISTED])
+        lines += ["", "most confused", confused.render()]
+    return lines
+
+
+def _worst(classes: Sequence[ClassMetrics]) -> Table:
+    judged = [found for found in classes if found.accuracy is not None]
+    judged.sort(key=lambda found: found.accuracy.value if found.accuracy else 0)
+    rows = [
+        {
+            "class": found.name,
+            "videos": found.num_videos,
+            **dict(zip(("accuracy", "low", "high"), found.accuracy or (), strict=False)),
+            "precision": found.precision,
+            "f1": found.f1,
+        }
+        for found in judged[:_LISTED]
+    ]
+    columns = ["class", "videos", "accuracy", "low", "high", "precision", "f1"]
+    return Table(columns, rows)

@@ -1,0 +1,177 @@
+"""A video becomes a larger one, for services that refuse small pictures; the only encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.filter import Graph
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidbench.data.streams import ffmpeg_errors, quarter_turns, refuse_huge, video_stream
+from vidbench.errors import VideoError
+
+_QUALITY = {"crf": "18", "preset": "medium"}  # 18 is visually lossless, says FFmpeg's H.264 guide
+_THREADS = 4  # other bits with another number: it must not follow the machine's cores
+_TURNS: dict[int, tuple[str, ...]] = {1: ("cclock",), 2: ("clock", "clock"), 3: ("clock",)}
+
+
+class Size(NamedTuple):
+    """A picture's width and height, in square pixels."""
+
+    width: int
+    height: int
+
+
+def shown_size(path: Path) -> Size:
+    """The size at which a player shows the video: rotation and the shape of pixels are applied.
+
+    Raises:
+        VideoError: The file is unreadable.
+    """
+    with ffmpeg_errors(), av.open(str(path)) as container:
+        stream = video_stream(container)
+        first = next(container.decode(stream), None)
+        if first is None:
+            raise VideoError("unreadable", "no frame could be decoded")
+        return _shown_size(stream, first)
+
+
+def enlarge(size: Size, min_size: int) -> Size:
+    """The smallest even sides of at least ``min_size`` with this aspect ratio, but for rounding.
+
+    Sides that are longer already stay, made even.
+    """
+    shorter = max(min(size), min_size)
+    shorter += shorter % 2
+    longer = 2 * round(max(size) * shorter / min(size) / 2)
+    return Size(longer, shorter) if size.width >= size.height else Size(shorter, longer)
+
+
+def upscale(source: Path, target: Path, min_size: int) -> None:
+    """Writes the video with sides of at least ``min_size`` pixels, as H.264 (yuv420p) in an mp4.
+
+    Frames keep their number and their times; sound is copied packet by packet, so that enlarged
+    videos have it as the others do. Rotation and the shape of pixels are applied.
+
+    Args:
+        source: Any video that FFmpeg reads.
+        target: An mp4 whatever its suffix; what lies there is overwritten.
+        min_size: Of the shorter side, in pixels.
+
+    Raises:
+        VideoError: The source is unreadable or truncated, its sound does not fit into an mp4, or
+            the frames would be too large. The target may have been begun.
+    """
+    with ffmpeg_errors():
+        with av.open(str(source)) as read:
+            times = _read_times(read)
+        size = enlarge(shown_size(source), min_size)
+        refuse_huge(*size)
+        with av.open(str(source)) as read, av.open(str(target), "w", format="mp4") as written:
+            _transcode(read, written, times, size)
+
+
+def _read_times(read: InputContainer) -> list[int]:
+    """When each frame is shown, in units of the stream, after decoding all of them.
+
+    Times are sorted: those in an avi with B-frames belong to the frames in another order.
+
+    Raises:
+        VideoError: Something is missing, as :func:`vidbench.data.decode.decode_views` has it, or
+            frames have no times of their own.
+    """
+    stream = video_stream(read)
+    held = promised = 0
+    stamps: list[int | None] = []
+    for packet in read.demux(stream):
+        held += bool(packet.size)
+        promised += bool(packet.size) and not packet.is_discard
+        try:
+            stamps += [frame.pts for frame in packet.decode()]
+        except av.FFmpegError as error:
+            reason = "truncated" if stamps else "unreadable"
+            detail = f"decoding failed after {len(stamps)} frames: {error.strerror}"
+            raise VideoError(reason, detail) from error
+    if stream.frames > held + 1:
+        raise VideoError("truncated", f"{stream.frames} frames listed, {held} in the file")
+    if promised > len(stamps) + 1:
+        raise VideoError("truncated", f"{promised} frames promised, {len(stamps)} decoded")
+    times = sorted({stamp for stamp in stamps if stamp is not None})
+    if len(times) < len(stamps) or not times:
+        detail = f"{len(stamps)} frames have {len(times)} different times"
+        raise VideoError("unreadable", detail)
+    return times
+
+
+def _transcode(
+    read: InputContainer, written: OutputContainer, times: list[int], size: Size
+) -> None:
+    source = video_stream(read)
+    target = _add_video(written, source, size)
+    sounds = {s.index: written.add_stream_from_template(s) for s in read.streams.audio}
+    scale = _scaler(source, size)
+    left = iter(times)
+    for packet in read.demux(source, *read.streams.audio):
+        if packet.stream_index not in sounds:
+            for frame in cast("list[VideoFrame]", packet.decode()):
+                scaled = scale(frame)
+                scaled.pts = next(left)
+                written.mux(target.encode(scaled))
+        elif packet.dts is not None and not packet.is_discard:
+            packet.stream = sounds[packet.stream_index]
+            written.mux(packet)
+    written.mux(target.encode(None))
+
+
+def _add_video(written: OutputContainer, source: VideoStream, size: Size) -> VideoStream:
+    """A stream of frames of this size, with the times and the colours of the source."""
+    target = written.add_stream("libx264", rate=source.average_rate, options=dict(_QUALITY))
+    target.width, target.height = size
+    target.pix_fmt = "yuv420p"
+    context = target.codec_context
+    context.time_base = cast("Fraction", source.time_base)
+    context.thread_count, context.thread_type = _THREADS, "FRAME"
+    for name in ("colorspace", "color_primaries", "color_trc"):
+        setattr(context, name, getattr(source.codec_context, name))
+    context.color_range = 1  # limited, as the filters are told
+    return target
+
+
+def _scaler(source: VideoStream, size: Size) -> Callable[[VideoFrame], VideoFrame]:
+    """A function from a decoded frame to the larger one, upright and with square pixels."""
+    graph = Graph()
+
+    def scale(frame: VideoFrame) -> VideoFrame:
+        if not graph.configured:
+            _connect(graph, source, quarter_turns(frame), size)
+        graph.vpush(frame)
+        scaled = graph.vpull()
+        scaled.pict_type = 0  # or the encoder would put key frames where the source had them
+        return scaled
+
+    return scale
+
+
+def _connect(graph: Graph, source: VideoStream, turns: int, size: Size) -> None:
+    width, height = reversed(size) if turns % 2 else size
+    nodes = [
+        graph.add_buffer(template=source),
+        graph.add("scale", f"{width}:{height}:flags=lanczos:out_range=limited"),
+        *(graph.add("transpose", f"dir={turn}") for turn in _TURNS.get(turns, ())),
+        graph.add("setsar", "1"),
+        graph.add("format", "yuv420p"),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*nodes).configure()
+
+
+def _shown_size(stream: VideoStream, first: VideoFrame) -> Size:
+    aspect = float(stream.sample_aspect_ratio or 1)
+    size = Size(max(1, round(first.width * aspect)), first.height)
+    return Size(*reversed(size)) if quarter_turns(first) % 2 else size

@@ -1,0 +1,35 @@
+"""Scores of views become scores of a video, with all of its views and with fewer of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.data.spec import PreprocessSpec
+
+Scores = NDArray[np.float32]
+ViewIndices = NDArray[np.intp]
+
+
+def pool(scores: Scores) -> Scores:
+    """The mean over views, (classes,), of probabilities (views, classes)."""
+    return np.asarray(scores.mean(axis=0), np.float32)
+
+
+def fewer_views(spec: PreprocessSpec) -> Mapping[str, ViewIndices]:
+    """The views that a protocol with fewer clips or crops takes, by its name, e.g. ``1x1``.
+
+    One clip is the lower-middle one, one crop that of the centre. Where clips lie is decided by
+    the larger number: the lower-middle one of ten is not the clip that ``center`` would take.
+    """
+    views = np.arange(spec.num_views).reshape(spec.num_clips, spec.num_crops)
+    clips = {spec.num_clips: slice(None), 1: slice((spec.num_clips - 1) // 2, None)}
+    crops = {spec.num_crops: slice(None), 1: slice(spec.num_crops // 2, None)}
+    found: dict[str, ViewIndices] = {}
+    for num_clips, which_clips in clips.items():
+        for num_crops, which_crops in crops.items():
+            chosen = views[which_clips][:num_clips, which_crops][:, :num_crops]
+            found[f"{num_clips}x{num_crops}"] = chosen.reshape(-1)
+    return {name: chosen for name, chosen in found.items() if name != spec.views_name}

@@ -1,0 +1,181 @@
+"""RunConfig: everything that one evaluation is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from vidbench.data.cache import COMPRESSIONS
+from vidbench.data.datasets.base import dataset_families
+from vidbench.data.datasets.kinetics import RELEASES, SPLITS
+from vidbench.data.fetch import require_source
+from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
+from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT, PreprocessSpec
+from vidbench.errors import ConfigError
+from vidbench.models.base import PRECISIONS, model_families
+from vidbench.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
+
+_POSITIVE = ("batch_size", "num_videos", "num_frames", "top_n", "num_tarballs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that one evaluation is asked for; each field is the option of the same name.
+
+    Raises:
+        ConfigError: A value is out of range, or two options contradict one another.
+    """
+
+    model_type: str = "i3d"
+    model_trained_on: str | None = None
+    model_path: str | None = None
+    classes_file: Path | None = None
+    dataset: str = "kinetics"
+    kinetics_version: str | None = None
+    kinetics_split: str = "val"
+    kinetics_root_url: str | None = None
+    num_tarballs: int | None = None
+    num_videos: int | None = None
+    seed: int | None = None
+    classes: str | None = None
+    restrict_choices: bool = False
+    training_list: Path | None = None
+    preset: str | None = None
+    num_frames: int | None = None
+    sampling: str | None = None
+    fps: float | None = None
+    frame_stride: int | None = None
+    num_clips: int | None = None
+    sampling_seed: int | None = None
+    resize_type: str | None = None
+    short_side: int | None = None
+    crop_size: int | None = None
+    num_crops: int | None = None
+    too_short: str | None = None
+    batch_size: int | None = None
+    top_n: int = 5
+    num_workers: int | None = None
+    data_dir: Path = DEFAULT_DATA_DIR
+    cache_dir: Path = DEFAULT_CACHE_DIR
+    cache_compression: str = "none"
+    results_dir: Path = Path("results")
+    run_name: str | None = None
+    no_cuda: bool = False
+    precision: str = "fp32"
+    profile: bool = False
+    json: bool = False
+    verbose_logging: bool = False
+    overwrite_output_dir: bool = False
+    overwrite_cache: bool = False
+    retry_skipped: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("classes_file", "training_list", "data_dir", "cache_dir", "results_dir"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(value))
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"--{name} is {value}, must be 1 or more")
+        for name in ("num_workers", "seed", "sampling_seed"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ConfigError(f"--{name} is {value}, must be 0 or more")
+        self._refuse_unknown_names()
+        self._refuse_contradictions()
+        self._refuse_bad_paths()
+
+    def _refuse_unknown_names(self) -> None:
+        for name, families in (("model_type", model_families()), ("dataset", dataset_families())):
+            value = getattr(self, name)
+            if value not in families and not is_module(value):
+                raise ConfigError(f"--{name} {nearest(value, families)}")
+        for name, valid in (
+            ("kinetics_version", list(RELEASES)),
+            ("kinetics_split", list(SPLITS)),
+            ("sampling", list(SAMPLINGS)),
+            ("resize_type", list(RESIZE_TYPES)),
+            ("too_short", list(TOO_SHORT)),
+            ("cache_compression", list(COMPRESSIONS)),
+            ("precision", list(PRECISIONS)),
+        ):
+            value = getattr(self, name)
+            if value is not None and value not in valid:
+                raise ConfigError(f"--{name} {nearest(value, valid)}")
+        if self.preset is not None and not self.preset.partition("/")[1]:
+            self._refuse_unknown_preset()
+
+    def _refuse_unknown_preset(self) -> None:
+        if self.preset not in PRESETS:
+            raise ConfigError(f"--preset {nearest(str(self.preset), list(PRESETS))}")
+
+    def _refuse_contradictions(self) -> None:
+        if self.model_type == "saved_model" and self.model_trained_on is not None:
+            raise ConfigError("--model_trained_on contradicts --model_type saved_model")
+        if self.dataset == "sample" and self.kinetics_version is not None:
+            raise ConfigError("--kinetics_version contradicts --dataset sample")
+        if self.restrict_choices and self.classes is None:
+            raise ConfigError("--restrict_choices needs --classes: to which classes?")
+        if self.preset is not None:
+            for name in sorted(fixed_by(self.preset) & self._protocol().keys()):
+                raise ConfigError(f"--{name} contradicts --preset {self.preset}, which fixes it")
+
+    def _refuse_bad_paths(self) -> None:
+        name = self.run_name
+        if name is not None and (Path(name).name != name or name == ".."):
+            raise ConfigError(f"--run_name {self.run_name!r} must be one plain folder name")
+        for option in ("classes_file", "training_list"):
+            path = getattr(self, option)
+            if path is not None and not path.is_file():
+                raise ConfigError(f"--{option} {str(path)!r} does not exist")
+        if self.kinetics_root_url is not None:
+            require_source(self.kinetics_root_url)
+
+    @property
+    def model_name(self) -> str:
+        """``family`` or ``family/variant``."""
+        return "/".join(filter(None, (self.model_type, self.model_trained_on)))
+
+    @property
+    def dataset_name(self) -> str:
+        """``family`` or ``family/variant``."""
+        version = self.kinetics_version or ("400" if self.dataset == "kinetics" else None)
+        return "/".join(filter(None, (self.dataset, version)))
+
+    @property
+    def compression(self) -> str | None:
+        """How decoded clips are written: ``zstd``, or None for as they are."""
+        return None if self.cache_compression == "none" else self.cache_compression
+
+    def spec(self, default: PreprocessSpec) -> PreprocessSpec:
+        """What is done to pixels: the preset or else the model's own, and what goes over it.
+
+        Raises:
+            ConfigError: The options contradict one another, or the protocol.
+        """
+        spec = default if self.preset is None else find_preset(self.preset)
+        return change(spec, self._protocol())
+
+    def _protocol(self) -> dict[str, Any]:
+        """The options of the protocol that are given."""
+        values = {name: getattr(self, name) for name in PROTOCOL_OPTIONS}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options by name, with paths as text."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+
+
+def is_module(name: str) -> bool:
+    """Whether this names somebody's own module: identifiers with dots between them."""
+    return "." in name and all(part.isidentifier() for part in name.split("."))
+
+
+def nearest(name: str, valid: Sequence[str]) -> str:
+    """What to say of an unknown name: the valid one that is most like it."""
+    close = difflib.get_close_matches(name.partition("=")[0], valid, n=1, cutoff=0.0)
+    return f"{name!r} is unknown: the nearest valid one is {close[0]!r}"

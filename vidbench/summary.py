@@ -1,0 +1,173 @@
+"""A run's predictions become everything that ``metrics.json`` says; no model, no video."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from vidbench.coverage import bound, cover
+from vidbench.errors import ConfigError
+from vidbench.metrics import (
+    accuracy,
+    calibration,
+    class_metrics,
+    confusion_matrix,
+    macro_averages,
+    most_confused,
+)
+from vidbench.outcomes import Outcomes
+from vidbench.predictions import Predictions
+from vidbench.statistics import share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of a run beside its predictions; kept in ``run.json``.
+
+    Attributes:
+        signature: What a number is of, with ``{evaluated}`` for the count of videos.
+        views: Clips x crops, e.g. ``10x3``.
+        num_listed: Videos on the split's official list.
+        labels: Which of the model's classes the dataset's labels mean, as counts and lists.
+        choices: Classes that the model may choose from; empty for all of its own.
+        leakage: What is known of scored videos that the model was trained on.
+    """
+
+    signature: str
+    views: str = "1x1"
+    num_listed: int = 0
+    labels: Mapping[str, Any]
+    choices: Sequence[str] = ()
+    leakage: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: Mapping[str, Any]) -> Facts:
+        """The facts in a ``run.json``.
+
+        Raises:
+            ConfigError: They are not there.
+        """
+        try:
+            return cls(**run["facts"])
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"run.json has no facts to score by ({error})") from error
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``run.json``."""
+        return asdict(self) | {"choices": list(self.choices)}
+
+
+def summarize(predictions: Predictions, top_n: int, facts: Facts) -> dict[str, Any]:
+    """What ``metrics.json`` holds; nothing of time or place.
+
+    Args:
+        predictions: Every requested video, scored or skipped.
+        top_n: The k of the second accuracy.
+        facts: What else is known of the run.
+    """
+    predictions = restrict_choices(predictions, facts.choices)
+    coverage = cover(predictions, facts.num_listed)
+    return _scores(predictions, sorted({1, top_n}), facts) | {
+        "requested": coverage["requested"],
+        "evaluated": coverage["scored"],
+        "skipped": coverage["skipped"],
+        "views": facts.views,
+        "coverage": coverage,
+        "labels": dict(facts.labels),
+        "leakage": dict(facts.leakage),
+        "signature": _sign(facts.signature, predictions),
+    }
+
+
+def restrict_choices(predictions: Predictions, choices: Sequence[str]) -> Predictions:
+    """Predictions of a model that may choose among these classes only; all where there are none.
+
+    The probabilities of the others are shared out in proportion.
+    """
+    if not choices:
+        return predictions
+    allowed = np.isin(predictions.classes, choices)
+
+    def restrict(scores: Any) -> Any:
+        kept = np.where(allowed, scores, 0).astype(np.float32)
+        kept[np.isnan(scores).any(axis=1)] = np.nan
+        return kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+    fewer = {name: restrict(scores) for name, scores in predictions.fewer_views.items()}
+    return replace(predictions, scores=restrict(predictions.scores), fewer_views=fewer)
+
+
+def _sign(signature: str, predictions: Predictions) -> str:
+    return signature.replace("{evaluated}", str(int(predictions.scored.sum())))
+
+
+def _scores(predictions: Predictions, ks: Sequence[int], facts: Facts) -> dict[str, Any]:
+    outcomes = Outcomes.of(predictions)
+    if not len(outcomes.targets):
+        return {f"top{k}": None for k in ks} | {"not_scored": _why_not(predictions)}
+    classes = class_metrics(outcomes)
+    confused = most_confused(confusion_matrix(outcomes), outcomes.classes)
+    macro = macro_averages(classes)
+    calibrated = calibration(outcomes)
+    return {
+        **_accuracies(outcomes, ks),
+        "mean_class_accuracy": macro.accuracy._asdict(),
+        "macro": {"precision": macro.precision, "recall": macro.recall, "f1": macro.f1},
+        "over_all": _over_all(predictions, outcomes, ks),
+        "bounds": _bounds(predictions, outcomes, facts.num_listed),
+        "fewer_views": _fewer_views(predictions, ks, facts),
+        "calibration": {
+            "error": calibrated.error,
+            "bins": [
+                found._asdict() | {"accuracy": found.accuracy._asdict()}
+                for found in calibrated.bins
+            ],
+        },
+        "most_confused": [confusion._asdict() for confusion in confused],
+    }
+
+
+def _why_not(predictions: Predictions) -> str:
+    if not predictions.scored.any():
+        return "no video could be evaluated"
+    if not (predictions.labels != "").any():
+        return "the split has no labels"
+    return "the model has none of the classes of the scored videos"
+
+
+def _accuracies(outcomes: Outcomes, ks: Sequence[int]) -> dict[str, Any]:
+    return {f"top{k}": accuracy(outcomes, k)._asdict() for k in ks}
+
+
+def _over_all(predictions: Predictions, outcomes: Outcomes, ks: Sequence[int]) -> dict[str, Any]:
+    """Accuracies over all labelled videos; where the model lacks the class it is wrong."""
+    rows = predictions.scored & (predictions.labels != "")
+    lacking = np.flatnonzero(predictions.targets[rows] == "")
+    found: dict[str, Any] = {}
+    for k in ks:
+        hits = np.insert(outcomes.hits(k), lacking - np.arange(len(lacking)), False)
+        found[f"top{k}"] = share(hits, predictions.groups[rows])._asdict()
+    return found
+
+
+def _bounds(predictions: Predictions, outcomes: Outcomes, num_listed: int) -> dict[str, Any]:
+    """Top-1 over all requested and over all listed videos, the others being wrong or right."""
+    right, counted = int(outcomes.hits(1).sum()), len(outcomes.targets)
+    totals = {"requested": len(predictions), "listed": max(num_listed, len(predictions))}
+    return {name: bound(right, counted, total) for name, total in totals.items()}
+
+
+def _fewer_views(predictions: Predictions, ks: Sequence[int], facts: Facts) -> dict[str, Any]:
+    return {
+        f"{name} of {facts.views}": {
+            **_accuracies(Outcomes.of(replace(predictions, scores=scores)), ks),
+            "signature": _sign(
+                facts.signature.replace(f"| {facts.views} view", f"| {name} of {facts.views} view"),
+                predictions,
+            ),
+        }
+        for name, scores in predictions.fewer_views.items()
+    }
