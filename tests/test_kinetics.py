@@ -21,8 +21,8 @@ from vidbench.data.datasets._annotations import (
     parse_name,
     read_annotations,
 )
+from vidbench.data.datasets._releases import CVDF_ROOT
 from vidbench.data.datasets.base import Dataset, dataset_families, load_dataset
-from vidbench.data.datasets.kinetics import CVDF_ROOT
 from vidbench.data.records import Selection
 from vidbench.errors import ArchiveError, ConfigError, FetchError
 from vidbench.labels import load_classes

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from vidbench.data.datasets.kinetics import RELEASES
+from vidbench.data.datasets._releases import RELEASES
 from vidbench.data.fetch import is_url
 from vidbench.errors import ConfigError
 

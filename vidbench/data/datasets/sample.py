@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vidbench.data.datasets._releases import Release
 from vidbench.data.datasets.base import FetchOptions
-from vidbench.data.datasets.kinetics import Kinetics, Release
+from vidbench.data.datasets.kinetics import Kinetics
 from vidbench.errors import ConfigError
 
 ROOT = Path(__file__).parents[3] / "data" / "sample"
