@@ -98,7 +98,7 @@ def opencv_clip(path: Path, num_frames: int) -> NDArray[np.uint8]:
     for index in range(num_frames):
         if capture.grab() and index in wanted:
             rgb = cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB)
-            taken[index] = fit_frame(np.asarray(rgb, np.uint8), SPEC, aspect)
+            taken[index] = fit_frame(np.asarray(rgb, np.uint8), SPEC, aspect)[0]
     return np.stack([taken[index] for index in indices if index in taken])
 
 

@@ -9,8 +9,8 @@ from http_server import FileServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.datasets._releases import RELEASES
+from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.datasets.kinetics import load
 from vidbench.errors import ConfigError, FetchError
 from vidbench.labels import load_classes

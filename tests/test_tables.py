@@ -50,3 +50,13 @@ def test_a_table_without_rows_shows_its_columns() -> None:
     assert empty.render() == "a  b"
     assert empty.render("csv") == "a,b"
     assert empty.render("json") == "[]"
+
+
+def test_columns_that_say_the_same_in_all_rows_may_be_left_out() -> None:
+    rows = [{"a": 1, "b": 2, "c": None}, {"a": 3, "b": 2, "c": None}]
+    table, constant = Table(["a", "b", "c"], rows).without_constants()
+    assert list(table.columns) == ["a"]
+    assert constant == {"b": 2, "c": None}
+    assert Table(["a", "b"], rows).without_constants(["b"])[0].columns == ["a", "b"]
+    alone = Table(["a"], rows[:1])
+    assert alone.without_constants() == (alone, {})

@@ -11,6 +11,7 @@ from typing import Any
 
 from vidbench.errors import ConfigError
 from vidbench.predictions import Predictions
+from vidbench.summary import Facts
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,18 @@ class FinishedRun:
     def run(self) -> Mapping[str, Any]:
         """The content of ``run.json``."""
         return self._read_json("run.json")
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What is known of the run beside its predictions.
+
+        Raises:
+            ConfigError: ``run.json`` does not say it.
+        """
+        try:
+            return Facts.of(self.run)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}") from error
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:

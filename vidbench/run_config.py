@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vidbench.data.cache import COMPRESSIONS
-from vidbench.data.datasets.base import dataset_families
 from vidbench.data.datasets._releases import RELEASES, SPLITS
+from vidbench.data.datasets.base import dataset_families
 from vidbench.data.fetch import require_source
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT, PreprocessSpec

@@ -5,27 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import platform
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from vidbench.errors import ConfigError
 from vidbench.files import sweep, write_json
 from vidbench.identity import RunIdentity
-from vidbench.machine import available_cores
 from vidbench.predictions import Predictions
+from vidbench.provenance import now, provenance
 from vidbench.score import score
 from vidbench.summary import Facts
 
 logger = logging.getLogger(__name__)
-
-_PACKAGES = ("vidbench", "tensorflow", "numpy", "opencv-python-headless", "av", "h5py")
 
 
 class RunFolder:
@@ -108,7 +102,7 @@ class RunFolder:
         """
         run = self._read_run()
         session = {"seconds": _rounded(seconds), "beside": _rounded(beside), **measured}
-        run["sessions"].append({"ended": _now(), "videos": videos, **session})
+        run["sessions"].append({"ended": now(), "videos": videos, **session})
         self._write_json("run.json", run)
 
     @cached_property
@@ -150,19 +144,12 @@ class RunFolder:
     ) -> dict[str, Any]:
         return {
             "digest": self._identity.digest(),
-            "started": _now(),
             "identity": self._identity.as_dict(),
             "spec_digest": self._identity.spec.digest(),
             "config": dict(config),
             "facts": facts.as_dict(),
             "unlisted": [path.as_posix() for path in unlisted],
-            "versions": {name: _version(name) for name in _PACKAGES},
-            "git_revision": _git_revision(),
-            "machine": {
-                "python": platform.python_version(),
-                "platform": platform.platform(),
-                "cores": available_cores(),
-            },
+            **provenance(),
             "sessions": [],
         }
 
@@ -172,27 +159,3 @@ class RunFolder:
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     return {stage: round(value, 3) for stage, value in seconds.items()}
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_revision() -> str | None:
-    """The commit of the checkout that vidbench runs from, with ``+`` if files differ from it."""
-    folder = Path(__file__).parents[1]
-    if not (folder / ".git").exists():
-        return None
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,21 @@ class Table:
 
     columns: Sequence[str]
     rows: Sequence[Mapping[str, Any]]
+
+    def without_constants(self, keep: Collection[str] = ()) -> tuple[Table, dict[str, Any]]:
+        """The table without columns that say the same in all of several rows, and what they say.
+
+        Args:
+            keep: Columns that stay in any case.
+        """
+        if len(self.rows) < 2:
+            return self, {}
+        constant = {
+            name: self.rows[0].get(name)
+            for name in self.columns
+            if name not in keep and len({row.get(name) for row in self.rows}) == 1
+        }
+        return Table([name for name in self.columns if name not in constant], self.rows), constant
 
     def render(self, form: str = "text") -> str:
         """The table in one of :data:`FORMATS`, without a line end."""

@@ -14,7 +14,7 @@ from vidbench.finished_run import FinishedRun
 from vidbench.metrics import ClassMetrics, class_metrics
 from vidbench.outcomes import Outcomes
 from vidbench.score import score
-from vidbench.summary import Facts, restrict_choices
+from vidbench.summary import restrict_choices
 from vidbench.tables import Table
 
 _LISTED = 5
@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> None:
         return
     print("\n".join(result_lines(finished.path, metrics)))
     if metrics["top1"]:
-        judged = restrict_choices(predictions, Facts.of(finished.run).choices)
+        judged = restrict_choices(predictions, finished.facts.choices)
         print("\n".join(_details(metrics, class_metrics(Outcomes.of(judged)))))
 
 

@@ -80,7 +80,7 @@ def _fill(frames: Indices, steps: Indices, spec: PreprocessSpec) -> Indices:
 def _starts(room: int, spec: PreprocessSpec, draw: str) -> Indices:
     """First frames of the clips, (num_clips,), each from 0 to ``room``.
 
-    ``dense`` is SlowFast's rule: the first clip begins with the video, the last one ends with it.
+    With ``dense`` the first clip begins with the video, and the last one ends with it.
     """
     if spec.sampling == "center":
         return np.array([room // 2])
