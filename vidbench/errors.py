@@ -31,6 +31,23 @@ class ModelError(VidbenchError):
     """A model's weights could not be found, or do not answer as they should."""
 
 
+class DiskFullError(VidbenchError):
+    """A disk has no room left; nothing half written is kept."""
+
+
+class StoppedError(VidbenchError):
+    """Somebody asked the run to stop; what is done is kept.
+
+    Args:
+        message: What was done, and how to go on.
+        signal_number: The signal that asked.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
 class VideoError(VidbenchError):
     """One video cannot be used; the run records it and goes on.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
@@ -15,6 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from vidbench.errors import DiskFullError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STALE_SECONDS = 3600  # no file takes so long to write, on whatever machine its writer ran
 _TEMPORARY = re.compile(r"\..*\.(?P<host>[\w-]+)-(?P<pid>\d+)\.tmp")
 
@@ -29,6 +33,36 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(folder: Path, needed: int | None = None) -> Iterator[None]:
+    """Says in one line that a disk is full, instead of the system's own error.
+
+    Args:
+        folder: Where something is written; it need not exist yet.
+        needed: Bytes that it takes, where they are known.
+
+    Raises:
+        DiskFullError: No room is left, the quota is used up, or files may not grow so large.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        wanted = "" if needed is None else f"{needed / 1e6:.1f} MB are needed, "
+        raise DiskFullError(
+            f"{folder} cannot take more ({error.strerror}): {wanted}{free_bytes(folder) / 1e6:.1f} "
+            "MB are free; make room or choose another folder, and run the same command again"
+        ) from error
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that may still be written on the disk of a folder, which need not exist yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
