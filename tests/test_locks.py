@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from threading import Thread
@@ -30,11 +31,12 @@ def hold(folder: Path, inside: Event) -> None:
 
 def test_processes_and_threads_are_inside_one_after_another(tmp_path: Path) -> None:
     (tmp_path / "counter").write_text("0")
-    processes = [SPAWN.Process(target=count_up, args=(tmp_path, 30)) for _ in range(2)]
-    threads = [Thread(target=count_up, args=(tmp_path, 30)) for _ in range(3)]
-    for each in [*processes, *threads]:
+    workers: list[Thread | BaseProcess] = []
+    workers += [SPAWN.Process(target=count_up, args=(tmp_path, 30)) for _ in range(2)]
+    workers += [Thread(target=count_up, args=(tmp_path, 30)) for _ in range(3)]
+    for each in workers:
         each.start()
-    for each in [*processes, *threads]:
+    for each in workers:
         each.join(60)
     assert (tmp_path / "counter").read_text() == "150"
 
