@@ -89,7 +89,7 @@ def test_i3d_is_evaluated_on_a_mirror_over_http(
     assert sorted(reasons) == sorted(["missing", *(set(metrics["skipped"]) - {"missing"})])
     assert len(read_json(folder / "run.json")["unlisted"]) == 1
     assert "no annotation lists" in done.stderr
-    *_, top1, top5, signature = done.stdout.splitlines()
+    _, _, top1, top5, *_, signature = done.stdout.splitlines()
     assert top1.startswith("top-1")
     assert top5.startswith("top-5")
     assert signature.endswith(metrics["signature"])
@@ -104,7 +104,7 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
     assert names == {"run.json", "metrics.json", "scores.npz", *tables}
     table = pd.read_csv(folder / "predictions.csv")
     ranks = range(1, 6)
-    header = ["video_id", "path", "label"]
+    header = ["video_id", "path", "label", "target"]
     assert list(table) == [
         *header,
         *(f"pred_{k}" for k in ranks),

@@ -58,7 +58,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Clips:
     records = loader.select(28).records
     with loader.stream(records, cut(28, 28)) as stream:
         (batch,) = stream
-    return batch.views
+    return np.ascontiguousarray(batch.views[:, 0])
 
 
 @pytest.fixture(scope="module")
