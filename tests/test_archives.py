@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import subprocess
 import tarfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidbench.data.archives import extract_archive
+from vidbench.data.archives import MAX_RATIO, extract_archive
 from vidbench.errors import ArchiveError
 
 Mode = Literal["w", "w:gz", "w:bz2", "w:xz"]
@@ -255,3 +257,165 @@ def test_what_was_extracted_can_be_read_whatever_the_archive_says(archive: Path)
     folder = extract_archive(archive, archive.parent / "videos", flatten=True)
     assert folder.stat().st_mode & 0o777 == 0o755
     assert (folder / "a.mp4").stat().st_mode & 0o600 == 0o600
+
+
+def gnu_tar(archive: Path, folder: Path, *options: str) -> Path:
+    """An archive by GNU tar, as people make them."""
+    subprocess.run(
+        ["tar", *options, "-czf", archive, "-C", folder, "."], check=True, capture_output=True
+    )
+    return archive
+
+
+def raw_header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.type = kind
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("form", ["--format=gnu", "--format=posix"])
+@pytest.mark.parametrize("flatten", [True, False])
+def test_a_sparse_file_is_refused(form: str, flatten: bool, archive: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    with (source / "a.mp4").open("wb") as file:
+        file.truncate(1 << 26)
+        file.write(b"x")
+    gnu_tar(archive, source, "--sparse", form)
+    assert archive.stat().st_size < 10_000
+    assert_refused(archive, flatten=flatten)
+
+
+def test_a_folder_that_gnu_tar_packed_comes_out(archive: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    name = "long " * 40 + ".mp4"
+    (source / "deeper").mkdir(parents=True)
+    (source / "deeper" / name).write_bytes(VIDEOS["a.mp4"])
+    for number, form in enumerate(["--format=gnu", "--format=posix"]):
+        gnu_tar(archive, source, form)
+        videos = extract_archive(archive, archive.parent / str(number), flatten=True)
+        assert unpacked(videos) == {name: VIDEOS["a.mp4"]}
+
+
+@pytest.mark.parametrize("flatten", [True, False])
+@pytest.mark.parametrize("name", ["a\nb.mp4", "\x1b[2Ja.mp4", "a\x7f.mp4", "a\u2028b.mp4", "\r"])
+def test_a_name_that_would_garble_a_log_is_refused(name: str, flatten: bool, archive: Path) -> None:
+    assert_refused(pack(archive, {**VIDEOS, name: b"x"}), flatten=flatten)
+
+
+def test_a_name_in_no_known_letters_is_refused(archive: Path) -> None:
+    archive.write_bytes(raw_header("a\udcff.mp4", 0) + bytes(1024))
+    assert_refused(archive)
+
+
+@pytest.mark.parametrize("length", [256, 5_000, 2_000_000])
+def test_a_name_that_no_disk_takes_is_refused_in_one_short_line(length: int, archive: Path) -> None:
+    pack(archive, {"x" * length: b"x"})
+    with pytest.raises(ArchiveError) as error:
+        extract_archive(archive, archive.parent / "videos")
+    assert len(str(error.value)) < 500 + len(str(archive))
+    assert "\n" not in str(error.value)
+    assert list(archive.parent.iterdir()) == [archive]
+
+
+def test_the_longest_name_that_a_disk_takes_is_taken(archive: Path) -> None:
+    files = {"é" * 125 + ".mp4": b"x"}
+    videos = extract_archive(pack(archive, files), archive.parent / "videos", flatten=True)
+    assert unpacked(videos) == files
+
+
+@pytest.mark.parametrize("claimed", [(MAX_RATIO << 30) + 1, 1 << 40, (1 << 63) - 1])
+def test_a_bomb_is_refused_by_what_its_header_claims(claimed: int, archive: Path) -> None:
+    header = raw_header("a.mp4", claimed)
+    archive.write_bytes(gzip.compress(header + bytes(1 << 20)))
+    assert_refused(archive)
+
+
+def test_a_bomb_of_many_files_is_refused_by_their_sum(archive: Path) -> None:
+    part = 300 << 20
+    with gzip.open(archive, "wb", compresslevel=1) as file:
+        for number in range(4):
+            file.write(raw_header(f"._{number}", part))
+            for _ in range(part >> 20):
+                file.write(bytes(1 << 20))
+        file.write(bytes(1024))
+    with pytest.raises(ArchiveError, match="times its own length"):
+        extract_archive(archive, archive.parent / "videos", flatten=True)
+    assert list(archive.parent.iterdir()) == [archive]
+
+
+def test_what_is_long_but_no_bomb_is_extracted(archive: Path) -> None:
+    files = {"saved_model.pb": bytes(30_000_000)}
+    pack(archive, files)
+    assert archive.stat().st_size * MAX_RATIO < 30_000_000
+    assert unpacked(extract_archive(archive, archive.parent / "model")) == files
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE]
+)
+@pytest.mark.parametrize("length", [2 << 20, 1 << 40, -512])
+def test_a_header_that_would_fill_memory_or_lead_backwards_is_refused(
+    kind: bytes, length: int, archive: Path
+) -> None:
+    archive.write_bytes(raw_header("x", length, kind) + bytes(4096))
+    assert_refused(archive)
+
+
+def test_a_file_of_negative_length_is_refused(archive: Path) -> None:
+    archive.write_bytes(raw_header("a.mp4", -512) + bytes(4096))
+    assert_refused(archive)
+
+
+def test_a_length_that_an_extended_header_makes_negative_is_refused(archive: Path) -> None:
+    member = tarfile.TarInfo("._a.mp4")  # of those that are passed over
+    member.pax_headers = {"size": "-2048"}
+    content = member.tobuf(tarfile.PAX_FORMAT)
+    archive.write_bytes(content + bytes(4096))
+    assert b"size=-2048" in content
+    assert_refused(archive)
+
+
+def test_headers_of_headers_without_end_are_refused(archive: Path) -> None:
+    link = raw_header("x", 5, tarfile.GNUTYPE_LONGNAME) + b"name\0".ljust(512, b"\0")
+    archive.write_bytes(link * 5000 + raw_header("a.mp4", 0) + bytes(1024))
+    assert_refused(archive)
+
+
+def test_rights_that_a_file_must_not_have_are_taken_from_it(archive: Path) -> None:
+    with tarfile.open(archive, "w:gz") as tar:
+        for number, mode in enumerate([0o4777, 0o2777, 0o1777, 0o7777]):
+            member = tarfile.TarInfo(f"{number}.mp4")
+            member.mode = mode
+            member.uid = member.gid = 12345
+            tar.addfile(member)
+    for path in extract_archive(archive, archive.parent / "videos", flatten=True).iterdir():
+        assert path.stat().st_mode & 0o7022 == 0
+        assert path.stat().st_uid == os.geteuid()
+
+
+@settings(max_examples=300, deadline=None)
+@given(changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4))
+def test_headers_changed_at_random_give_files_or_one_clear_error(
+    changes: list[tuple[float, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Checksums are made right again, so that the changes reach what reads them."""
+    folder = tmp_path_factory.mktemp("x")
+    archive = pack(folder / "archive", VIDEOS, "w")
+    content = bytearray(archive.read_bytes())
+    for number, (where, value) in enumerate(changes):
+        header = (number % 3) * (512 + 2048)
+        content[header + int(where * 344)] = value
+        content[header + 148 : header + 156] = b" " * 8
+        total = sum(content[header : header + 512])
+        content[header + 148 : header + 156] = f"{total:06o}\0 ".encode()
+    archive.write_bytes(content)
+    refusal = ""
+    try:
+        extract_archive(archive, folder / "videos")
+    except ArchiveError as error:
+        refusal = str(error)
+    left = [archive] if refusal else [archive, folder / "videos"]
+    assert sorted(folder.iterdir()) == left
+    assert "\n" not in refusal

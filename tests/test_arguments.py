@@ -4,9 +4,10 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import REPOSITORY, RunCli
+from conftest import REPOSITORY, SAMPLE, RunCli
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ FLAGS = {
     "retry_skipped",
     "verbose_logging",
 }
-VALUES: dict[str, tuple[str, object]] = {
+VALUES: dict[str, tuple[str, Any]] = {
     "classes": ("example-60", "example-60"),
     "crop_size": ("112", 112),
     "fps": ("12.5", 12.5),
@@ -35,15 +36,17 @@ VALUES: dict[str, tuple[str, object]] = {
     "sampling_seed": ("7", 7),
     "short_side": ("320", 320),
     "too_short": ("repeat_last", "repeat_last"),
+    "truncated": ("score", "score"),
     "batch_size": ("3", 3),
     "cache_compression": ("zstd", "zstd"),
     "cache_dir": ("a/b", Path("a/b")),
     "data_dir": ("a/b", Path("a/b")),
+    "decode_timeout": ("0.5", 0.5),
     "dataset": ("sample", "sample"),
     "kinetics_root_url": ("https://mirror.example/", "https://mirror.example/"),
     "kinetics_split": ("test", "test"),
     "kinetics_version": ("600", "600"),
-    "model_path": ("some/model", "some/model"),
+    "model_path": (str(SAMPLE / "model"), str(SAMPLE / "model")),
     "model_trained_on": ("kinetics-600", "kinetics-600"),
     "model_type": ("saved_model", "saved_model"),
     "num_frames": ("64", 64),
@@ -57,6 +60,17 @@ VALUES: dict[str, tuple[str, object]] = {
     "run_name": ("a run", "a run"),
     "seed": ("0", 0),
     "top_n": ("1", 1),
+}
+COMPANIONS: dict[str, dict[str, str | int]] = {  # without which an option contradicts the others
+    "fps": {"sampling": "center"},
+    "frame_stride": {"sampling": "center"},
+    "num_clips": {"sampling": "dense"},
+    "num_crops": {"resize_type": "short_side"},
+    "sampling": {"num_clips": 2},
+    "sampling_seed": {"sampling": "random"},
+    "short_side": {"resize_type": "short_side"},
+    "model_type": {"model_path": str(SAMPLE / "model")},
+    "model_path": {"model_type": "saved_model"},
 }
 OPTIONS = FLAGS | VALUES.keys() | {"classes_file", "training_list", "restrict_choices"}
 
@@ -96,14 +110,16 @@ def test_no_arguments_ask_for_i3d_on_the_validation_split_of_kinetics_400() -> N
 @pytest.mark.parametrize("name", sorted(VALUES))
 def test_a_value_follows_its_option_or_an_equals_sign_or_is_in_the_environment(name: str) -> None:
     text, value = VALUES[name]
+    companions: dict[str, Any] = COMPANIONS.get(name, {})
+    others = [f"--{option}={companion}" for option, companion in companions.items()]
     given_ways = [
-        parse(f"--{name}", text),
-        parse(f"--{name}={text}"),
-        parse(**{f"VIDBENCH_{name.upper()}": text}),
+        parse(f"--{name}", text, *others),
+        parse(f"--{name}={text}", *others),
+        parse(*others, **{f"VIDBENCH_{name.upper()}": text}),
     ]
     for config in given_ways:
-        assert config == RunConfig(**{name: value})  # type: ignore[arg-type]
-        assert config != RunConfig()
+        assert config == RunConfig(**{name: value}, **companions)
+        assert config != RunConfig(**companions)
 
 
 @pytest.mark.parametrize("name", sorted(FLAGS))
@@ -118,7 +134,9 @@ def test_a_flag_is_given_alone_or_is_in_the_environment(name: str) -> None:
 
 def test_a_class_list_is_a_path(folder: Path) -> None:
     (folder / "names.txt").write_text("a\n")
-    assert parse("--classes_file", "names.txt").classes_file == Path("names.txt")
+    model = ["--model_type", "saved_model", "--model_path", str(SAMPLE / "model"), "--top_n", "1"]
+    config = parse("--classes_file", "names.txt", *model)
+    assert config.classes_file == Path("names.txt")
 
 
 def test_a_file_holds_options_with_comments_and_quotes(folder: Path) -> None:
@@ -170,6 +188,22 @@ def test_a_later_file_goes_over_an_earlier_one(folder: Path) -> None:
 
 def test_variables_that_name_no_option_are_ignored() -> None:
     assert parse(VIDBENCH_FOOTAGE="/x", BATCH_SIZE="3") == RunConfig()
+
+
+def test_a_file_may_begin_with_a_mark_of_its_encoding_and_may_be_a_pipe(folder: Path) -> None:
+    (folder / "config.txt").write_text("--seed 1\n", "utf-8-sig")
+    assert parse("@config.txt").seed == 1
+    script = (
+        "from vidbench.arguments import parse_config; print(parse_config(['@/dev/stdin']).seed)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input="--seed 2\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "2\n"
 
 
 def test_the_real_environment_counts_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +348,17 @@ def test_what_is_not_there_is_named(folder: Path, arguments: list[str]) -> None:
     assert arguments[-1].removeprefix("@") in refusal(*arguments)
 
 
-@pytest.mark.parametrize("content", [b"--run_name 'open\n", b"\xff\xfe--seed 1\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"--run_name 'open\n",
+        b"\xff\xfe--seed 1\n",
+        b"--seed 1\0\n",
+        b"@config.txt\n",
+        b"--seed 1\n" * (1 << 17),
+    ],
+    ids=["open quote", "UTF-16", "NUL", "itself", "a megabyte"],
+)
 def test_an_unreadable_file_is_named(folder: Path, content: bytes) -> None:
     (folder / "config.txt").write_bytes(content)
     assert "config.txt" in refusal("@config.txt")
@@ -353,6 +397,7 @@ def test_parsing_writes_nothing(folder: Path) -> None:
 def test_parsing_opens_only_the_named_files(folder: Path) -> None:
     (folder / "config.txt").write_text("--results_dir r --data_dir d --model_path m\n")
     (folder / "m").mkdir()
+    (folder / "m" / "saved_model.pb").touch()
     script = (
         "import sys\n"
         "from vidbench.arguments import parse_config\n"
@@ -386,7 +431,7 @@ def test_options_are_recorded_as_plain_values() -> None:
     recorded = parse("--data_dir", "a/b", "--num_videos", "3").as_dict()
     assert recorded.keys() == OPTIONS
     assert (recorded["data_dir"], recorded["num_videos"]) == ("a/b", 3)
-    assert {type(value) for value in recorded.values()} <= {str, int, bool, type(None)}
+    assert {type(value) for value in recorded.values()} <= {str, int, float, bool, type(None)}
 
 
 @pytest.mark.parametrize(

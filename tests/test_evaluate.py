@@ -109,6 +109,7 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
         *header,
         *(f"pred_{k}" for k in ranks),
         *(f"score_{k}" for k in ranks),
+        "note",
     ]
     assert all((tmp_path / "data/raw" / path).is_file() for path in table["path"])
     for k in (1, 5):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from http_server import FileServer, serve
+from http_server import FileServer, serve, visible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,7 +67,7 @@ def abort(url: str, target: Path) -> None:
 def test_a_file_arrives_whole_and_alone(url: str, target: Path) -> None:
     assert fetch(url, target) == target
     assert target.read_bytes() == CONTENT
-    assert list(target.parent.iterdir()) == [target]
+    assert visible(target.parent) == [target]
 
 
 def test_a_file_is_fetched_once(url: str, target: Path, file_server: FileServer) -> None:
@@ -98,7 +98,7 @@ def test_an_aborted_download_is_resumed_by_the_next_call(
     assert fetch(url, target, on_bytes=came.append, sha256=SHA256).read_bytes() == CONTENT
     assert file_server.requests[1:] == [f"GET /video.bin bytes={held}-"]
     assert sum(came) == len(CONTENT)
-    assert list(target.parent.iterdir()) == [target]
+    assert visible(target.parent) == [target]
 
 
 def test_a_download_that_was_complete_but_not_renamed_is_finished(url: str, target: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_refusal_is_final_and_names_the_url(
     with pytest.raises(FetchError, match=f"{url}.*{status}"):
         fetch(url, target)
     assert len(file_server.requests) == 1
-    assert list(target.parent.iterdir()) == []
+    assert visible(target.parent) == []
 
 
 def test_where_no_server_answers_the_error_names_the_url(target: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_file_with_another_hash_is_refused_and_not_kept(
     (file_server.root / "video.bin").write_bytes(CONTENT[::-1])
     with pytest.raises(FetchError, match=f"{url}.*{SHA256}"):
         fetch(url, target, sha256=SHA256)
-    assert list(target.parent.iterdir()) == []
+    assert visible(target.parent) == []
     (file_server.root / "video.bin").write_bytes(CONTENT)
     assert fetch(url, target, sha256=SHA256).read_bytes() == CONTENT
 

@@ -32,6 +32,7 @@ CHANGES: dict[str, Any] = {
     "precision": "fp16",
     "labels": "2 exact, 1 missing of 3 classes",
     "choices": ("a", "b"),
+    "truncated": "score",
 }
 
 ids = st.lists(st.text(), unique=True, max_size=6).map(tuple)

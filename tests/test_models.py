@@ -6,18 +6,19 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import SAMPLE
-from http_server import FileServer
+from http_server import FileServer, dripping, visible
 from numpy.typing import NDArray
 
 from vidbench.data.spec import PreprocessSpec
-from vidbench.errors import ConfigError, FetchError, ModelError
-from vidbench.models._weights import from_archive
+from vidbench.errors import ArchiveError, ConfigError, FetchError, ModelError
+from vidbench.models._weights import Weights, from_archive
 from vidbench.models.base import load_model, model_families
 from vidbench.models.i3d import VARIANTS, I3DLoader
 from vidbench.models.saved_model import SavedModelLoader
@@ -149,6 +150,56 @@ def test_a_published_archive_is_verified_and_kept(
     weights = from_archive(url, "https://example.org/i3d/1", sha256)
     assert weights.digest() == I3DLoader(model_path=str(i3d_path)).weights.digest()
     assert not list(hub_cache.glob("*.tar.gz*"))
+
+
+def test_several_processes_that_want_one_archive_transfer_it_once(
+    hub_cache: Path, file_server: FileServer
+) -> None:
+    pack(SAMPLE / "model", file_server.root / "m.tar.gz")
+    file_server.faults.answers["/m.tar.gz"] = [dripping(100_000, 0.02)]
+    program = (
+        "import sys; from vidbench.models._weights import from_archive; "
+        "print(from_archive(sys.argv[1], 'https://example.org/m/1', None).digest())"
+    )
+    command = [sys.executable, "-c", program, f"{file_server.url}/m.tar.gz"]
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(subprocess.check_output, command, text=True) for _ in range(3)]
+    assert {job.result().strip() for job in jobs} == {Weights(SAMPLE / "model").digest()}
+    assert len(file_server.fetched("/m.tar.gz")) == 1
+    assert len(visible(hub_cache)) == 1
+
+
+def test_a_published_archive_that_cannot_be_extracted_is_not_kept(
+    hub_cache: Path, file_server: FileServer
+) -> None:
+    archive = pack(SAMPLE / "model", file_server.root / "m.tar.gz")
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: len(whole) // 2])
+    arguments = (f"{file_server.url}/m.tar.gz", "https://example.org/m/1", None)
+    with pytest.raises(ArchiveError):
+        from_archive(*arguments)
+    assert visible(hub_cache) == []
+    archive.write_bytes(whole)
+    assert from_archive(*arguments).digest() == Weights(SAMPLE / "model").digest()
+
+
+@pytest.mark.parametrize("kind", ["cut", "zip", "text"])
+def test_a_file_that_is_no_whole_archive_is_refused_in_one_line(
+    kind: str, hub_cache: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.tar.gz"
+    if kind == "zip":
+        shutil.make_archive(str(tmp_path / "model"), "zip", SAMPLE / "model")
+        path = tmp_path / "model.zip"
+    elif kind == "cut":
+        whole = pack(SAMPLE / "model", path).read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    else:
+        path.write_text("no archive")
+    with pytest.raises(ConfigError, match=f"model_path {path}.*cannot be extracted") as error:
+        SavedModelLoader(str(path)).check(CLIPS)
+    assert "\n" not in str(error.value)
+    assert visible(hub_cache) == []
 
 
 def test_the_digest_is_of_the_weights_and_not_of_their_place(

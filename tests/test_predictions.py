@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import VidbenchError
+from vidbench.harmless import csv_text
 from vidbench.predictions import PENDING, Predictions
 
 CLASSES = ("plain", 'with, comma and "quotes"', "日本語 ümlaut")
@@ -40,7 +41,7 @@ def assert_equal_tables(one: Predictions, other: Predictions) -> None:
 
 def rows_of(path: Path) -> list[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))
+        return [[csv_text(cell) for cell in row] for row in csv.reader(file)]
 
 
 def test_a_new_table_has_every_record_and_no_score() -> None:
@@ -87,7 +88,7 @@ def test_any_text_survives_on_disk(
     read.write_csv(folder / "t.csv", 1)
     read.write_skipped_csv(folder / "s.csv")
     assert rows_of(folder / "t.csv")[1:] == [
-        [video_id, "p.mp4", label, label, label, "1.000000"] for video_id in ids[1:]
+        [video_id, "p.mp4", label, label, label, "1.000000", ""] for video_id in ids[1:]
     ]
     assert rows_of(folder / "s.csv")[1:] == [[ids[0], "p.mp4", label, "unreadable", detail]]
 
@@ -203,13 +204,23 @@ def test_a_truncated_file_is_refused(
 
 def test_the_csv_lists_scored_videos_in_order_with_their_top_classes(tmp_path: Path) -> None:
     filled().write_csv(tmp_path / "t.csv", 2)
-    header = ["video_id", "path", "label", "target", "pred_1", "pred_2", "score_1", "score_2"]
+    header = [
+        "video_id",
+        "path",
+        "label",
+        "target",
+        "pred_1",
+        "pred_2",
+        "score_1",
+        "score_2",
+        "note",
+    ]
     plain, quoted, foreign = CLASSES
     assert rows_of(tmp_path / "t.csv") == [
         header,
-        ["a", "part_0/a.mp4", plain, plain, quoted, plain, "0.500000", "0.250000"],
-        ["é, 視", "part 1/é, 視.mp4", quoted, quoted, quoted, foreign, "0.700000", "0.200000"],
-        ["d", "part_0/d.mp4", "", "", foreign, quoted, "0.875000", "0.125000"],
+        ["a", "part_0/a.mp4", plain, plain, quoted, plain, "0.500000", "0.250000", ""],
+        ["é, 視", "part 1/é, 視.mp4", quoted, quoted, quoted, foreign, "0.700000", "0.200000", ""],
+        ["d", "part_0/d.mp4", "", "", foreign, quoted, "0.875000", "0.125000", ""],
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vidbench.data.datasets.base import load_dataset as load_dataset
-    from vidbench.data.load import KineticsLoader as KineticsLoader
+    from vidbench.data.kinetics_loader import KineticsLoader as KineticsLoader
     from vidbench.data.load import VideoLoader as VideoLoader
     from vidbench.data.spec import PRESETS as PRESETS
     from vidbench.data.spec import PreprocessSpec as PreprocessSpec
@@ -28,7 +28,7 @@ __version__ = metadata.version("vidbench")
 _HOMES = {
     "RunConfig": "vidbench.run_config",
     "load_dataset": "vidbench.data.datasets.base",
-    "KineticsLoader": "vidbench.data.load",
+    "KineticsLoader": "vidbench.data.kinetics_loader",
     "VideoLoader": "vidbench.data.load",
     "PRESETS": "vidbench.data.spec",
     "PreprocessSpec": "vidbench.data.spec",

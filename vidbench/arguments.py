@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,10 +16,13 @@ from vidbench.data.datasets.base import dataset_families
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT
 from vidbench.errors import ConfigError
+from vidbench.harmless import visible
 from vidbench.models.base import model_families
+from vidbench.request import check_request
 from vidbench.run_config import RunConfig, nearest
 
 _ENVIRONMENT_PREFIX = "VIDBENCH_"
+_MAX_FILE_BYTES = 1 << 20
 # Up to a # at the beginning of a word and outside quotes.
 _BEFORE_COMMENT = re.compile(r"""(?:[^'"#]|'[^']*'|"[^"]*"|['"]|(?<=\S)#)*""")
 
@@ -33,14 +36,17 @@ def parse_config(
     ``VIDBENCH_<OPTION>``.
 
     Raises:
-        ConfigError: An option or a value is unknown, wrong or contradictory.
+        ConfigError: An option or a value is unknown, wrong or contradictory, or what is asked for
+            cannot be had, as far as :func:`~vidbench.request.check_request` knows.
     """
     parser = build_parser()
     environment = os.environ if environment is None else environment
     found, unknown = parser.parse_known_args(_expand_files(arguments), env_vars=environment)
     if unknown:
         raise ConfigError(f"option {nearest(unknown[0], _option_names(parser))}")
-    return RunConfig(**vars(found))
+    config = RunConfig(**vars(found))
+    check_request(config)
+    return config
 
 
 def build_parser() -> configargparse.ArgumentParser:
@@ -112,6 +118,8 @@ def _add_cache_options(group: Any) -> None:
     _add(group, "cache_dir", "DIR", f"decoded clips (default {DEFAULT_CACHE_DIR})", Path)
     _add(group, "cache_compression", "NAME", "none (default) or zstd: half the bytes, lossless")
     _flag(group, "overwrite_cache", "decode again the clips that this run reads")
+    _add(group, "truncated", "NAME", "videos cut short: skip (default), or score what decodes")
+    _add(group, "decode_timeout", "S", "seconds for one video, then it is skipped (300)", float)
     _add(group, "num_workers", "N", "decoding processes (default: one a core; 0: none)", int)
 
 
@@ -127,8 +135,16 @@ def _add_run_options(group: Any) -> None:
     _flag(group, "verbose_logging", "say everything that happens")
 
 
-def _add(group: Any, name: str, metavar: str, text: str, kind: type = str) -> None:
+def _add(group: Any, name: str, metavar: str, text: str, kind: Callable[[str], Any] = str) -> None:
+    kind = _path if kind is Path else kind
     group.add_argument(f"--{name}", metavar=metavar, type=kind, help=text)
+
+
+def _path(text: str) -> Path:
+    """Not of an empty text, which would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty: give a value, or leave it out")
+    return Path(text)
 
 
 def _flag(group: Any, name: str, text: str) -> None:
@@ -139,7 +155,7 @@ class OneLineParser(configargparse.ArgumentParser):  # type: ignore[misc]
     """A parser whose errors are one line each: :class:`ConfigError`."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(message)
+        raise ConfigError(visible(message))
 
 
 def _expand_files(arguments: Sequence[str]) -> list[str]:
@@ -151,18 +167,29 @@ def _expand_files(arguments: Sequence[str]) -> list[str]:
 
 def _read_file(path: Path) -> list[str]:
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {str(path)!r} cannot be read: {error.args[-1]}") from error
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+        lines = content.decode("utf-8-sig").splitlines()
+    except OSError as error:
+        raise ConfigError(f"config file {str(path)!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"config file {str(path)!r} is no text in UTF-8: name another") from error
+    if len(content) > _MAX_FILE_BYTES or "\0" in content.decode("utf-8", "replace"):
+        raise ConfigError(f"config file {str(path)!r} is no list of options: name another")
     return [token for number, line in enumerate(lines, 1) for token in _split(line, path, number)]
 
 
 def _split(line: str, path: Path, number: int) -> list[str]:
     """The words of a line; a comment begins with a # at the beginning of a word."""
     try:
-        return shlex.split(_BEFORE_COMMENT.match(line)[0])  # type: ignore[index]
+        words = shlex.split(_BEFORE_COMMENT.match(line)[0])  # type: ignore[index]
     except ValueError as error:
         raise ConfigError(f"config file {path}, line {number}: {error}") from error
+    if words and words[0].startswith("@"):
+        raise ConfigError(
+            f"config file {path}, line {number}: a file cannot name {words[0]!r}; give both files"
+        )
+    return words
 
 
 def _option_names(parser: argparse.ArgumentParser) -> list[str]:

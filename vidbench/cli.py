@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from vidbench.errors import ConfigError, VidbenchError
+from vidbench.harmless import visible_output
 
 _COMMANDS = {
     "evaluate": "accuracy of a model on a split of a dataset",
@@ -16,6 +17,7 @@ _COMMANDS = {
     "leaderboard": "finished runs side by side",
     "fuse": "a new run with the averaged scores of several",
     "verify": "whether a model gives the logits that its authors published",
+    "check": "which videos of a folder are broken or truncated, before a long run",
     "subset": "a small, balanced part of a split, as a list or as files",
     "cache": "what is cached, and how to remove it",
 }
@@ -28,13 +30,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command in ("-h", "--help"):
         print(_usage())
         return 0
+    with visible_output():
+        return _run(command, rest)
+
+
+def _run(command: str, arguments: Sequence[str]) -> int:
     try:
         if command not in _COMMANDS:
             raise ConfigError(f"there is no command {command!r}, only {', '.join(_COMMANDS)}")
-        importlib.import_module(f"vidbench.commands.{command}").run(rest)
+        importlib.import_module(f"vidbench.commands.{command}").run(arguments)
     except VidbenchError as error:
         print(f"vidbench: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        print(f"vidbench: {error}", file=sys.stderr)
+        return VidbenchError.exit_code
     except KeyboardInterrupt:
         print("vidbench: interrupted; the same command goes on from here", file=sys.stderr)
         return 128 + signal.SIGINT

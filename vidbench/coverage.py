@@ -20,7 +20,7 @@ def cover(predictions: Predictions, num_listed: int) -> dict[str, Any]:
 
     ``listed`` is the split's official list (of the classes that were asked for), ``requested`` a
     part of it; ``present`` and ``missing`` add up to ``requested``, and so do ``scored`` and the
-    reasons in ``skipped``.
+    reasons in ``skipped``. ``scored_truncated`` is a part of ``scored``.
 
     Args:
         predictions: Every requested video.
@@ -33,6 +33,7 @@ def cover(predictions: Predictions, num_listed: int) -> dict[str, Any]:
         "requested": len(predictions),
         "present": len(predictions) - skipped["missing"],
         "scored": int(scored.sum()),
+        "scored_truncated": int((predictions.details[scored] != "").sum()),
         "skipped": dict(sorted(skipped.items())),
         "requested_digest": digest_videos(predictions.video_ids.tolist()),
         "scored_digest": digest_videos(predictions.video_ids[scored].tolist()),

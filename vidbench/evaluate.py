@@ -79,6 +79,7 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
         batch_size = config.batch_size or default_batch_size(loader.spec.views_bytes)
         batches = unfinished_batches(predictions, selection.records, loader, batch_size)
     if batches:
+        loader.require_room([selection.records[row] for rows in batches for row in rows])
         videos = sum(map(len, batches))
         logger.info("%s: %d of %d videos to predict", folder.path, videos, len(predictions))
         load = partial(
@@ -126,7 +127,10 @@ def open_loader(config: RunConfig, model: Model) -> VideoLoader:
         cache_dir=config.cache_dir,
         num_workers=config.num_workers,
         compression=config.compression,
-        policy=CachePolicy(config.overwrite_cache, config.retry_skipped),
+        policy=CachePolicy(
+            config.overwrite_cache, config.retry_skipped, config.truncated == "score"
+        ),
+        timeout_seconds=config.decode_timeout,
     )
 
 
@@ -192,6 +196,7 @@ def open_run(
         precision=config.precision,
         labels=labels.alignment.describe(),
         choices=labels.choices,
+        truncated=config.truncated,
     )
     leakage = _warn_of_leakage(config, model, loader.dataset, selection.records)
     facts = Facts(

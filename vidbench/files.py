@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import json
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vidbench.errors import DiskFullError
+from vidbench.harmless import csv_line
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STALE_SECONDS = 3600  # no file takes so long to write, on whatever machine its writer ran
@@ -72,11 +72,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a table whose first line is the header."""
+    """Writes a table whose first line is the header.
+
+    :func:`~vidbench.harmless.csv_line` says what becomes of texts that look like formulas.
+    """
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        file.writelines(f"{csv_line(row)}\n" for row in (header, *rows))
 
 
 def temporary_path(path: Path) -> Path:
@@ -92,12 +93,15 @@ def sweep(folder: Path, pattern: str) -> None:
         folder: Need not exist.
         pattern: Of the folders to look into, as in :meth:`pathlib.Path.glob`.
     """
-    for path in folder.glob(f"{pattern}/.*.tmp" if pattern else ".*.tmp"):
+    found: list[Path] = []
+    with suppress(FileNotFoundError):  # a folder may vanish meanwhile; a later sweep looks again
+        found += folder.glob(f"{pattern}/.*.tmp" if pattern else ".*.tmp")
+    for path in found:
         with suppress(FileNotFoundError):  # another process may sweep too
             if not _is_abandoned(path):
                 continue
             if path.is_dir():
-                shutil.rmtree(path)
+                shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
 

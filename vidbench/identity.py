@@ -26,6 +26,7 @@ class RunIdentity:
         precision: Of the model's arithmetic.
         labels: How the dataset's labels were matched with the model's classes.
         choices: Classes that the model may choose from; empty for all of its own.
+        truncated: What truncated videos do, ``skip`` or ``score``.
     """
 
     model: str
@@ -37,6 +38,7 @@ class RunIdentity:
     precision: str = "fp32"
     labels: str = ""
     choices: tuple[str, ...] = ()
+    truncated: str = "skip"
 
     def digest(self) -> str:
         """8 hexadecimal digits of all of it."""
@@ -59,7 +61,8 @@ class RunIdentity:
                 f"{self.dataset}/{self.split}",
                 f"{{evaluated}} of {len(self.video_ids)} videos {digest_videos(self.video_ids)}",
                 f"{self.labels}{choices}",
-                f"{self.spec.describe()} {self.spec.digest()}",
+                f"{self.spec.describe()} {self.spec.digest()}"
+                + (", truncated scored" if self.truncated == "score" else ""),
                 views,
                 self.precision,
                 f"vidbench {vidbench.__version__} pixels {PIXELS_VERSION}",
@@ -78,6 +81,7 @@ class RunIdentity:
             "precision": self.precision,
             "labels": self.labels,
             "choices": list(self.choices),
+            "truncated": self.truncated,
         }
 
 

@@ -70,12 +70,19 @@ def find_classes(name_or_path: str) -> tuple[str, ...]:
     if name_or_path in list_names():
         return load_classes(name_or_path)
     path = Path(name_or_path)
-    if not path.is_file():
+    if not _is_file(path):
         raise ConfigError(
             f"there is no class list {name_or_path!r}: give a file with one class name a line, "
             f"or one of {', '.join(list_names())}"
         )
     return read_classes(path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def restrict(classes: Sequence[str], subset: Sequence[str]) -> tuple[str, ...]:

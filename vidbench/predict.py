@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 from tqdm import tqdm
 
@@ -14,6 +15,7 @@ from vidbench.pace import Pace
 from vidbench.pooling import ViewIndices, fewer_views, pool
 from vidbench.predictions import PENDING, Predictions
 from vidbench.run_folder import RunFolder
+from vidbench.signals import hidden_from_children, note_progress, unstopped
 from vidbench.stopwatch import Stopwatch
 
 
@@ -47,6 +49,8 @@ def predict(
 ) -> Pace:
     """How fast the model was; fills the rows of these batches, and writes each at once.
 
+    A signal that stops the run, see :mod:`vidbench.signals`, lets a batch be finished first.
+
     Args:
         load: Loads the model, while videos are decoded already.
         loader: Gives clips.
@@ -59,11 +63,15 @@ def predict(
     total = sum(len(rows) for rows in batches)
     fewer = fewer_views(loader.spec)
     pace = Pace()
-    with loader.stream(records, batches) as stream:  # decoding starts here
+    _note(predictions)
+    with ExitStack() as stack:
+        with hidden_from_children():
+            stream = stack.enter_context(loader.stream(records, batches))  # decoding starts here
         with stopwatch("load_model"):
             classifier = load()
-        with tqdm(total=total, desc="predict", unit=" videos", disable=None) as bar:
-            for rows, batch in zip(batches, _timed(stream, stopwatch), strict=True):
+        bar = stack.enter_context(tqdm(total=total, desc="predict", unit=" videos", disable=None))
+        for rows, batch in zip(batches, _timed(stream, stopwatch), strict=True):
+            with unstopped():
                 begun = time.perf_counter()
                 with stopwatch("predict"):
                     _fill(predictions, batch, classifier, fewer)
@@ -71,7 +79,12 @@ def predict(
                 with stopwatch("write"):
                     folder.add(predictions, rows)
                 bar.update(len(rows))
+                _note(predictions)
     return pace
+
+
+def _note(predictions: Predictions) -> None:
+    note_progress(int((predictions.reasons != PENDING).sum()), len(predictions))
 
 
 def _timed(stream: Iterator[Batch], stopwatch: Stopwatch) -> Iterator[Batch]:
@@ -91,7 +104,9 @@ def _fill(
         scores = classifier.predict(batch.views.reshape(-1, *batch.views.shape[2:]))
         for row, of_views in zip(batch.rows, scores.reshape(videos, views, -1), strict=True):
             pooled = {name: pool(of_views[chosen]) for name, chosen in fewer.items()}
-            predictions.set_scores(row, pool(of_views), pooled)
+            damage = batch.damages.get(row)
+            note = f"{damage.reason}: {damage.detail}" if damage else ""
+            predictions.set_scores(row, pool(of_views), pooled, note)
     for row, skip in batch.skips.items():
         if predictions.reasons[row]:  # a score that is there is not lost with its video
             predictions.set_skip(row, skip)

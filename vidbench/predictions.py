@@ -53,7 +53,7 @@ class Predictions:
         scores: (videos, classes), probabilities, the mean over all views; NaN where the video is
             not scored.
         reasons: Empty where the video is scored; else why not.
-        details: More about the reason, for a person.
+        details: More about the reason, for a person; of a scored video what is wrong with it.
         fewer_views: Likewise to ``scores``, from fewer views of the same pass, e.g. of ``1x1``.
     """
 
@@ -141,9 +141,10 @@ class Predictions:
         row: int,
         scores: NDArray[np.float32],
         fewer_views: Mapping[str, NDArray[np.float32]] = _NOTHING,
+        note: str = "",
     ) -> None:
-        """Makes a row a scored one; ``fewer_views`` as in the attribute."""
-        self.scores[row], self.reasons[row], self.details[row] = scores, "", ""
+        """Makes a row a scored one; ``fewer_views`` as in the attribute, the note in ``details``."""
+        self.scores[row], self.reasons[row], self.details[row] = scores, "", note
         for name, column in self.fewer_views.items():
             column[row] = fewer_views[name]
 
@@ -194,7 +195,7 @@ class Predictions:
         """Writes ``predictions.csv``: a line for each scored video, its top classes and scores."""
         ranks = range(1, top_n + 1)
         header = ["video_id", "path", "label", "target"]
-        header += [f"pred_{k}" for k in ranks] + [f"score_{k}" for k in ranks]
+        header += [f"pred_{k}" for k in ranks] + [f"score_{k}" for k in ranks] + ["note"]
         rows = np.flatnonzero(self.scored)
         best = np.argsort(-self.scores[rows], axis=1, kind="stable")[:, :top_n]
         lines = (
@@ -203,6 +204,7 @@ class Predictions:
                 self.targets[row],
                 *(self.classes[place] for place in top),
                 *(f"{self.scores[row, place]:.6f}" for place in top),
+                self.details[row],
             ]
             for row, top in zip(rows.tolist(), best.tolist(), strict=True)
         )

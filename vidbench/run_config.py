@@ -8,17 +8,35 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from vidbench.checks import require_address, require_file, require_number, require_text
 from vidbench.data.cache import COMPRESSIONS
 from vidbench.data.datasets._releases import RELEASES, SPLITS
 from vidbench.data.datasets.base import dataset_families
 from vidbench.data.fetch import require_source
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
+from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT, PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.models.base import PRECISIONS, model_families
 from vidbench.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
 
-_POSITIVE = ("batch_size", "num_videos", "num_frames", "top_n", "num_tarballs")
+_RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mean
+    "batch_size": (1, 100_000),
+    "crop_size": (1, 10_000),
+    "decode_timeout": (0.001, 1_000_000),
+    "fps": (0.001, 1_000),
+    "frame_stride": (1, 100_000),
+    "num_clips": (1, 1_000),
+    "num_crops": (1, 3),
+    "num_frames": (1, 100_000),
+    "num_tarballs": (1, 1_000_000),
+    "num_videos": (1, 100_000_000),
+    "num_workers": (0, 1_000),
+    "sampling_seed": (0, 2**64 - 1),
+    "seed": (0, 2**64 - 1),
+    "short_side": (1, 10_000),
+    "top_n": (1, 100_000),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +76,8 @@ class RunConfig:
     batch_size: int | None = None
     top_n: int = 5
     num_workers: int | None = None
+    truncated: str = "skip"
+    decode_timeout: float = DEFAULT_TIMEOUT_SECONDS
     data_dir: Path = DEFAULT_DATA_DIR
     cache_dir: Path = DEFAULT_CACHE_DIR
     cache_compression: str = "none"
@@ -73,17 +93,15 @@ class RunConfig:
     retry_skipped: bool = False
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if isinstance(value := getattr(self, field.name), str | Path):
+                require_text(field.name, str(value))
         for name in ("classes_file", "training_list", "data_dir", "cache_dir", "results_dir"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(value))
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"--{name} is {value}, must be 1 or more")
-        for name in ("num_workers", "seed", "sampling_seed"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ConfigError(f"--{name} is {value}, must be 0 or more")
+        for name, limits in _RANGES.items():
+            if (value := getattr(self, name)) is not None:
+                require_number(name, value, *limits)
         self._refuse_unknown_names()
         self._refuse_contradictions()
         self._refuse_bad_paths()
@@ -99,18 +117,22 @@ class RunConfig:
             ("sampling", list(SAMPLINGS)),
             ("resize_type", list(RESIZE_TYPES)),
             ("too_short", list(TOO_SHORT)),
+            ("truncated", ["skip", "score"]),
             ("cache_compression", list(COMPRESSIONS)),
             ("precision", list(PRECISIONS)),
         ):
             value = getattr(self, name)
             if value is not None and value not in valid:
                 raise ConfigError(f"--{name} {nearest(value, valid)}")
-        if self.preset is not None and not self.preset.partition("/")[1]:
-            self._refuse_unknown_preset()
+        if self.preset is not None:
+            self._refuse_unknown_preset(self.preset)
 
-    def _refuse_unknown_preset(self) -> None:
-        if self.preset not in PRESETS:
-            raise ConfigError(f"--preset {nearest(str(self.preset), list(PRESETS))}")
+    def _refuse_unknown_preset(self, preset: str) -> None:
+        family, slash, _ = preset.partition("/")
+        if not slash and preset not in PRESETS:
+            raise ConfigError(f"--preset {nearest(preset, list(PRESETS))}")
+        if slash and family not in model_families() and not is_module(family):
+            raise ConfigError(f"--preset {preset!r}: model {nearest(family, model_families())}")
 
     def _refuse_contradictions(self) -> None:
         if self.model_type == "saved_model" and self.model_trained_on is not None:
@@ -124,14 +146,14 @@ class RunConfig:
                 raise ConfigError(f"--{name} contradicts --preset {self.preset}, which fixes it")
 
     def _refuse_bad_paths(self) -> None:
+        for option in ("classes_file", "training_list"):
+            if (path := getattr(self, option)) is not None:
+                require_file(option, path)
         name = self.run_name
         if name is not None and (Path(name).name != name or name == ".."):
-            raise ConfigError(f"--run_name {self.run_name!r} must be one plain folder name")
-        for option in ("classes_file", "training_list"):
-            path = getattr(self, option)
-            if path is not None and not path.is_file():
-                raise ConfigError(f"--{option} {str(path)!r} does not exist")
+            raise ConfigError(f"--run_name {name!r} must be one plain folder name")
         if self.kinetics_root_url is not None:
+            require_address("kinetics_root_url", self.kinetics_root_url)
             require_source(self.kinetics_root_url)
 
     @property

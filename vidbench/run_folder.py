@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vidbench.errors import ConfigError
-from vidbench.files import sweep, write_json
+from vidbench.files import disk_errors, sweep, temporary_path, write_json
 from vidbench.identity import RunIdentity
 from vidbench.predictions import Predictions
 from vidbench.provenance import now, provenance
@@ -73,15 +73,25 @@ class RunFolder:
         return predictions
 
     def add(self, predictions: Predictions, rows: Sequence[int]) -> None:
-        """Keeps the rows of one batch; they survive whatever happens next."""
-        predictions.save(self.path / "batches" / f"{next(self._numbers):09d}.npz", rows)
+        """Keeps the rows of one batch; they survive whatever happens next.
+
+        Raises:
+            DiskFullError: There is no room; earlier batches are kept.
+        """
+        with disk_errors(self.path):
+            predictions.save(self.path / "batches" / f"{next(self._numbers):09d}.npz", rows)
 
     def finish(self, predictions: Predictions, top_n: int) -> dict[str, Any]:
-        """The metrics; writes everything that a finished run has, and only then drops batches."""
-        if self._batches() or not (self.path / "scores.npz").exists():
-            predictions.save(self.path / "scores.npz")
-        metrics = score(self.path, predictions, self._read_run(), top_n)
-        shutil.rmtree(self.path / "batches", ignore_errors=True)
+        """The metrics; writes everything that a finished run has, and only then drops batches.
+
+        Raises:
+            DiskFullError: There is no room; nothing is lost.
+        """
+        with disk_errors(self.path):
+            if self._batches() or not (self.path / "scores.npz").exists():
+                predictions.save(self.path / "scores.npz")
+            metrics = score(self.path, predictions, self._read_run(), top_n)
+        self._drop_batches()
         sweep(self.path, "")
         return metrics
 
@@ -109,6 +119,12 @@ class RunFolder:
     def _numbers(self) -> Iterator[int]:
         """Numbers of new batches; they rise, because later outcomes go over earlier ones."""
         return itertools.count(len(self._batches()))
+
+    def _drop_batches(self) -> None:
+        """Removes all at once: earlier outcomes must not outlive those that went over them."""
+        batches = self.path / "batches"
+        if batches.exists():
+            shutil.rmtree(batches.rename(temporary_path(batches)), ignore_errors=True)
 
     def _batches(self) -> list[Path]:
         return sorted((self.path / "batches").glob("[0-9]*.npz"))
@@ -154,7 +170,8 @@ class RunFolder:
         }
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        write_json(self.path / name, content)
+        with disk_errors(self.path):
+            write_json(self.path / name, content)
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import hmac
-import io
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,6 +17,7 @@ from tqdm import tqdm
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError, VideoError
 from vidbench.files import replacing, sweep
+from vidbench.harmless import csv_line
 
 MANIFEST_COLUMNS = ("path", "label", "group", "source_id")
 
@@ -202,10 +201,8 @@ def manifest(chosen: Iterable[VideoRecord], paths: Mapping[str, Path], folder: P
 
 
 def format_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """CSV with a header and line feeds, the same on every system."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    return text.getvalue()
+    """CSV with a header and line feeds, the same on every system, and without formulas."""
+    return "".join(f"{csv_line(row)}\n" for row in (columns, *rows))
 
 
 def _shown_path(path: Path, folder: Path) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import html
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from vidbench.harmless import csv_line, visible
 
 FORMATS = ("text", "csv", "markdown", "json")
 
@@ -45,10 +46,9 @@ class Table:
             return json.dumps([dict(row) for row in self.rows], indent=2)
         cells = [[_shown(row.get(name)) for name in self.columns] for row in self.rows]
         if form == "csv":
-            return _csv([list(self.columns), *cells])
-        if form == "markdown":
-            return _markdown(self.columns, cells)
-        return _aligned([list(self.columns), *cells])
+            return "\n".join(map(csv_line, [self.columns, *cells]))
+        lines = [[visible(cell) for cell in line] for line in ([*self.columns], *cells)]
+        return _markdown(*lines) if form == "markdown" else _aligned(lines)
 
 
 def _shown(value: Any) -> str:
@@ -57,17 +57,14 @@ def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _csv(lines: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue().removesuffix("\n")
-
-
-def _markdown(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+def _markdown(columns: Sequence[str], *cells: Sequence[str]) -> str:
     lines = [columns, ["---"] * len(columns), *cells]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return "\n".join("| " + " | ".join(map(_markdown_cell, line)) + " |" for line in lines)
+
+
+def _markdown_cell(text: str) -> str:
+    """As plain text: Markdown lets HTML through, scripts too."""
+    return html.escape(text, quote=False).replace("|", "\\|")
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vidbench.arguments import OneLineParser
+from vidbench.checks import require_folder
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -32,6 +33,7 @@ def run(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     options = parser.parse_args(arguments)
+    require_folder("cache_dir", options.cache_dir, written=False)
     cache = ClipCache(options.cache_dir)
     graphs = KeptGraphs(options.cache_dir / GRAPH_FOLDER)
     if options.prune is None:

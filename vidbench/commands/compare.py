@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidbench.arguments import OneLineParser
+from vidbench.checks import require_target
 from vidbench.errors import ConfigError
 from vidbench.files import replacing
 from vidbench.tables import Table
@@ -38,8 +39,10 @@ def run(arguments: Sequence[str]) -> None:
         ConfigError: The runs cannot be compared, or the CSV file exists.
     """
     options = _parse(arguments)
-    if options.csv is not None and options.csv.exists():
-        raise ConfigError(f"--csv {options.csv} exists: name another file, or remove it")
+    if options.csv is not None:
+        require_target("csv", options.csv)
+        if options.csv.exists():
+            raise ConfigError(f"--csv {options.csv} exists: name another file, or remove it")
     from vidbench.compare import compare
     from vidbench.finished_run import FinishedRun
 

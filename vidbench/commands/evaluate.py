@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import psutil
 
 from vidbench.arguments import parse_config
 from vidbench.commands._results import result_lines
 from vidbench.errors import VidbenchError
+from vidbench.harmless import log_handler
 from vidbench.run_config import RunConfig
+from vidbench.signals import stoppable
 from vidbench.stopwatch import Stopwatch
 
 
@@ -22,10 +28,16 @@ def run(arguments: Sequence[str]) -> None:
     """Evaluates, and ends with the accuracies, their intervals and the signature.
 
     Raises:
+        StoppedError: A signal asked for it.
         VidbenchError: No video at all could be evaluated.
     """
     config = parse_config(arguments)
     _set_up_logging(config)
+    with stoppable(partial(_resuming, arguments)):
+        _evaluate(config)
+
+
+def _evaluate(config: RunConfig) -> None:
     from vidbench.evaluate import evaluate
 
     stopwatch = Stopwatch()
@@ -44,9 +56,22 @@ def run(arguments: Sequence[str]) -> None:
 def _set_up_logging(config: RunConfig) -> None:
     if not config.verbose_logging:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.basicConfig(handlers=[log_handler()], level=logging.WARNING)
     level = logging.DEBUG if config.verbose_logging else logging.INFO
     logging.getLogger("vidbench").setLevel(level)
+
+
+def _resuming(arguments: Sequence[str], begun: bool) -> str:
+    """What was typed; once the run is begun, without the option that would start it again."""
+    script = Path(sys.argv[0])
+    program = sys.orig_argv[: len(sys.orig_argv) - len(arguments)]
+    if [*program, *arguments] != sys.orig_argv:  # called from another program
+        program = ["vidbench", "evaluate"]
+    elif script.name == "vidbench":  # which the system has turned into `python .../vidbench`
+        found = shutil.which("vidbench") == str(script)
+        program = ["vidbench" if found else str(script), "evaluate"]
+    again = {"--overwrite_output_dir"} if begun else set()
+    return shlex.join([*program, *(word for word in arguments if word not in again)])
 
 
 _STAGES = {

@@ -11,11 +11,13 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from vidbench.arguments import OneLineParser
+from vidbench.checks import require_folder, require_number, require_target
 from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.load import DEFAULT_DATA_DIR
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.files import replacing
+from vidbench.harmless import csv_text, log_handler
 from vidbench.labels import find_classes
 from vidbench.run_config import RunConfig
 from vidbench.subset import (
@@ -51,7 +53,7 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: The request is wrong, the split has no labels, or another manifest is there.
     """
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.basicConfig(handlers=[log_handler()], level=logging.WARNING)
     options = _parser().parse_args(arguments)
     config = RunConfig(**{name: getattr(options, name) for name in _DATASET_OPTIONS})
     _refuse_contradictions(options)
@@ -106,16 +108,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
-    for name in ("per_class", "min_size"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ConfigError(f"--{name} is {value}, must be 1 or more")
+    if options.per_class is not None and options.per_class < 1:
+        raise ConfigError(f"--per_class is {options.per_class}, must be 1 or more")
+    if options.min_size is not None:
+        require_number("min_size", options.min_size, 1, 10_000)
     if options.per_class is None and options.num_videos is None:
         raise ConfigError("how many videos? Give --per_class or --num_videos")
     if options.output is None and not options.dry_run:
         raise ConfigError("where to? Give --output FILE, or --dry_run to count only")
     if options.min_size is not None and options.copy_dir is None:
         raise ConfigError("--min_size changes copies: give --copy_dir too")
+    require_folder("data_dir", options.data_dir, written=False)
+    if options.output is not None:
+        require_target("output", options.output)
+    if options.copy_dir is not None:
+        require_folder("copy_dir", options.copy_dir)
     if options.copy_dir is not None and options.output is not None:
         folder = options.output.parent.resolve()
         if folder.is_relative_to(options.copy_dir.resolve()):
@@ -191,7 +198,7 @@ def _read_column(path: Path, name: str) -> list[str]:
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return [row.get(name) or "" for row in csv.DictReader(file)]
+        return [csv_text(row.get(name) or "") for row in csv.DictReader(file)]
 
 
 def _write_text(path: Path, text: str, overwrite: bool) -> None:

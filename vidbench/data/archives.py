@@ -5,13 +5,40 @@ from __future__ import annotations
 import lzma
 import shutil
 import tarfile
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from vidbench.errors import ArchiveError
-from vidbench.files import temporary_path
+from vidbench.errors import ArchiveError, DiskFullError
+from vidbench.files import disk_errors, free_bytes, temporary_path
+
+MAX_MEMBERS = 250_000
+"""Files and folders in one archive; the largest split of Kinetics-400 has 246,534 videos."""
+
+MAX_RATIO = 200
+"""Times its own length that an archive may fill, where that is above 1 GiB; videos stay below 2."""
+
+_ALWAYS_ALLOWED_BYTES = 1 << 30
+_MAX_NAME_BYTES = 255  # what file systems take
+_MAX_HEADER_BYTES = 1 << 20  # of one member; tarfile takes it into memory whole
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_DAMAGE = (
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    ValueError,  # numbers and texts in headers
+    RecursionError,  # headers of headers
+)
 
 
 def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Path:
@@ -23,8 +50,10 @@ def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Pa
         flatten: Put all files into one folder, whatever folders the archive has.
 
     Raises:
-        ArchiveError: The archive is damaged, or holds a link, a device, a path that leads out
-            of the folder, or one file name twice.
+        ArchiveError: The archive is damaged; or holds a link, a device, a sparse file, a path
+            that leads out of the folder, a name that cannot be shown or written, or one file
+            name twice; or is a bomb, by ``MAX_MEMBERS`` and ``MAX_RATIO``.
+        DiskFullError: There is no room for the files; none is kept.
     """
     if folder.exists():
         return folder
@@ -32,29 +61,47 @@ def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Pa
     staging = temporary_path(folder)
     staging.mkdir()
     try:
-        with tarfile.open(archive) as tar:
+        with disk_errors(folder.parent), tarfile.open(archive, tarinfo=_Member) as tar:
             for member in _checked_members(tar, archive, staging, flatten):
                 tar.extract(member, staging, filter="data")
         staging.rename(folder)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+    except _DAMAGE as error:
         if not folder.exists():
-            raise ArchiveError(f"{archive} cannot be extracted: {error}") from error
+            raise ArchiveError(f"{archive} cannot be extracted: {_shown(error)}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return folder
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header is refused before tarfile acts on it, where it would harm."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        member = super().frombuf(buf, encoding, errors)
+        if member.size < 0 or (member.type in _HEADERS and member.size > _MAX_HEADER_BYTES):
+            raise tarfile.ReadError(f"a header claims {member.size} bytes")
+        return member
 
 
 def _checked_members(
     tar: tarfile.TarFile, archive: Path, staging: Path, flatten: bool
 ) -> Iterator[tarfile.TarInfo]:
     """The members to extract, under the names they get."""
-    names: set[str] = set()
-    for member in tar:
-        if not (member.isreg() or member.isdir()):
-            raise ArchiveError(f"{archive} holds {member.name!r}, a link or a device: refused")
-        tarfile.data_filter(member, str(staging))  # refuses a path that leads out
-        if member.name.startswith("/"):
-            raise ArchiveError(f"{archive} holds {member.name!r}, an absolute path: refused")
+    limit = max(_ALWAYS_ALLOWED_BYTES, MAX_RATIO * archive.stat().st_size)
+    total = 0
+    for number, member in enumerate(tar, start=1):
+        tar.members.clear()  # type: ignore[attr-defined]  # or each stays in memory
+        total += member.size
+        if number > MAX_MEMBERS:
+            raise ArchiveError(f"{archive} holds more than {MAX_MEMBERS} files: refused")
+        if total > limit or tar.offset > limit:
+            raise ArchiveError(
+                f"{archive} would fill more than {limit / 1e6:.0f} MB, over {MAX_RATIO} times its "
+                "own length: refused"
+            )
+        if reason := _reason_to_refuse(member, staging):
+            raise ArchiveError(f"{archive} holds {_shown(member.name)}, {reason}: refused")
         name = PurePosixPath(member.name).name
         if name.startswith("._") or name == ".DS_Store":  # what macOS adds to archives
             continue
@@ -62,12 +109,47 @@ def _checked_members(
             if member.isdir():
                 continue
             member = member.replace(name=name, deep=False)
-        place = str(PurePosixPath(member.name))
-        if member.isreg() and place in names:
-            raise ArchiveError(f"{archive} holds {member.name!r} twice")
-        names.add(place)
+        if member.isreg() and (staging / member.name).exists():
+            raise ArchiveError(f"{archive} holds {_shown(member.name)} twice")
+        _require_room(member, archive, staging)
         yield member
     _require_end(tar, archive)
+
+
+def _reason_to_refuse(member: tarfile.TarInfo, staging: Path) -> str | None:
+    if not (member.isreg() or member.isdir()):
+        return "a link or a device"
+    if member.issparse():
+        return "a sparse file, which may be of any length"
+    if member.size < 0:
+        return "of negative length"
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in member.name):
+        return "whose name has line breaks, control characters or broken letters"
+    if any(len(part.encode()) > _MAX_NAME_BYTES for part in member.name.split("/")):
+        return f"whose name is longer than {_MAX_NAME_BYTES} bytes"
+    if member.name.startswith("/"):
+        return "an absolute path"
+    try:
+        tarfile.data_filter(member, str(staging))
+    except tarfile.FilterError:
+        return "a path that leads out of the folder"
+    return None
+
+
+def _require_room(member: tarfile.TarInfo, archive: Path, staging: Path) -> None:
+    free = free_bytes(staging)
+    if member.size > free:
+        raise DiskFullError(
+            f"{staging.parent} has no room for the files of {archive}: {_shown(member.name)} needs "
+            f"{member.size / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; make room or choose "
+            "another folder, and run the same command again"
+        )
+
+
+def _shown(what: object) -> str:
+    """A name, quoted, or an error, on one line of bearable length."""
+    text = repr(what) if isinstance(what, str) else " ".join(str(what).split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _require_end(tar: tarfile.TarFile, archive: Path) -> None:

@@ -1,32 +1,33 @@
-"""ClipCache: decoded clips on disk, one HDF5 file each; the only importer of h5py.
+"""ClipCache: decoded clips on disk, one HDF5 file each.
 
 A clip is found by the content of its video, the digest of its spec and the version of the
 pixels, so that any model with the same spec reads it, and nothing stale is ever read. Whether it
-is compressed changes no pixel, so it is no part of that: a cache may hold both kinds.
+is compressed changes no pixel, so it is no part of that: a cache may hold both kinds. HDF5 gets to
+see only bytes that were verified (:mod:`vidbench.data.sealed`).
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
-import numpy as np
-import xxhash
-
-from vidbench.data import codec
+from vidbench.data.clip_file import pack_clip, unpack_clip
 from vidbench.data.records import Skip, Views
+from vidbench.data.sealed import read_sealed
 from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 from vidbench.errors import CacheError, ConfigError
-from vidbench.files import replacing, sweep
+from vidbench.files import disk_errors, replacing, sweep, temporary_path
 
 COMPRESSIONS = ("none", "zstd")
 
-_ZSTD_FILTER = 32015  # registered with the HDF Group
+_SPEC_FOLDER = re.compile(r"[0-9a-f]{16}-px\d+")
+_TRIES = 100  # each fails only if a folder is pruned just then, so two should do
 
 
 class CacheKey(NamedTuple):
@@ -37,7 +38,7 @@ class CacheKey(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What the cache holds of one spec."""
+    """What the cache holds of one spec; a truncated video may count as both a video and skipped."""
 
     name: str
     spec: str
@@ -66,39 +67,73 @@ class ClipCache:
         self.folder = folder
         self._compression = compression
 
+    def find(self, key: CacheKey, score_truncated: bool = False) -> CacheKey | Skip | None:
+        """The key if its clip may be used, why the video was skipped before, or None.
+
+        None means that the video has to be decoded: nothing is known of it, or only that it is
+        truncated, where its clip is wanted, or a killed writer left a clip and a skip that do not
+        go together.
+
+        Args:
+            key: What is looked for.
+            score_truncated: Whether the clip of a truncated video may be used.
+        """
+        skip, has_clip = self.read_skip(key), self.has(key)
+        truncated = skip is not None and skip.reason == "truncated"
+        whole = not self._path(key, ".skip.json").exists()  # a damaged one may have said otherwise
+        if has_clip and (whole or (truncated and score_truncated)):
+            return key
+        decode_again = score_truncated if truncated else has_clip
+        return None if decode_again else skip
+
     def has(self, key: CacheKey) -> bool:
         """Whether the clip is there; reading it may still find it damaged."""
-        return self._path(key, ".h5").exists()
+        return self._path(key, ".h5").is_file()
+
+    def damage(self, key: CacheKey) -> Skip | None:
+        """How the video of this clip is truncated; None if it is not, or there is no clip."""
+        skip = self.read_skip(key) if self.has(key) else None
+        return skip if skip and skip.reason == "truncated" else None
 
     def read(self, key: CacheKey) -> Views:
         """The clip, (views, frames, height, width, 3) uint8, its checksum verified.
 
         Raises:
-            CacheError: It is gone, damaged, or was not written by this class.
+            CacheError: It is gone, damaged, another one, or was not written by this class.
         """
         path = self._path(key, ".h5")
         try:
-            with h5py.File(path, "r") as file:
-                expected = _text(file["views"].attrs["xxh3_64"])
-                views = _load(file["views"])
-        except (OSError, KeyError, ValueError, RuntimeError, CacheError) as error:
+            return unpack_clip(read_sealed(path), *key)
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, CacheError) as error:
             raise CacheError(f"{path} cannot be read: {error}") from error
-        if views.dtype != np.uint8 or _checksum(views) != expected:
-            raise CacheError(f"{path} does not hold what was written: its checksum differs")
-        return views
 
     def num_bytes(self, key: CacheKey) -> int:
         """Size of the clip's file; 0 if there is none."""
-        path = self._path(key, ".h5")
-        return path.stat().st_size if path.exists() else 0
+        try:
+            return self._path(key, ".h5").stat().st_size
+        except OSError:
+            return 0
 
-    def write(self, key: CacheKey, views: Views) -> None:
-        """Keeps a clip; it is readable at once, by any process."""
-        path = self._path(key, ".h5")
-        save = _save_plain if self._compression is None else _save_compressed
-        with self._writing(path, key.spec) as temporary:
-            save(temporary, key, views)
-        self._path(key, ".skip.json").unlink(missing_ok=True)
+    def write(self, key: CacheKey, views: Views, damage: Skip | None = None) -> None:
+        """Keeps a clip; it is readable at once, by any process.
+
+        Args:
+            key: What it is found by.
+            views: As its spec says, uint8.
+            damage: Where the clip holds the frames of a truncated video that could be decoded.
+
+        Raises:
+            DiskFullError: There is no room; nothing half written is left.
+            CacheError: A folder lies where the file should.
+        """
+        content = pack_clip(*key, views, compress=self._compression is not None)
+        if damage:  # before the clip, which must not pass for a whole video's at any time
+            self.write_skip(key, damage)
+        self._write(self._path(key, ".h5"), key.spec, content)
+        if damage is None:
+            self._path(key, ".skip.json").unlink(missing_ok=True)
+        elif self.read_skip(key) is None:  # pruned between the two
+            self.write_skip(key, damage)
 
     def read_skip(self, key: CacheKey) -> Skip | None:
         """Why this video was skipped before, or None if it was not."""
@@ -109,9 +144,13 @@ class ClipCache:
             return None
 
     def write_skip(self, key: CacheKey, skip: Skip) -> None:
-        """Keeps why a video cannot be used, so that it is not tried again."""
-        with self._writing(self._path(key, ".skip.json"), key.spec) as temporary:
-            temporary.write_text(json.dumps(skip._asdict()), "utf-8")
+        """Keeps why a video cannot be used, so that it is not tried again.
+
+        Raises:
+            DiskFullError: There is no room.
+        """
+        content = memoryview(json.dumps(skip._asdict()).encode())
+        self._write(self._path(key, ".skip.json"), key.spec, content)
 
     def usage(self) -> list[Usage]:
         """What is there, spec by spec."""
@@ -133,84 +172,69 @@ class ClipCache:
         for folder in self._spec_folders():
             stale = not folder.name.endswith(f"-px{PIXELS_VERSION}")
             if name in (folder.name, "all") or (name is None and stale):
-                removed.append(_usage(folder))
-                shutil.rmtree(folder)
+                removed += self._remove(folder)
         return removed
 
     def sweep(self) -> None:
-        """Removes temporary files that killed writers left behind."""
-        sweep(self.folder, "*-px*/*")
-        sweep(self.folder, "*-px*")
+        """Removes temporary files that killed writers left behind, and what killed prunes did."""
+        sweep(self.folder, "")
+        for folder in self._spec_folders():
+            for place, _, _ in os.walk(folder):
+                with suppress(FileNotFoundError):  # pruned meanwhile
+                    sweep(Path(place), "")
 
     def _spec_folders(self) -> list[Path]:
-        return sorted(path.parent for path in self.folder.glob("*-px*/spec.json"))
+        folders = self.folder.glob("*-px*/")
+        return sorted(path for path in folders if _SPEC_FOLDER.fullmatch(path.name))
+
+    def _remove(self, folder: Path) -> list[Usage]:
+        """What was in the folder, which is renamed first: nobody writes into it any more."""
+        doomed = temporary_path(folder)
+        try:
+            folder.rename(doomed)
+        except FileNotFoundError:  # another process was faster
+            return []
+        removed = _usage(doomed)._replace(name=folder.name)
+        _remove_tree(doomed)
+        return [removed]
 
     def _path(self, key: CacheKey, suffix: str) -> Path:
         folder = self.folder / f"{key.spec.digest()}-px{PIXELS_VERSION}"
         return folder / key.sha256[:2] / f"{key.sha256}{suffix}"
 
-    @contextmanager
-    def _writing(self, path: Path, spec: PreprocessSpec) -> Iterator[Path]:
+    def _write(self, path: Path, spec: PreprocessSpec, content: memoryview) -> None:
         described = path.parent.parent / "spec.json"
-        if not described.exists():
-            with replacing(described) as temporary:
-                temporary.write_text(json.dumps(spec.canonical(), indent=1), "utf-8")
+        with disk_errors(self.folder, len(content)):
+            _replace(path, content)
+            if not described.exists():
+                _replace(described, memoryview(json.dumps(spec.canonical(), indent=1).encode()))
+
+
+def _replace(path: Path, content: memoryview) -> None:
+    """Writes the file, and again where its folder is pruned meanwhile."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError, FileExistsError):  # `mkdir` may raise either
+            return _replace_once(path, content)
+    return _replace_once(path, content)
+
+
+def _replace_once(path: Path, content: memoryview) -> None:
+    try:
         with replacing(path) as temporary:
-            yield temporary
+            temporary.write_bytes(content)
+    except IsADirectoryError as error:
+        raise CacheError(f"{path} is a folder, where a file belongs: remove it") from error
 
 
-def _save_plain(path: Path, key: CacheKey, views: Views) -> None:
-    with h5py.File(path, "w") as file:
-        dataset = file.create_dataset("views", data=views)
-        dataset.attrs["xxh3_64"] = _checksum(views)
-        file.attrs["sha256"] = key.sha256
-        file.attrs["spec"] = json.dumps(key.spec.canonical())
-
-
-def _save_compressed(path: Path, key: CacheKey, views: Views) -> None:
-    """Writes blocks of frames as HDF5 chunks, which any reader with HDF5's zstd filter can read.
-
-    HDF5 checks all that describes them from its format 1.10 on, except strings of variable length:
-    texts are bytes here. The blocks themselves are checked as they are undone.
-    """
-    with h5py.File(path, "w", libver="v110") as file:
-        dataset = file.create_dataset(
-            "views",
-            views.shape,
-            np.uint8,
-            chunks=codec.block_shape(views.shape),
-            compression=_ZSTD_FILTER,
-            allow_unknown_filter=True,  # they are compressed here, not by HDF5
-        )
-        for block in codec.compress(views):
-            dataset.id.write_direct_chunk(*block)
-        dataset.attrs["filter"] = np.bytes_(codec.NAME.encode())
-        dataset.attrs["xxh3_64"] = np.bytes_(_checksum(views).encode())
-        file.attrs["sha256"] = np.bytes_(key.sha256.encode())
-        file.attrs["spec"] = np.bytes_(json.dumps(key.spec.canonical()).encode())
-
-
-def _load(dataset: h5py.Dataset) -> Views:
-    if "filter" not in dataset.attrs:
-        return np.asarray(dataset)
-    name, shape = _text(dataset.attrs["filter"]), dataset.shape
-    if name != codec.NAME or len(shape) != 5 or dataset.dtype != np.uint8:
-        raise CacheError(f"{len(shape)} dimensions of {dataset.dtype}, unknown filter {name!r}")
-    if dataset.chunks != codec.block_shape(shape):
-        raise CacheError(f"blocks of {dataset.chunks} in a clip of {shape}")
-    blocks = [
-        codec.Block(offset, dataset.id.read_direct_chunk(offset)[1])
-        for offset in codec.block_offsets(shape)
-    ]
-    return codec.decompress(blocks, shape)
-
-
-def _text(attribute: object) -> str:
-    return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
-
-
-def _checksum(views: Views) -> str:
-    return xxhash.xxh3_64_hexdigest(np.ascontiguousarray(views).data)
+def _remove_tree(folder: Path, tries: int = _TRIES) -> None:
+    """Removes a folder where others may yet end what they began; a sweep takes what they leave."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise
+        if tries > 1 and folder.exists():
+            _remove_tree(folder, tries - 1)
 
 
 def _usage(folder: Path) -> Usage:
@@ -218,6 +242,14 @@ def _usage(folder: Path) -> Usage:
         spec = PreprocessSpec(**json.loads((folder / "spec.json").read_text("utf-8"))).describe()
     except (OSError, ValueError, TypeError, ConfigError):
         spec = "unknown"
-    clips = [path.stat().st_size for path in folder.glob("*/*.h5")]
-    skips = sum(1 for _ in folder.glob("*/*.skip.json"))
+    files = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    clips = [_size(path) for path in files if path.suffix == ".h5"]
+    skips = sum(path.name.endswith(".skip.json") for path in files)
     return Usage(folder.name, spec, len(clips), skips, sum(clips))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # removed meanwhile
+        return 0

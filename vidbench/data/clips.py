@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from vidbench.data.cache import CacheKey, ClipCache
 from vidbench.data.hashes import HashMemory
-from vidbench.data.prepare import Prepared, Task, Workers, prepared
+from vidbench.data.prepare import Prepared, Task, Workers
 from vidbench.data.records import Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import CacheError
@@ -28,13 +29,22 @@ class CachePolicy:
     Attributes:
         overwrite: Decode again what is read.
         retry_skipped: Try skipped videos again.
+        score_truncated: Take what decodes of truncated videos for the whole.
     """
 
     overwrite: bool = False
     retry_skipped: bool = False
+    score_truncated: bool = False
 
 
-_Pair = tuple[VideoRecord, "Future[Prepared]"]
+class _Work(NamedTuple):
+    """A video that is being prepared."""
+
+    task: Task
+    future: Future[Prepared]
+
+
+_Begun = CacheKey | Skip | _Work
 
 
 class ClipSource:
@@ -84,7 +94,11 @@ class ClipSource:
         if self._policy.retry_skipped:
             return False
         key = self._known_key(self._file(record))
-        return key is not None and self._cache.read_skip(key) is not None
+        return key is not None and isinstance(self._find(key), Skip)
+
+    def damage(self, result: CacheKey) -> Skip | None:
+        """What is wrong with the video of a clip that is scored all the same."""
+        return self._cache.damage(result) if self._policy.score_truncated else None
 
     def prepare(
         self, records: Sequence[VideoRecord], workers: Workers, lookahead: int
@@ -99,21 +113,24 @@ class ClipSource:
         """
         waiting = iter(records)
         first = islice(waiting, 1 + lookahead + 2 * workers.num_workers)
-        return self._results(deque(self._pairs(first, workers)), waiting, workers)
+        begun = deque(self._begin(record, workers) for record in first)
+        return self._results(begun, waiting, workers)
 
     def _results(
-        self, window: deque[_Pair], waiting: Iterator[VideoRecord], workers: Workers
+        self,
+        window: deque[_Begun],
+        waiting: Iterator[VideoRecord],
+        workers: Workers,
     ) -> Iterator[CacheKey | Skip]:
         while window:
-            result = self._finish(*window.popleft())
-            begun = list(self._pairs(islice(waiting, 1), workers))
-            if not begun:
+            begun = window.popleft()
+            result = self._finish(begun, workers) if isinstance(begun, _Work) else begun
+            following = next(waiting, None)
+            if following is None:
                 workers.end_when_done()
-            window.extend(begun)
+            else:
+                window.append(self._begin(following, workers))
             yield result
-
-    def _pairs(self, records: Iterable[VideoRecord], workers: Workers) -> Iterator[_Pair]:
-        return ((record, self._begin(record, workers)) for record in records)
 
     def read(self, record: VideoRecord, result: CacheKey | Skip, workers: Workers) -> Views | Skip:
         """The clip that :meth:`prepare` left; one that turns out damaged is decoded again."""
@@ -124,42 +141,45 @@ class ClipSource:
                 return self._read(result)
         except CacheError as error:
             logger.warning("%s; decoding it again", error)
-        again = prepared(workers.submit(self._task(self._file(record), result, overwrite=True)))
-        self.work.add(again.seconds)
-        return again.result if isinstance(again.result, Skip) else self._read(again.result)
+        task = self._task(self._file(record), result.sha256)._replace(overwrite=True)
+        again = self._finish(_Work(task, workers.submit(task)), workers)
+        return again if isinstance(again, Skip) else self._read(again)
 
     def _read(self, key: CacheKey) -> Views:
         views = self._cache.read(key)
         self.cache_bytes += self._cache.num_bytes(key)
         return views
 
-    def _begin(self, record: VideoRecord, workers: Workers) -> Future[Prepared]:
-        """The future of one video; known at once if the video is missing or its clip cached."""
+    def _begin(self, record: VideoRecord, workers: Workers) -> _Begun:
+        """What is known of a video at once: that it is missing, or cached; else it is decoded."""
         file = self._file(record)
         if not file.is_file():
-            return _done(
-                Prepared(Skip("missing", "not in the tarballs, or its file was removed since"))
-            )
+            return Skip("missing", "not in the tarballs, or its file was removed since")
         key = self._known_key(file)
-        if key and self._cache.has(key) and not self._policy.overwrite:
-            return _done(Prepared(key))
-        return workers.submit(self._task(file, key, overwrite=self._policy.overwrite))
+        if key and not self._policy.overwrite and isinstance(self._find(key), CacheKey):
+            return key
+        task = self._task(file, key.sha256 if key else None)
+        return _Work(task, workers.submit(task))
 
-    def _finish(self, record: VideoRecord, future: Future[Prepared]) -> CacheKey | Skip:
-        outcome = prepared(future)
+    def _finish(self, work: _Work, workers: Workers) -> CacheKey | Skip:
+        outcome = workers.result(work.future, work.task)
         self.work.add(outcome.seconds)
         if outcome.identity and outcome.sha256:
-            self._hashes.remember(self._file(record), outcome.identity, outcome.sha256)
+            self._hashes.remember(work.task.path, outcome.identity, outcome.sha256)
         return outcome.result
 
-    def _task(self, file: Path, key: CacheKey | None, *, overwrite: bool) -> Task:
+    def _find(self, key: CacheKey) -> CacheKey | Skip | None:
+        return self._cache.find(key, score_truncated=self._policy.score_truncated)
+
+    def _task(self, file: Path, sha256: str | None) -> Task:
         return Task(
             file,
             self.spec,
             self._cache,
-            sha256=key.sha256 if key else None,
-            overwrite=overwrite,
+            sha256,
+            overwrite=self._policy.overwrite,
             retry=self._policy.retry_skipped,
+            score_truncated=self._policy.score_truncated,
         )
 
     def _file(self, record: VideoRecord) -> Path:
@@ -172,9 +192,3 @@ class ClipSource:
         except OSError:
             return None
         return CacheKey(sha256, self.spec) if sha256 else None
-
-
-def _done(outcome: Prepared) -> Future[Prepared]:
-    future: Future[Prepared] = Future()
-    future.set_result(outcome)
-    return future

@@ -8,7 +8,8 @@ twice where the packets promised another number of frames than came out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from vidbench.data.records import Frame, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
     ffmpeg_errors,
+    opened,
     quarter_turns,
     reason_of,
     refuse_huge,
@@ -34,6 +36,7 @@ from vidbench.data.streams import (
 from vidbench.errors import VideoError
 
 _SKIPPING_CODECS = frozenset({"h264"})
+_KEPT_BYTES = 1 << 26  # of packets; a larger file is read once more instead
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,22 @@ class _Promise:
     """What the packets of a file promise, before any of them is decoded.
 
     Attributes:
-        packets: All of them in the file's order, the empty one that flushes the decoder last.
+        packets: All of them in the file's order, the empty one that flushes the decoder last;
+            None where they are too many bytes to be kept.
         stamps: Their times, in the order of showing.
         timeline: When frames are shown.
-        is_regular: Every packet gives one frame with a time stamp of its own.
+        may_skip: Wanted frames are known, and the decoder can leave out others.
     """
 
-    packets: list[Packet[VideoStream]]
+    packets: list[Packet[VideoStream]] | None
     stamps: list[int]
     timeline: Timeline
-    is_regular: bool
+    may_skip: bool
 
 
-def decode_views(path: Path, spec: PreprocessSpec, draw: str = "") -> Views:
+def decode_views(
+    path: Path, spec: PreprocessSpec, draw: str = "", *, keep_truncated: bool = False
+) -> Views:
     """The views of one video: (views, frames, crop_size, crop_size, 3), uint8 RGB.
 
     The crops of the first clip come first. Pixels equal those of OpenCV's decoder. Rotation in
@@ -64,47 +70,79 @@ def decode_views(path: Path, spec: PreprocessSpec, draw: str = "") -> Views:
         path: The video.
         spec: What is done to its pixels.
         draw: Tells this video from others, for sampling at random.
+        keep_truncated: Take what decodes of a truncated video for the whole.
 
     Raises:
         VideoError: The file is unreadable, truncated, or too short for the spec.
     """
-    sampling = _Sampling(spec, draw)
+    sampling = _Sampling(spec, draw, keep_truncated)
     with ffmpeg_errors():
-        with av.open(str(path)) as container:
-            stream = _single_threaded(video_stream(container))
-            promise = _read_packets(container, stream)
-            if promise.is_regular and stream.codec_context.name in _SKIPPING_CODECS:
-                views = _decode_wanted(stream, promise, sampling)
-                if views is not None:
-                    return views
-        return _decode_all(path, promise.timeline, sampling)
+        with _opened(path) as (container, stream):
+            promise = _read_packets(container.demux(stream), stream, sampling)
+            views = _decode_wanted(stream, promise.packets, promise, sampling)
+        if views is None and promise.packets is None:
+            with _opened(path) as (container, stream):
+                views = _decode_wanted(stream, container.demux(stream), promise, sampling)
+        return _decode_all(path, promise.timeline, sampling) if views is None else views
 
 
-def _read_packets(container: InputContainer, stream: VideoStream) -> _Promise:
-    demuxed = list(container.demux(stream))
-    packets = [p for p in demuxed if p.size]
-    live = [p for p in packets if not p.is_discard]
-    if not live:
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    with opened(path) as container:
+        stream = video_stream(container)
+        stream.codec_context.thread_count = 1  # there are as many workers as cores
+        yield container, stream
+
+
+def _read_packets(
+    demuxed: Iterable[Packet[VideoStream]], stream: VideoStream, sampling: _Sampling
+) -> _Promise:
+    kept: list[Packet[VideoStream]] | None = []
+    stamps: list[int | None] = []
+    num_bytes = num_packets = 0
+    is_corrupt = False
+    for packet in demuxed:
+        num_bytes += packet.size
+        if num_bytes > _KEPT_BYTES:
+            kept = None
+        if kept is not None:
+            kept.append(packet)
+        if packet.size:
+            num_packets += 1
+            is_corrupt |= packet.is_corrupt
+            stamps += [] if packet.is_discard else [packet.pts]
+    if not stamps:
         raise VideoError("unreadable", "the video stream holds no packets")
-    if stream.frames > len(packets) + 1:
-        detail = f"{stream.frames} frames listed, {len(packets)} in the file"
+    if stream.frames > num_packets + 1 and not sampling.keep_truncated:
+        detail = f"{stream.frames} frames listed, {num_packets} in the file"
         raise VideoError("truncated", detail)
-    stamps = sorted(p.pts for p in live if p.pts is not None)
+    known = sorted(stamp for stamp in stamps if stamp is not None)
+    # Without a count of frames nobody knows whether one that others refer to is lost.
+    is_regular = len(set(known)) == num_packets == stream.frames and not is_corrupt
     return _Promise(
-        packets=demuxed,
-        stamps=stamps,
-        timeline=_timeline([p.pts for p in live], stream),
-        is_regular=len(set(stamps)) == len(packets) and not any(p.is_corrupt for p in packets),
+        packets=kept,
+        stamps=known,
+        timeline=_timeline(stamps, stream),
+        may_skip=is_regular and stream.codec_context.name in _SKIPPING_CODECS,
     )
 
 
-def _decode_wanted(stream: VideoStream, promise: _Promise, sampling: _Sampling) -> Views | None:
+def _decode_wanted(
+    stream: VideoStream,
+    packets: Iterable[Packet[VideoStream]] | None,
+    promise: _Promise,
+    sampling: _Sampling,
+) -> Views | None:
     """The views, decoding only what they need; None where a wanted frame does not come out."""
+    if packets is None or not promise.may_skip:
+        return None
     clips = _Clips(sampling.frames(promise.timeline), sampling.spec)
     wanted = {promise.stamps[index]: index for index in clips.missing}
     convert = _converter(stream, sampling.spec)
     try:
-        for frame in _skipping_decode(stream, promise.packets, wanted.keys()):
+        for frame in _skipping_decode(stream, packets, wanted.keys()):
+            if frame.is_corrupt:  # it may show what was skipped
+                return None
             if frame.pts in wanted:
                 clips.put(wanted[frame.pts], convert(frame))
     except av.FFmpegError:
@@ -113,7 +151,7 @@ def _decode_wanted(stream: VideoStream, promise: _Promise, sampling: _Sampling) 
 
 
 def _skipping_decode(
-    stream: VideoStream, packets: Sequence[Packet[VideoStream]], wanted: Collection[int]
+    stream: VideoStream, packets: Iterable[Packet[VideoStream]], wanted: Collection[int]
 ) -> Iterator[VideoFrame]:
     context = stream.codec_context
     for packet in packets:
@@ -126,33 +164,35 @@ def _skipping_decode(
 def _decode_all(path: Path, promised: Timeline, sampling: _Sampling) -> Views:
     """The views, by decoding every frame; once more where packets promised another timeline."""
     assumed = sampling.frames(promised)
-    clips, actual = _decode_frames(path, assumed, sampling.spec)
-    if promised.num_frames - actual.num_frames > 1:
+    clips, actual = _decode_frames(path, assumed, sampling)
+    if promised.num_frames - actual.num_frames > 1 and not sampling.keep_truncated:
         detail = f"{promised.num_frames} frames promised, {actual.num_frames} decoded"
         raise VideoError("truncated", detail)
     indices = sampling.frames(actual)
     if not np.array_equal(indices, assumed):
-        clips, _ = _decode_frames(path, indices, sampling.spec)
+        clips, _ = _decode_frames(path, indices, sampling)
+    if clips.missing:
+        raise VideoError("unreadable", "it decodes otherwise each time")
     return clips.views
 
 
-def _decode_frames(path: Path, indices: Indices, spec: PreprocessSpec) -> tuple[_Clips, Timeline]:
+def _decode_frames(path: Path, indices: Indices, sampling: _Sampling) -> tuple[_Clips, Timeline]:
     """The clips of the frames with these indices, and the timeline of all frames."""
-    clips = _Clips(indices, spec)
+    clips = _Clips(indices, sampling.spec)
     stamps: list[int | None] = []
-    with av.open(str(path)) as container:
-        stream = _single_threaded(video_stream(container))
-        convert = _converter(stream, spec)
+    with _opened(path) as (container, stream):
+        convert = _converter(stream, sampling.spec)
         try:
             for index, frame in enumerate(container.decode(stream)):
                 stamps.append(frame.pts)
                 if index in clips.missing:
                     clips.put(index, convert(frame))
         except av.FFmpegError as error:
-            if not stamps:
+            if not stamps or isinstance(error, MemoryError):  # too little memory is no truncation
                 raise
-            detail = f"decoding failed after {len(stamps)} frames: {reason_of(error)}"
-            raise VideoError("truncated", detail) from error
+            if not sampling.keep_truncated:
+                detail = f"decoding failed after {len(stamps)} frames: {reason_of(error)}"
+                raise VideoError("truncated", detail) from error
         if not stamps:
             raise VideoError("unreadable", "no frame could be decoded")
         return clips, _timeline(stamps, stream)
@@ -163,6 +203,7 @@ class _Sampling(NamedTuple):
 
     spec: PreprocessSpec
     draw: str
+    keep_truncated: bool
 
     def frames(self, timeline: Timeline) -> Indices:
         return sample_frames(timeline, self.spec, self.draw)
@@ -194,12 +235,6 @@ class _Clips:
         for clip, place in self._places[index]:
             self._pixels[clip, :, place] = crops
         self.missing.remove(index)
-
-
-def _single_threaded(stream: VideoStream) -> VideoStream:
-    """The stream; there are as many workers as cores."""
-    stream.codec_context.thread_count = 1
-    return stream
 
 
 def _converter(stream: VideoStream, spec: PreprocessSpec) -> Callable[[VideoFrame], Crops]:

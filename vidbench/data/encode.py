@@ -13,7 +13,7 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidbench.data.streams import ffmpeg_errors, quarter_turns, refuse_huge, video_stream
+from vidbench.data.streams import ffmpeg_errors, opened, quarter_turns, refuse_huge, video_stream
 from vidbench.errors import VideoError
 
 _QUALITY = {"crf": "18", "preset": "medium"}  # 18 is visually lossless, says FFmpeg's H.264 guide
@@ -34,7 +34,7 @@ def shown_size(path: Path) -> Size:
     Raises:
         VideoError: The file is unreadable.
     """
-    with ffmpeg_errors(), av.open(str(path)) as container:
+    with ffmpeg_errors(), opened(path) as container:
         stream = video_stream(container)
         first = next(container.decode(stream), None)
         if first is None:
@@ -69,11 +69,11 @@ def upscale(source: Path, target: Path, min_size: int) -> None:
             the frames would be too large. The target may have been begun.
     """
     with ffmpeg_errors():
-        with av.open(str(source)) as read:
+        with opened(source) as read:
             times = _read_times(read)
         size = enlarge(shown_size(source), min_size)
         refuse_huge(*size)
-        with av.open(str(source)) as read, av.open(str(target), "w", format="mp4") as written:
+        with opened(source) as read, av.open(str(target), "w", format="mp4") as written:
             _transcode(read, written, times, size)
 
 

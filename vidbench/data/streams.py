@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -12,6 +13,25 @@ from av.video.stream import VideoStream
 
 from vidbench.data.process import MAX_PIXELS
 from vidbench.errors import VideoError
+
+_LISTS = frozenset({"concat", "hls", "dash"})
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[InputContainer]:
+    """The file, opened for reading; never a pipe, and never other files that a text names.
+
+    Raises:
+        VideoError: It is no regular file, or a list of others.
+        OSError: It cannot be opened.
+    """
+    if not path.is_file() and path.stat():  # a pipe would wait for a writer forever
+        raise VideoError("unreadable", "it is no regular file")
+    absolute = str(path.absolute())  # FFmpeg takes what is before a colon for a protocol
+    with av.open(absolute, metadata_errors="replace") as container:  # titles may be in Latin-1
+        if container.format.name in _LISTS:
+            raise VideoError("unreadable", "it is a list of other files")
+        yield container
 
 
 def video_stream(container: InputContainer) -> VideoStream:
@@ -25,6 +45,8 @@ def video_stream(container: InputContainer) -> VideoStream:
     if not moving:
         raise VideoError("unreadable", "the file has no video stream")
     context = moving[0].codec_context
+    if context is None:  # PyAV's types do not say so
+        raise VideoError("unreadable", "no decoder knows the codec of the video stream")
     refuse_huge(context.width, context.height)
     return moving[0]
 

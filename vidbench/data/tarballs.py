@@ -11,8 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from tqdm import tqdm
 
+from vidbench.data._partial import Partial, require_room
 from vidbench.data.archives import extract_archive
-from vidbench.data.fetch import fetch, is_url, size_of
+from vidbench.data.fetch import alone, fetch_alone, is_url, size_of
 from vidbench.errors import ArchiveError, FetchError
 from vidbench.files import sweep
 
@@ -42,19 +43,29 @@ def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:
     """Folders with the extracted files of each tarball, in the order of ``sources``.
 
     What has been extracted before is not fetched again. A downloaded tarball is removed once
-    its folder is complete; a local one is read where it lies.
+    its folder is complete; a local one is read where it lies. Of several processes that fetch
+    into one folder, one does it at a time, and the next finds what is there by then.
 
     Raises:
         FetchError, ArchiveError: One of them could not be had; the others are kept.
+        DiskFullError: There is no room for them; said before anything comes, where their
+            lengths are known, and whatever came is kept.
     """
     folders = [folder / tarball_name(source) for source in sources]
     sweep(folder, "")
-    waiting = unfetched(sources, folder)
-    if not waiting:
-        return folders
+    if unfetched(sources, folder):
+        with alone(folder, "tarballs"):
+            if waiting := unfetched(sources, folder):  # still, behind another process
+                _fetch_all(waiting, folder)
+    return folders
+
+
+def _fetch_all(sources: Sequence[str], folder: Path) -> None:
+    sizes = _sizes(sources)
+    _require_room_for(sources, sizes, folder)
     bar = tqdm(
-        total=total_bytes(waiting),
-        desc=f"fetch {len(waiting)} tarball{'s' if len(waiting) > 1 else ''}",
+        total=_sum(sizes),
+        desc=f"fetch {len(sources)} tarball{'s' if len(sources) > 1 else ''}",
         unit="B",
         unit_scale=True,
         disable=None,
@@ -67,7 +78,7 @@ def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:
         bar.update(num_bytes)
 
     with bar, ThreadPoolExecutor(PARALLEL_TARBALLS) as pool:
-        jobs = [pool.submit(_fetch_and_extract, source, folder, count) for source in waiting]
+        jobs = [pool.submit(_fetch_and_extract, source, folder, count) for source in sources]
         try:
             for job in as_completed(jobs):
                 job.result()
@@ -75,7 +86,26 @@ def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return folders
+
+
+def _require_room_for(sources: Sequence[str], sizes: Sequence[int | None], folder: Path) -> None:
+    """Nothing, if the disk takes what will come, as far as it is known.
+
+    Videos are about as long as the tarball that holds them, which lies beside them until they
+    are extracted.
+    """
+    files = sum(size or 0 for size in sizes)
+    remote = [s or 0 for source, s in zip(sources, sizes, strict=True) if is_url(source)]
+    downloads = sum(sorted(remote)[-PARALLEL_TARBALLS:])
+    held = sum(_held(source, folder) for source in sources)
+    what = f"{len(sources)} tarballs, the first of which is {sources[0]}"
+    require_room(folder, files + downloads - held, what if len(sources) > 1 else sources[0])
+
+
+def _held(source: str, folder: Path) -> int:
+    """Bytes of a tarball that an earlier call left here."""
+    target = _target(source, folder)
+    return target.stat().st_size if target.exists() else Partial(target, lambda _: None).size()
 
 
 def unfetched(sources: Sequence[str], folder: Path) -> list[str]:
@@ -90,22 +120,32 @@ def format_bytes(num_bytes: int | None) -> str:
 
 def total_bytes(sources: Sequence[str]) -> int | None:
     """Length of all the sources together in bytes; None where one of them is not known."""
+    return _sum(_sizes(sources))
+
+
+def _sizes(sources: Sequence[str]) -> list[int | None]:
     with ThreadPoolExecutor(PARALLEL_TARBALLS) as pool:
-        sizes = list(pool.map(size_of, sources))
+        return list(pool.map(size_of, sources))
+
+
+def _sum(sizes: Sequence[int | None]) -> int | None:
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None
 
 
+def _target(source: str, parent: Path) -> Path:
+    return parent / f"{tarball_name(source)}.download"
+
+
 def _fetch_and_extract(source: str, parent: Path, count: Callable[[int], None]) -> None:
-    folder = parent / tarball_name(source)
-    target = parent / f"{folder.name}.download"
-    archive = fetch(source, target, on_bytes=count)
+    target = _target(source, parent)
+    archive = fetch_alone(source, target, on_bytes=count)
     if archive != target:
         count(archive.stat().st_size)
     try:
-        extract_archive(archive, folder, flatten=True)
+        extract_archive(archive, parent / tarball_name(source), flatten=True)
     except ArchiveError as error:
+        target.unlink(missing_ok=True)  # so that the next try fetches it anew
         raise ArchiveError(f"{source}: {error}") from error
-    finally:
-        target.unlink(missing_ok=True)  # a damaged one too, so that the next try fetches it anew
+    target.unlink(missing_ok=True)
     logger.debug("extracted %s", source)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.archives import extract_archive
-from vidbench.data.fetch import fetch, is_url
+from vidbench.data.fetch import alone, fetch_alone, is_url
 from vidbench.data.hashes import sha256_of
-from vidbench.errors import ConfigError, ModelError, VidbenchError
+from vidbench.errors import ArchiveError, ConfigError, ModelError, VidbenchError
+from vidbench.files import sweep
 from vidbench.models._frameworks import import_tensorflow_hub
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,8 @@ def local_weights(source: str) -> Weights:
     try:
         if is_url(source):
             return from_hub(source)
-        if path.is_file() and tarfile.is_tarfile(path):
+        if path.is_file():
+            sweep(hub_cache(), "")
             path = extract_archive(path, hub_cache() / f"archive-{sha256_of(path)[:16]}")
         return _saved_model(path)
     except VidbenchError as error:
@@ -115,11 +116,18 @@ def from_kaggle(handle: str) -> Weights:
 def from_archive(url: str, handle: str, sha256: str | None) -> Weights:
     """A published archive, verified and kept where TF Hub would keep the handle's model."""
     folder = _hub_folder(handle)
-    archive = fetch(url, folder.with_name(f"{folder.name}.tar.gz"), sha256=sha256)
-    try:
-        return _saved_model(extract_archive(archive, folder))
-    finally:
-        archive.unlink(missing_ok=True)
+    archive = folder.with_name(f"{folder.name}.tar.gz")
+    sweep(folder.parent, "")
+    with alone(folder.parent, folder.name):
+        if not folder.exists():
+            fetch_alone(url, archive, sha256=sha256)
+            try:
+                extract_archive(archive, folder)
+            except ArchiveError:
+                archive.unlink()  # so that the next try fetches it anew
+                raise
+            archive.unlink()
+    return _saved_model(folder)
 
 
 def _hub_folder(handle: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,22 +46,29 @@ def read_annotations(path: Path) -> dict[ClipKey, Annotation]:
         FetchError: The file is no such list, or gives one clip two labels.
     """
     annotations: dict[ClipKey, Annotation] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        if not {"youtube_id", "time_start", "time_end"} <= set(rows.fieldnames or ()):
-            first = ",".join(rows.fieldnames or ())
-            raise FetchError(f"{path} is no Kinetics annotation file: it begins {first[:80]!r}")
-        for row in rows:
-            annotation = _annotation(row, path, rows.line_num)
-            if annotations.setdefault(annotation.key, annotation).label != annotation.label:
-                raise FetchError(f"{path} gives {annotation.video_id} two labels")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for annotation in _read(csv.DictReader(file), path):
+                if annotations.setdefault(annotation.key, annotation).label != annotation.label:
+                    raise FetchError(f"{path} gives {annotation.video_id!r} two labels")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FetchError(f"{path} is no Kinetics annotation file: {error}") from error
     return annotations
+
+
+def _read(rows: csv.DictReader[str], path: Path) -> Iterator[Annotation]:
+    names = rows.fieldnames or ()
+    if not {"youtube_id", "time_start", "time_end"} <= set(names):
+        begin = ",".join(names)[:80]
+        raise FetchError(f"{path} is no Kinetics annotation file: it begins {begin!r}")
+    for row in rows:
+        yield _annotation(row, path, rows.line_num)
 
 
 def _annotation(row: Mapping[str, str | None], path: Path, line: int) -> Annotation:
     try:
         start, end = (int(float(row[name] or "")) for name in ("time_start", "time_end"))
         key = ClipKey(row["youtube_id"] or "", start)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # of nan and of inf
         raise FetchError(f"{path}, line {line}: {error}") from error
     return Annotation(key, end, row.get("label") or None)

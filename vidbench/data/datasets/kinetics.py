@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
 from vidbench.data.datasets._releases import CVDF_ROOT, RELEASES, Release
@@ -28,6 +30,9 @@ from vidbench.files import replacing
 from vidbench.labels import load_classes, read_classes
 
 logger = logging.getLogger(__name__)
+
+_MARK = "root.txt"
+_MAX_NAME_BYTES = 150  # of the 255 that a file may have: while it is fetched, its name is longer
 
 
 def load(variant: str, split: str, options: FetchOptions) -> Kinetics:
@@ -203,7 +208,7 @@ class Kinetics:
         Raises:
             ConfigError: The split was fetched from another root.
         """
-        mark = self._split_folder / "root.txt"
+        mark = self._split_folder / _MARK
         if mark.exists() and (found := mark.read_text("utf-8")) != self._root_text():
             raise ConfigError(
                 f"{self._split_folder} holds videos from {found}, not from {self._root_text()}: "
@@ -211,7 +216,7 @@ class Kinetics:
             )
 
     def _mark_root(self) -> None:
-        mark = self._split_folder / "root.txt"
+        mark = self._split_folder / _MARK
         if not mark.exists():
             with replacing(mark) as temporary:
                 temporary.write_text(self._root_text(), "utf-8")
@@ -235,14 +240,28 @@ class Kinetics:
     def _read_path_list(self) -> list[str]:
         """Sources of the split's tarballs, below this root, in the order of the list."""
         path = self._fetch_list(self._release.path_list.format(split=self.split))
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-        return list(dict.fromkeys(self._below_root(line) for line in lines if line))
+        try:
+            lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+        except UnicodeDecodeError as error:
+            raise FetchError(f"{path} is no list of tarballs: {error}") from error
+        sources = list(dict.fromkeys(self._below_root(line) for line in lines if line))
+        self._refuse_taken_names(sources)
+        return sources
+
+    def _refuse_taken_names(self, sources: Sequence[str]) -> None:
+        """Refuses tarballs that would share a folder, of which one would hide the other."""
+        names = Counter(map(tarball_name, sources))
+        for name, count in names.items():
+            if count > 1 or name == _MARK or (self._split_folder / name).is_file():
+                raise FetchError(f"the path list names {name!r} twice, or as a list is called")
 
     def _below_root(self, entry: str) -> str:
         """An entry of the path list; absolute ones name the official root and follow ours."""
         if is_url(entry) and not entry.startswith(CVDF_ROOT):
             raise FetchError(f"the path list names {entry}, which is not below {CVDF_ROOT}")
-        return join_source(self._root, entry.removeprefix(CVDF_ROOT))
+        relative = entry.removeprefix(CVDF_ROOT)
+        _refuse_bad_place(unquote(relative))
+        return join_source(self._root, relative)
 
     def _read_annotations(self) -> dict[ClipKey, Annotation]:
         path = self._fetch_list(self._release.annotations[self.split])
@@ -251,6 +270,21 @@ class Kinetics:
         if unknown := sorted(labels - set(self.classes)):
             raise FetchError(f"{path} has labels that are no classes of {self.name}: {unknown[:3]}")
         return annotations
+
+
+def _refuse_bad_place(relative: str) -> None:
+    """Refuses what is no tarball below the root: lists come from servers, and are not trusted.
+
+    Raises:
+        FetchError: The path leads out of the root, or its folder would be no plain new one.
+    """
+    parts = PurePosixPath(relative).parts
+    outside = relative.startswith("/") or is_url(relative) or ".." in parts
+    if outside or not relative.isprintable():
+        raise FetchError(f"the path list names {relative[:200]!r}, which is not below its root")
+    too_long = any(len(part.encode()) > _MAX_NAME_BYTES for part in parts)
+    if too_long or tarball_name(relative).startswith("."):
+        raise FetchError(f"the path list names {relative[:200]!r}: no folder can be called so")
 
 
 def _with_advice(error: FetchError) -> FetchError:

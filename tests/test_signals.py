@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY, SAMPLE, RunCli
+from http_server import serve, stalling
+
+from vidbench.errors import StoppedError
+from vidbench.signals import hidden_from_children, stoppable, unstopped
+
+_PATIENCE_SECONDS = 60
+_NUM_VIDEOS = 40
+OPTIONS = (
+    *("--model_type", "saved_model", "--model_path", str(SAMPLE / "model")),
+    *("--dataset", "sample", "--num_frames", "16", "--num_workers", "2"),
+    *("--num_videos", str(_NUM_VIDEOS), "--batch_size", "4"),
+)
+_PAIRS = zip(OPTIONS[::2], OPTIONS[1::2], strict=True)
+_LEFT_BEHIND = ("*.tmp", "*.part", "*.etag", "*.download")
+_TABLES = ("predictions.csv", "skipped.csv", "per_class.csv", "confusion.csv", "metrics.json")
+
+Contents = dict[str, bytes]
+
+
+def contents(root: Path) -> Contents:
+    """All of the only run's results that must not depend on how often it was stopped."""
+    (folder,) = (root / "results").iterdir()
+    tables = {name: (folder / name).read_bytes() for name in _TABLES}
+    with np.load(folder / "scores.npz", allow_pickle=False) as file:
+        return tables | {name: file[name].tobytes() for name in file.files}
+
+
+def left_behind(root: Path) -> list[Path]:
+    return [path for pattern in _LEFT_BEHIND for path in root.rglob(pattern)]
+
+
+class Run:
+    """A real run in a process group of its own, as a terminal would start it."""
+
+    def __init__(self, root: Path, *options: str, program: tuple[str, ...] = ()) -> None:
+        self.root = root
+        self.command = [*(program or (sys.executable, "-m", "vidbench", "evaluate")), *options]
+        self._process = subprocess.Popen(
+            self.command,
+            cwd=root,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_listen,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_for(self, reached: Callable[[Path], bool]) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not reached(self.root):
+            assert self._process.poll() is None, "the run ended too early"
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def send(self, number: int, *, group: bool) -> None:
+        (os.killpg if group else os.kill)(self.pid, number)
+
+    def end(self) -> tuple[int, list[str]]:
+        """The exit code, and the lines on standard error, without what a run always says.
+
+        Nor that a worker ended early, which SIGTERM to all may make it say.
+        """
+        _, errors = self._process.communicate(timeout=_PATIENCE_SECONDS)
+        usual = re.compile("videos to predict|process ended with exit code -?15; trying again")
+        lines = [line for line in errors.splitlines() if not usual.search(line)]
+        return self._process.returncode, lines
+
+
+def _listen() -> None:
+    """Undoes what a shell does to the jobs in its background, maybe these tests."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def resume(root: Path, run_cli: RunCli, *options: str) -> Contents:
+    done = run_cli("evaluate", *(options or OPTIONS))
+    assert done.returncode == 0, done.stderr
+    assert not left_behind(root)
+    return contents(root)
+
+
+def has(pattern: str, count: int = 1) -> Callable[[Path], bool]:
+    return lambda root: sum(1 for _ in root.glob(pattern)) >= count
+
+
+def imports_tensorflow(run: Run) -> Callable[[Path], bool]:
+    maps = Path(f"/proc/{run.pid}/maps")
+    return lambda _: "libtensorflow" in maps.read_text()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    root = tmp_path_factory.mktemp("whole")
+    run = Run(root, *OPTIONS)
+    assert run.end() == (0, [])
+    return contents(root)
+
+
+DECODE = has("data/processed/*/*/*.h5")
+BETWEEN_BATCHES = has("results/*/batches/*.npz", 2)
+LATE = has("results/*/batches/*.npz", 7)
+CASES = {
+    "decode, SIGINT to all": (DECODE, signal.SIGINT, True),
+    "decode, SIGTERM to all": (DECODE, signal.SIGTERM, True),
+    "between batches, SIGINT": (BETWEEN_BATCHES, signal.SIGINT, False),
+    "between batches, SIGTERM to all": (BETWEEN_BATCHES, signal.SIGTERM, True),
+    "between batches, SIGHUP to all": (BETWEEN_BATCHES, signal.SIGHUP, True),
+    "late, SIGTERM": (LATE, signal.SIGTERM, False),
+}
+
+
+@pytest.mark.parametrize(("stage", "number", "group"), CASES.values(), ids=CASES)
+def test_a_signal_stops_with_one_line_and_the_run_goes_on(
+    run_cli: RunCli,
+    tmp_path: Path,
+    uninterrupted: Contents,
+    stage: Callable[[Path], bool],
+    number: signal.Signals,
+    group: bool,
+) -> None:
+    run = Run(tmp_path, *OPTIONS)
+    run.wait_for(stage)
+    run.send(number, group=group)
+    exit_code, lines = run.end()
+    assert exit_code == 128 + number
+    assert len(lines) == 1, lines
+    said = rf"vidbench: stopped by {number.name}: (\d+) of 40 videos are done; to go on: (.*)"
+    found = re.fullmatch(said, lines[0])
+    assert found, lines
+    batches = list(tmp_path.glob("results/*/batches/*.npz"))
+    assert int(found[1]) == 4 * len(batches) < _NUM_VIDEOS  # each that was begun is finished
+    assert shlex.split(found[2]) == run.command
+    assert resume(tmp_path, run_cli) == uninterrupted
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_signal_while_the_model_is_loaded(
+    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents
+) -> None:
+    run = Run(tmp_path, *OPTIONS)
+    run.wait_for(imports_tensorflow(run))
+    run.send(signal.SIGINT, group=True)
+    exit_code, lines = run.end()
+    assert (exit_code, len(lines)) == (130, 1)
+    assert "0 of 40 videos are done" in lines[0]
+    assert resume(tmp_path, run_cli) == uninterrupted
+
+
+def test_a_signal_while_the_run_is_scored(
+    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents
+) -> None:
+    run = Run(tmp_path, *OPTIONS)
+    run.wait_for(has("results/*/scores.npz"))
+    run.send(signal.SIGTERM, group=True)
+    exit_code, lines = run.end()
+    assert exit_code in (143, 0, -signal.SIGTERM)  # it may have been done already
+    assert all("40 of 40 videos are done" in line for line in lines)
+    assert resume(tmp_path, run_cli) == uninterrupted
+
+
+@pytest.mark.parametrize("group", [True, False], ids=["group", "main"])
+def test_a_signal_while_a_server_is_slow(
+    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents, group: bool
+) -> None:
+    with serve(SAMPLE) as server:
+        server.faults.answers["/val/part_0.tar.gz"] = [stalling(70_000)]
+        options = (*OPTIONS, "--kinetics_root_url", server.url)
+        run = Run(tmp_path, *options)
+        run.wait_for(has("data/raw/**/part_0.*.part"))
+        run.send(signal.SIGINT, group=group)
+        exit_code, lines = run.end()  # while the server waits still
+        assert (exit_code, len(lines)) == (130, 1)
+        assert "no video was predicted yet" in lines[0]
+        assert resume(tmp_path, run_cli, *options) == uninterrupted
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import pathlib, time\n"
+        "from vidbench.signals import stoppable, unstopped\n"
+        "with stoppable(lambda begun: 'again'), unstopped():\n"
+        "    pathlib.Path('busy').touch()\n"
+        "    time.sleep(600)\n"
+    )
+    run = Run(tmp_path, program=(sys.executable, str(program)))
+    run.wait_for(has("busy"))
+    run.send(signal.SIGINT, group=True)
+    time.sleep(0.7)  # a person's two presses; what comes sooner may be an echo of the first
+    run.send(signal.SIGINT, group=True)
+    exit_code, lines = run.end()
+    assert exit_code == 130
+    assert lines == ["vidbench: stopped by SIGINT: no video was predicted yet; to go on: again"]
+
+
+def test_the_same_signal_to_a_process_and_to_its_group_counts_once(
+    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents
+) -> None:
+    run = Run(tmp_path, *OPTIONS)
+    run.wait_for(has("results/*/batches/*.npz", 3))
+    run.send(signal.SIGTERM, group=False)  # as GNU timeout does
+    run.send(signal.SIGTERM, group=True)
+    exit_code, lines = run.end()
+    assert (exit_code, len(lines)) == (143, 1)
+    assert resume(tmp_path, run_cli) == uninterrupted
+
+
+def test_the_line_names_what_was_typed_and_never_the_option_that_starts_again(
+    tmp_path: Path,
+) -> None:
+    options = tmp_path / "my options.txt"
+    options.write_text("\n".join(shlex.join(pair) for pair in _PAIRS))
+    typed = (f"@{options}", "--overwrite_output_dir")
+    program = (sys.executable, str(REPOSITORY / "scripts/evaluate.py"))
+    run = Run(tmp_path, *typed, program=program)
+    run.wait_for(has("results/*/batches/*.npz"))
+    run.send(signal.SIGINT, group=True)
+    exit_code, lines = run.end()
+    assert exit_code == 130
+    assert lines[-1].endswith(f"to go on: {shlex.join([*program, typed[0]])}")
+
+
+def test_a_signal_that_was_ignored_before_stays_ignored(tmp_path: Path) -> None:
+    run = Run(tmp_path, *OPTIONS, program=("nohup", sys.executable, "-m", "vidbench", "evaluate"))
+    run.wait_for(has("results/*/batches/*.npz"))
+    run.send(signal.SIGHUP, group=True)
+    assert run.end()[0] == 0
+
+
+def test_other_commands_end_without_a_traceback(tmp_path: Path) -> None:
+    run = Run(tmp_path, program=(sys.executable, "-c", _SLOW_REPORT))
+    run.wait_for(has("begun"))
+    run.send(signal.SIGINT, group=True)
+    exit_code, lines = run.end()
+    assert exit_code == 130
+    assert len(lines) == 1
+    assert lines[0].startswith("vidbench: interrupted")
+
+
+_SLOW_REPORT = (  # its input never ends
+    "import os, sys, pathlib, vidbench.cli\n"
+    "folder = pathlib.Path('results/run'); folder.mkdir(parents=True)\n"
+    "os.mkfifo(folder / 'run.json'); pathlib.Path('begun').touch()\n"
+    "sys.exit(vidbench.cli.main(['report', str(folder)]))\n"
+)
+
+
+def test_nothing_is_handled_outside_and_all_is_restored() -> None:
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with unstopped():
+        assert signal.getsignal(signal.SIGINT) is before[0]
+    reached = []
+
+    def work() -> None:
+        with stoppable(lambda begun: "again"):
+            with unstopped():
+                signal.raise_signal(signal.SIGTERM)
+                reached.append("the end of what was in work")
+            reached.append("what comes after")
+
+    with pytest.raises(StoppedError, match=r"SIGTERM.*again") as error:
+        work()
+    assert error.value.exit_code == 143
+    assert reached == ["the end of what was in work"]
+    assert before == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+
+def test_a_thread_may_call_it_and_handles_no_signal() -> None:
+    handlers = []
+
+    def call() -> None:
+        with stoppable(lambda begun: ""):
+            handlers.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_children_are_born_deaf_to_the_terminal() -> None:
+    show = "import signal; print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
+    with hidden_from_children():
+        hidden = subprocess.run(
+            [sys.executable, "-c", show], capture_output=True, text=True, check=True
+        )
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert "SIGINT" in hidden.stdout
+    assert "SIGHUP" in hidden.stdout
+    assert signal.SIGINT not in blocked
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a few kilobytes for the results."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]
+    try:
+        permitted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        permitted = False
+    if not permitted:
+        pytest.skip("mounting a disk is not permitted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def resize(disk: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
+    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents, small_disk: Path
+) -> None:
+    for size in ("4k", "100k"):  # at the first batch, and at the table of all
+        resize(small_disk, size)
+        done = run_cli("evaluate", *OPTIONS)
+        assert done.returncode == 1, done.stderr
+        *_, line = done.stderr.splitlines()
+        assert line.startswith(f"vidbench: {Path('results') / 'saved_model'}")
+        assert "No space left" in line
+        assert "Traceback" not in done.stderr
+        assert not left_behind(tmp_path)
+    resize(small_disk, "10m")
+    assert resume(tmp_path, run_cli) == uninterrupted

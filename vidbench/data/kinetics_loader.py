@@ -1,0 +1,132 @@
+"""Kinetics as batches of NumPy arrays, for programs and notebooks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from vidbench.data.datasets.base import load_dataset
+from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, VideoLoader, cut
+from vidbench.data.records import Selection, Skip, Views
+from vidbench.data.spec import PreprocessSpec
+
+logger = logging.getLogger(__name__)
+
+
+class LabelledBatch(NamedTuple):
+    """Clips with their labels and video ids.
+
+    Attributes:
+        views: (batch, frames, height, width, 3), uint8 RGB; with several views a video
+            (batch, views, frames, height, width, 3).
+    """
+
+    views: Views
+    labels: list[str | None]
+    ids: list[str]
+
+
+class KineticsLoader(VideoLoader):
+    """Kinetics as cached NumPy arrays; constructing it does no I/O.
+
+    Args:
+        version: ``400``, ``600`` or ``700`` (which is 700-2020).
+        split: ``train``, ``val`` or ``test``.
+        spec: What is done to a video's pixels; None for 100 even frames of the centre square.
+        data_dir: Folder of fetched videos.
+        cache_dir: Folder of decoded clips.
+        root_url: Server or folder that takes the place of the official one.
+        seed: Draw the videos at random instead of taking the first ones.
+        num_tarballs: Take videos from the first so many tarballs only.
+        num_workers: Most decoding processes; None for one a core, 0 to decode in this process.
+        compression: How clips are cached, ``zstd`` or None; lossless, and both kinds are read.
+    """
+
+    def __init__(
+        self,
+        version: str = "400",
+        split: str = "val",
+        spec: PreprocessSpec | None = None,
+        *,
+        data_dir: Path = DEFAULT_DATA_DIR,
+        cache_dir: Path = DEFAULT_CACHE_DIR,
+        root_url: str | None = None,
+        seed: int | None = None,
+        num_tarballs: int | None = None,
+        num_workers: int | None = None,
+        compression: str | None = None,
+    ) -> None:
+        dataset = load_dataset(
+            f"kinetics/{version}",
+            split,
+            data_dir=Path(data_dir),
+            root_url=root_url,
+            seed=seed,
+            num_tarballs=num_tarballs,
+        )
+        super().__init__(
+            dataset,
+            spec or PreprocessSpec(),
+            cache_dir=Path(cache_dir),
+            num_workers=num_workers,
+            compression=compression,
+        )
+
+    @property
+    def num_videos_downloaded(self) -> int:
+        """How many videos of the split are on disk."""
+        return len(self.dataset.paths_on_disk())
+
+    @property
+    def num_videos_processed(self) -> int:
+        """How many videos of the split are on disk and cached with this spec."""
+        return sum(map(self._clips.is_cached, self.dataset.paths_on_disk()))
+
+    def download_n_videos(self, n: int | None = None) -> Selection:
+        """The first ``n`` videos of the split (None: all), on disk afterwards.
+
+        Raises:
+            FetchError, ArchiveError: A list or a tarball could not be had.
+        """
+        return self.select(n)
+
+    def load_and_cache_video_examples(self, n: int | None = None) -> Mapping[int, Skip]:
+        """Why videos cannot be used, by place; all others of the first ``n`` are cached."""
+        return self.prepare(self.select(n).records)
+
+    def get_batches(
+        self, num_videos: int | None, batch_size: int, num_frames: int | None = None
+    ) -> Iterator[LabelledBatch]:
+        """Batches of the first ``num_videos`` videos, the last one as short as it comes.
+
+        A video that cannot be used is missing from its batch, and a warning says why.
+
+        Args:
+            num_videos: How many videos; None for the whole split.
+            batch_size: Requested videos in a batch.
+            num_frames: Frames in a clip, where it is not the spec's: another cache entry.
+        """
+        loader = self if num_frames is None else self._with_frames(num_frames)
+        records = self.select(num_videos).records
+        with loader.stream(records, cut(len(records), batch_size)) as batches:
+            for batch in batches:
+                for row, skip in batch.skips.items():
+                    logger.warning("%s skipped: %s", records[row].video_id, skip.detail)
+                if batch.rows:
+                    yield LabelledBatch(
+                        batch.views[:, 0] if loader.spec.num_views == 1 else batch.views,
+                        [records[row].label for row in batch.rows],
+                        [records[row].video_id for row in batch.rows],
+                    )
+
+    def _with_frames(self, num_frames: int) -> VideoLoader:
+        return VideoLoader(
+            self.dataset,
+            replace(self.spec, num_frames=num_frames),
+            cache_dir=self._cache_dir,
+            num_workers=self._num_workers,
+            compression=self._compression,
+        )

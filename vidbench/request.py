@@ -1,0 +1,114 @@
+"""What can be known of a request before anything is fetched, loaded or written."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+from vidbench.checks import require_address, require_file, require_folder
+from vidbench.data.datasets.base import load_dataset
+from vidbench.data.fetch import is_url
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ConfigError
+from vidbench.labels import find_classes, list_names, load_classes, read_classes, restrict
+from vidbench.leakage import read_source_ids
+from vidbench.machine import total_memory
+from vidbench.models.base import load_model
+from vidbench.run_config import RunConfig, is_module
+
+
+def check_request(config: RunConfig) -> None:
+    """Nothing, if what is asked for can be had, as far as files on this machine tell.
+
+    Neither the network nor a framework is needed for it. Modules of others are not imported:
+    of their models and datasets nothing is known here.
+
+    Raises:
+        ConfigError: It contradicts the model, the dataset or the files that it names.
+    """
+    _check_folders(config)
+    if config.training_list is not None:
+        read_source_ids(config.training_list)
+    if not is_module(config.model_type):
+        _check_model(config)
+    if not is_module(config.dataset):
+        _check_dataset(config)
+    elif config.classes is not None:
+        _read_classes(config.classes)
+
+
+def _check_folders(config: RunConfig) -> None:
+    require_folder("data_dir", config.data_dir, written=False)  # all may be there already
+    require_folder("cache_dir", config.cache_dir)
+    require_folder("results_dir", config.results_dir)
+    if config.run_name is not None:
+        require_folder("run_name", config.results_dir / config.run_name)
+
+
+def _check_model(config: RunConfig) -> None:
+    model = load_model(
+        config.model_name, model_path=config.model_path, classes_file=config.classes_file
+    )
+    if config.model_path is not None:
+        _require_weights(config.model_path)
+    _require_memory(config, config.spec(model.spec))
+    classes = load_classes(model.trained_on) if model.trained_on else ()
+    if config.classes_file is not None:
+        classes = read_classes(config.classes_file)
+    if classes and config.top_n > len(classes):
+        raise ConfigError(
+            f"--top_n is {config.top_n}, but the model has only {len(classes)} classes"
+        )
+
+
+def _require_weights(source: str) -> None:
+    require_address("model_path", source)
+    path = Path(source)
+    if is_url(source):
+        return
+    if os.path.lexists(path) and path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise ConfigError(f"--model_path {source!r} holds no saved_model.pb")
+        return
+    require_file("model_path", path)
+    if not tarfile.is_tarfile(path):
+        raise ConfigError(f"--model_path {source!r} is neither a folder nor a tar archive")
+
+
+def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:
+    """Refuses batches that no memory of this machine could hold, even as bytes."""
+    videos = min(config.batch_size or 1, config.num_videos or 10**9)
+    needed, memory = videos * spec.views_bytes, total_memory()
+    if needed > memory:
+        raise ConfigError(
+            f"a batch of {videos} x {spec.describe()} takes {needed / 1e9:.1f} GB, and this "
+            f"machine has {memory / 1e9:.1f} GB: lower --batch_size, --num_frames or --crop_size"
+        )
+
+
+def _check_dataset(config: RunConfig) -> None:
+    dataset = load_dataset(
+        config.dataset_name,
+        config.kinetics_split,
+        data_dir=config.data_dir,
+        root_url=config.kinetics_root_url,
+    )
+    if config.classes is None:
+        return
+    classes = _read_classes(config.classes)
+    if config.dataset == "kinetics" or config.kinetics_root_url is None:
+        classes = restrict(dataset.classes, classes)  # which need not be fetched
+    if config.restrict_choices and config.top_n > len(classes):
+        raise ConfigError(
+            f"--top_n is {config.top_n}, but there are only {len(classes)} classes to choose from"
+        )
+
+
+def _read_classes(name_or_path: str) -> tuple[str, ...]:
+    if name_or_path not in list_names() and os.path.lexists(name_or_path):
+        require_file("classes", Path(name_or_path))
+    try:
+        return find_classes(name_or_path)
+    except OSError as error:
+        raise ConfigError(f"--classes {name_or_path!r}: {error.strerror}") from error
