@@ -8,17 +8,20 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from test_load import sample, stamps
+from videos import write_video
 
 from vidbench.data.cache import ClipCache
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.load import VideoLoader, cut
 from vidbench.data.prepare import Task, Workers
+from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
 
 _PATIENCE_SECONDS = 60
@@ -86,6 +89,36 @@ def test_no_task_is_lost_where_the_workers_are_just_ending(tmp_path: Path, seed:
         assert eventually(lambda: not decoders())
     finally:
         workers.close()
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_worker_killed_while_idle_costs_nothing(tmp_path: Path, num_workers: int) -> None:
+    task = Task(tmp_path / "missing.mp4", PreprocessSpec(), ClipCache(tmp_path / "cache"))
+    with closing(Workers(num_workers)) as workers:
+        for _ in range(2):
+            assert workers.submit(task).result(_PATIENCE_SECONDS).result is not None
+            for process in decoders():
+                process.kill()
+            found = workers.result(workers.submit(task), task).result
+            assert found == Skip("unreadable", "No such file or directory")
+
+
+def test_workers_killed_again_and_again_cost_no_video(tmp_path: Path) -> None:
+    """Whatever they are doing just then; twice at one video is what a crash looks like."""
+    cache, spec = ClipCache(tmp_path / "cache"), PreprocessSpec(num_frames=8, crop_size=16)
+    videos = [write_video(tmp_path / f"{i}.mp4", [4 * i] * 20) for i in range(60)]
+    tasks = [Task(video, spec, cache) for video in videos]
+    kills = 0
+    with closing(Workers(2)) as workers:
+        futures = [workers.submit(task) for task in tasks]
+        for task, future in zip(tasks, futures, strict=True):
+            if task.path.stem.endswith("5"):
+                for process in decoders()[:1]:
+                    process.kill()
+                    kills += 1
+            assert not isinstance(workers.result(future, task).result, Skip)
+    assert kills
+    assert cache.usage()[0].videos == 60
 
 
 def test_closing_leaves_no_worker_behind(tmp_path: Path) -> None:

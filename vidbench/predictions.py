@@ -143,7 +143,7 @@ class Predictions:
         fewer_views: Mapping[str, NDArray[np.float32]] = _NOTHING,
         note: str = "",
     ) -> None:
-        """Makes a row a scored one; ``fewer_views`` as in the attribute, the note in ``details``."""
+        """Makes a row a scored one; ``fewer_views`` as the attribute, the note in ``details``."""
         self.scores[row], self.reasons[row], self.details[row] = scores, "", note
         for name, column in self.fewer_views.items():
             column[row] = fewer_views[name]

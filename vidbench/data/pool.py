@@ -14,11 +14,15 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import wait as wait_for
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
+
+from vidbench.signals import stop_asked
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,8 @@ DEFAULT_TIMEOUT_SECONDS = 300.0
 """For one video; a 1080p file of two minutes takes about one."""
 
 _LINGER_SECONDS = 2.0
+_POLL_SECONDS = 1.0
+_TRIES = 10
 
 
 class LostError(Exception):
@@ -110,15 +116,24 @@ class Pool(Generic[Argument, Result]):
         with self._lock:
             if idle and self._unfinished:
                 return
-            processes, self._processes = self._processes, None
-            if processes is not None:  # whoever closes meanwhile waits for this end
-                processes.stop()  # type: ignore[no-untyped-call]
-                processes.join()
+            self._stop_processes()  # whoever closes meanwhile waits for this end
+
+    def _stop_processes(self) -> None:
+        processes, self._processes = self._processes, None
+        if processes is not None:
+            processes.stop()  # type: ignore[no-untyped-call]
+            processes.join()
+
+    def _is_broken(self) -> bool:
+        """Whether the pool has ended itself: it does where a process goes down without a task."""
+        return self._processes is not None and not self._processes.active
 
     def _schedule(self, argument: Argument) -> Future[Result]:
         if self.num_workers == 0:
             self._thread = self._thread or ThreadPoolExecutor(1)
             return self._thread.submit(self._function, argument)
+        if self._is_broken():
+            self._stop_processes()
         if self._processes is None:
             self._processes = ProcessPool(
                 max_workers=self.num_workers,
@@ -138,21 +153,33 @@ class Pool(Generic[Argument, Result]):
 
         Raises:
             LostError: It went down again, or it takes too long.
+            CancelledError: The run is to stop, or the pool was closed.
         """
-        try:
+        crashes = 0
+        for _ in range(_TRIES):
             try:
-                return future.result()
+                return self._await(future)
+            except FutureTimeoutError as error:  # noqa: PERF203 - a pass is a video
+                detail = f"decoding takes longer than {self._timeout_seconds:g} s"
+                raise LostError(detail) from error
+            except BrokenProcessPool:
+                future = self.submit(argument)
             except ProcessExpired as error:
-                logger.warning("%s; trying again", _ending(error))
-                return self.submit(argument).result()
-        except ProcessExpired as error:
-            raise LostError(f"{_ending(error)}, twice") from error
-        except FutureTimeoutError as error:
-            raise LostError(f"decoding takes longer than {self._timeout_seconds:g} s") from error
+                if stop_asked():  # whoever asked may have asked the workers too
+                    raise CancelledError from error
+                detail = f"the decoder's process ended with exit code {error.exitcode}"
+                if crashes:
+                    raise LostError(f"{detail}, twice") from error
+                crashes += 1
+                logger.warning("%s; trying again", detail)
+                future = self.submit(argument)
+        raise LostError(f"processes ended {_TRIES} times before they came to it")
 
-
-def _ending(error: ProcessExpired) -> str:
-    return f"the decoder's process ended with exit code {error.exitcode}"
+    def _await(self, future: Future[Result]) -> Result:
+        while not wait_for([future], _POLL_SECONDS).done:
+            if self._is_broken():  # which leaves some futures without an outcome
+                raise BrokenProcessPool
+        return future.result()
 
 
 def _start_worker() -> None:
