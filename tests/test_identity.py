@@ -94,5 +94,7 @@ def test_the_signature_names_all_that_a_number_depends_on() -> None:
 
 
 def test_the_description_holds_everything_but_the_videos() -> None:
-    assert BASE.as_dict().keys() == CHANGES.keys() - {"video_ids"} | {"pixels_version"}
+    named = CHANGES.keys() - {"video_ids"} | {"pixels_version"}
+    assert replace(BASE, truncated="score").as_dict().keys() == named
+    assert BASE.as_dict().keys() == named - {"truncated"}
     assert BASE.as_dict()["spec"] == BASE.spec.canonical()

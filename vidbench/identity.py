@@ -71,7 +71,7 @@ class RunIdentity:
 
     def as_dict(self) -> dict[str, Any]:
         """All but the videos themselves, for ``run.json``."""
-        return {
+        known: dict[str, Any] = {
             "model": self.model,
             "weights": self.weights,
             "dataset": self.dataset,
@@ -81,8 +81,9 @@ class RunIdentity:
             "precision": self.precision,
             "labels": self.labels,
             "choices": list(self.choices),
-            "truncated": self.truncated,
         }
+        # Named only where it is asked for: what came later renames no older run.
+        return known | ({} if self.truncated == "skip" else {"truncated": self.truncated})
 
 
 def _digest(text: str) -> str:

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_TENSORFLOW_NOISE = re.compile(rb"^([IW]\d{4} |WARNING: All log messages before absl::)")
+_TENSORFLOW_NOISE = re.compile(
+    rb"^([IW]\d{4} |WARNING: All log messages before absl::|E\d{4} .* failed call to cuInit)"
+)
 
 
 def import_tensorflow() -> Any:
@@ -30,6 +32,14 @@ def import_tensorflow() -> Any:
             import tensorflow
 
     return tensorflow
+
+
+def has_gpu(tensorflow: Any) -> bool:
+    """Whether TensorFlow may use a GPU, asked quietly: to have none is an error to it."""
+    if logging.getLogger("vidbench").isEnabledFor(logging.DEBUG):
+        return bool(tensorflow.config.get_visible_devices("GPU"))
+    with _without_noise():
+        return bool(tensorflow.config.get_visible_devices("GPU"))
 
 
 def import_graph_tools() -> tuple[Any, Any, Any]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vidbench.data.records import Views
 from vidbench.errors import ModelError
-from vidbench.models._frameworks import import_tensorflow
+from vidbench.models._frameworks import has_gpu, import_tensorflow
 from vidbench.models._frozen import (
     PixelRange,
     Recipe,
@@ -66,7 +66,7 @@ class SavedModelClassifier:
         tf = import_tensorflow()
         if not use_gpu:
             tf.config.set_visible_devices([], "GPU")
-        on_gpu = bool(tf.config.get_visible_devices("GPU"))
+        on_gpu = has_gpu(tf)
         recipe = Recipe(weights.folder, pixel_range, precision, optimise=not on_gpu)
         tf.config.experimental.enable_tensor_float_32_execution(precision != "fp32")
         self._piece_values = math.inf if on_gpu else _PIECE_VALUES
