@@ -66,7 +66,7 @@ def test_awkward_files_are_told_apart(awkward: Path, capsys: pytest.CaptureFixtu
 def test_real_clips_are_whole(real_clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(real_clips) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line == "49 videos: 49 ok, 0 broken, 0 truncated; 1 other files ignored"
+    assert line == "49 videos: 49 ok, 0 broken, 0 truncated; 1 other file ignored"
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> None:
     counts = Counter(scan.status for scan in scans)
     print(_summary(counts, found), file=sys.stderr if options.json else sys.stdout)
     if bad := len(scans) - counts["ok"]:
-        raise VidbenchError(f"{bad} of {len(scans)} videos are not whole; a run would say so too")
+        raise VidbenchError(f"{bad} of {len(scans)} videos are not whole: a run skips them")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,5 +131,6 @@ def _one_line(video: Path) -> str:
 
 def _summary(counts: Counter[Status], found: Found) -> str:
     kinds = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
-    ignored = f"; {found.ignored} other files ignored" if found.ignored else ""
+    files = "file" if found.ignored == 1 else "files"
+    ignored = f"; {found.ignored} other {files} ignored" if found.ignored else ""
     return f"{len(found.videos)} videos: {kinds}{ignored}"
