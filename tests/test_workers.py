@@ -8,6 +8,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from videos import write_video
 from vidbench.data.cache import ClipCache
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.load import VideoLoader, cut
+from vidbench.data.pool import Pool
 from vidbench.data.prepare import Task, Workers
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
@@ -130,6 +132,21 @@ def test_closing_leaves_no_worker_behind(tmp_path: Path) -> None:
         future.result(_PATIENCE_SECONDS)
         workers.close()
         assert not decoders()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whoever_awaits_a_result_is_told_that_the_pool_was_closed(seed: int) -> None:
+    pool: Pool[float, None] = Pool(time.sleep, 2)
+    futures = [pool.submit(0.05) for _ in range(60)]
+    with ThreadPoolExecutor(len(futures)) as readers:
+        awaited = [readers.submit(pool.result, future, 0.05) for future in futures]
+        assert eventually(lambda: bool(decoders()))
+        time.sleep(seed / 3)  # a pool leaves more or less behind
+        pool.close()
+        late = wait(awaited, _PATIENCE_SECONDS).not_done
+    outcomes = {type(each.exception()) for each in awaited}
+    assert not late
+    assert outcomes <= {type(None), CancelledError}
 
 
 def test_workers_run_before_a_framework_is_imported(tmp_path: Path) -> None:

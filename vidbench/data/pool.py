@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing.connection import wait
@@ -176,10 +175,19 @@ class Pool(Generic[Argument, Result]):
         raise LostError(f"processes ended {_TRIES} times before they came to it")
 
     def _await(self, future: Future[Result]) -> Result:
-        while not wait_for([future], _POLL_SECONDS).done:
+        # Not concurrent.futures.wait: it goes on waiting for a future that was cancelled after
+        # its pool had ended, because nobody is left to notify it.
+        while not _is_done(future):
             if self._is_broken():  # which leaves some futures without an outcome
                 raise BrokenProcessPool
         return future.result()
+
+
+def _is_done(future: Future[Any]) -> bool:
+    """Whether the future has an outcome, or gets one soon."""
+    with suppress(FutureTimeoutError, CancelledError):
+        future.exception(_POLL_SECONDS)
+    return future.done()
 
 
 def _start_worker() -> None:
