@@ -18,7 +18,9 @@ from vidbench.run_config import RunConfig
 
 FLAGS = {
     "json",
+    "mlflow",
     "no_cuda",
+    "no_report",
     "overwrite_cache",
     "overwrite_output_dir",
     "profile",

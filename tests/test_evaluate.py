@@ -89,7 +89,7 @@ def test_i3d_is_evaluated_on_a_mirror_over_http(
     assert sorted(reasons) == sorted(["missing", *(set(metrics["skipped"]) - {"missing"})])
     assert len(read_json(folder / "run.json")["unlisted"]) == 1
     assert "no annotation lists" in done.stderr
-    _, _, top1, top5, *_, signature = done.stdout.splitlines()
+    _, _, _, top1, top5, *_, signature = done.stdout.splitlines()
     assert top1.startswith("top-1")
     assert top5.startswith("top-5")
     assert signature.endswith(metrics["signature"])
@@ -101,7 +101,8 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
     assert folder.name.startswith("saved_model_sample-val_12_")
     names = {path.name for path in folder.iterdir()}
     tables = {"predictions.csv", "skipped.csv", "per_class.csv", "confusion.csv"}
-    assert names == {"run.json", "metrics.json", "scores.npz", *tables}
+    pages = {"report.html", "thumbnails.zip"}
+    assert names == {"run.json", "metrics.json", "scores.npz", *tables, *pages}
     table = pd.read_csv(folder / "predictions.csv")
     ranks = range(1, 6)
     header = ["video_id", "path", "label", "target"]

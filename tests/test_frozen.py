@@ -252,7 +252,7 @@ def test_scales_and_biases_are_fused_only_where_that_is_the_same(
     serve = tf.function(logits, input_signature=[spec])
     tf.saved_model.save(model, str(tmp_path / "model"), signatures={"default": serve})
     clips = rng.integers(0, 256, (2, 4, 8, 8, 3), np.uint8)
-    found = SavedModelClassifier(Weights(tmp_path / "model"), 64).predict(clips)
+    found = SavedModelClassifier(Weights(tmp_path / "model")).predict(clips)
     np.testing.assert_allclose(found, as_saved(tmp_path / "model", clips), rtol=1e-4, atol=1e-7)
 
 
@@ -321,12 +321,12 @@ def test_a_model_with_other_state_is_run_as_it_was_saved(
     folder = save_stateful(tmp_path / "model", kind)
     clips = np.random.default_rng(0).integers(0, 256, (5, 4, 8, 8, 3), np.uint8)
     weights = Weights(folder)
-    classifier = SavedModelClassifier(weights, 3, graph_dir=tmp_path / "graphs")
+    classifier = SavedModelClassifier(weights, graph_dir=tmp_path / "graphs")
     assert "run as it was saved" in caplog.text
     assert str(folder) in caplog.text
     assert_close(classifier.predict(clips), as_saved(folder, clips))
     with pytest.raises(ModelError, match="fp32 only"):
-        SavedModelClassifier(weights, 3, precision="bf16")
+        SavedModelClassifier(weights, precision="bf16")
     assert not list(tmp_path.glob("graphs/*"))
 
 

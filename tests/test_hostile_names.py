@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import tarfile
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import ConfigError, FetchError
 from vidbench.files import write_csv
-from vidbench.harmless import csv_line, csv_text, log_handler, visible, visible_output
+from vidbench.harmless import csv_line, csv_text, visible, visible_output
+from vidbench.logs import log_handler
 from vidbench.metrics import compute_accuracy
 from vidbench.predictions import Predictions
 from vidbench.subset import manifest
@@ -211,7 +213,9 @@ def test_a_record_of_a_log_is_one_line() -> None:
     logger = logging.Logger("hostile")
     logger.addHandler(log_handler(stream))
     logger.warning("found %s", "\x1b[2J\nforged")
-    assert stream.getvalue() == "found \\u001b[2J\\u000aforged\n"
+    time, _, message = stream.getvalue().partition(" found ")
+    assert datetime.fromisoformat(time)
+    assert message == "\\u001b[2J\\u000aforged\n"
 
 
 def test_an_error_of_the_command_is_visible(run_cli: RunCli) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import psutil
 import pytest
@@ -44,6 +45,42 @@ def test_four_clips_of_i3d_are_a_batch() -> None:
 def test_there_is_a_worker_a_core_as_far_as_memory_allows() -> None:
     assert 1 <= default_num_workers() <= available_cores() <= (os.cpu_count() or 1)
     assert default_num_workers() <= max(1, psutil.virtual_memory().total >> 30)
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, available_cores()),
+        ({"cpu.max": "max 100000"}, available_cores()),
+        ({"cpu.max": "100000 100000"}, 1),
+        ({"cpu.max": "110000 100000"}, 2),
+        ({"cpu.max": "10000 100000"}, 1),
+        ({"cpu.max": "99000000 100000"}, available_cores()),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, available_cores()),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu.max": "nonsense"}, available_cores()),
+    ],
+)
+def test_a_container_has_its_share_of_the_cores(
+    tmp_path: Path, files: dict[str, str], cores: int
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{content}\n")
+    assert available_cores(tmp_path) == min(cores, available_cores())
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_a_container_has_its_share_of_the_memory(tmp_path: Path, name: str) -> None:
+    everything = psutil.virtual_memory().total
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    for content, limit in (
+        ("1073741824", 1 << 30),
+        ("max", everything),
+        ("9223372036854771712", everything),
+    ):
+        (tmp_path / name).write_text(f"{content}\n")
+        assert total_memory(tmp_path) == limit
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")

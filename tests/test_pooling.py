@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from vidbench.data.spec import PreprocessSpec, Sampling
-from vidbench.pooling import fewer_views, pool
+from vidbench.errors import ModelError
+from vidbench.pooling import fewer_views, pool, require_probabilities
 
 
 def spec_of(num_clips: int, num_crops: int) -> PreprocessSpec:
@@ -36,3 +38,30 @@ def test_pooling_is_the_mean_of_probabilities() -> None:
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.1, 0.9]], np.float32)
     np.testing.assert_allclose(pool(scores), [0.4, 0.6], rtol=1e-6)
     assert pool(scores).dtype == np.float32
+
+
+EVEN = np.full((3, 4), 0.25, np.float32)
+
+
+def test_probabilities_are_taken_as_they_are() -> None:
+    rounded = EVEN + np.float32(0.004)  # as in bfloat16
+    for scores in (EVEN, rounded, np.eye(4, dtype=np.float64)[:3]):
+        np.testing.assert_array_equal(require_probabilities(scores, 3, "abcd"), scores)
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (EVEN.T, r"\(4, 3\), expected \(3, 4\)"),
+        (EVEN[:, :1], r"\(3, 1\)"),
+        (EVEN[0], r"\(4,\)"),
+        (EVEN * np.nan, "not finite"),
+        (np.where(np.eye(3, 4), -np.inf, EVEN), "not finite"),
+        (EVEN * 40, "lack a softmax"),
+        (EVEN * 0, "sum up to 0"),
+        (np.array([[1.5, -0.5, 0, 0]] * 3), "from -0.5 to 1.5"),
+    ],
+)
+def test_other_scores_are_refused(scores: NDArray[np.float32], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        require_probabilities(scores, 3, "abcd")

@@ -36,7 +36,7 @@ def test_profile_says_what_a_run_waited_for(run_cli: RunCli, tmp_path: Path) -> 
     assert len(seconds) == len(stages)
     assert list(seconds) == [
         *("start", "check", "fetch", "open", "load_model"),
-        *("wait_for_clips", "predict", "write", "score"),
+        *("wait_for_clips", "predict", "write", "score", "report"),
     ]
     headline = re.fullmatch(r"waited for (\w+), (\d+)% of (\d+\.\d) s:", lines[first])
     assert headline

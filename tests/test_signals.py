@@ -81,7 +81,7 @@ class Run:
         Nor that a worker ended early, which SIGTERM to all may make it say.
         """
         _, errors = self._process.communicate(timeout=_PATIENCE_SECONDS)
-        usual = re.compile("videos to predict")
+        usual = re.compile(r"videos to predict$|^[-0-9]+ [0-9:+]+ (fetch|predict)\b")
         lines = [line for line in errors.splitlines() if not usual.search(line)]
         return self._process.returncode, lines
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vidbench.data.fetch import join_source
 from vidbench.data.tarballs import (
     fetch_tarballs,
-    format_bytes,
+    format_size,
     tarball_name,
     total_bytes,
     unfetched,
@@ -134,5 +134,5 @@ def test_the_length_of_several_is_known_only_where_each_is(tmp_path: Path) -> No
 
 
 def test_lengths_are_written_for_people() -> None:
-    assert format_bytes(1_500_000_000) == "1.50GB"
-    assert format_bytes(None) == "of unknown size"
+    assert format_size(1_500_000_000) == "1.50 GB"
+    assert format_size(None) == "of unknown size"

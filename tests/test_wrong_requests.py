@@ -85,6 +85,8 @@ WRONG: dict[str, tuple[str, ...]] = {
     "training_list": (*FILES, "csv_without_ids", "row_without_id"),
     "truncated": (*NAMES, "keep"),
     "verbose_logging": FLAG,
+    "mlflow": FLAG,
+    "no_report": FLAG,
 }
 CONTRADICTIONS = (
     "--classes example-60 --restrict_choices --top_n 61",

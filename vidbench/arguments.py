@@ -131,6 +131,8 @@ def _add_run_options(group: Any) -> None:
     _flag(group, "overwrite_output_dir", "remove this run's folder and start again")
     _flag(group, "retry_skipped", "try again the videos that were skipped")
     _flag(group, "profile", "say how long each stage took, and what the run waited for")
+    _flag(group, "no_report", "write no report.html")
+    _flag(group, "mlflow", "log the run to the MLflow server that MLFLOW_TRACKING_URI names")
     _flag(group, "json", "print all metrics as JSON")
     _flag(group, "verbose_logging", "say everything that happens")
 

@@ -12,7 +12,8 @@ from vidbench.harmless import visible_output
 
 _COMMANDS = {
     "evaluate": "accuracy of a model on a split of a dataset",
-    "report": "a finished run scored again, from its folder alone",
+    "report": "a finished run scored again, and its page, from its folder alone",
+    "figures": "figures of finished runs, as PNG and SVG",
     "compare": "whether runs really differ, on the videos that all of them scored",
     "leaderboard": "finished runs side by side",
     "fuse": "a new run with the averaged scores of several",

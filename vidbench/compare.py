@@ -124,7 +124,7 @@ def compare(runs: Sequence[FinishedRun], k: int = 1, min_common: float = 0.5) ->
     _refuse_bad_request(runs, min_common)
     judged = [_judge(name, run) for name, run in zip(_names(runs), runs, strict=True)]
     _refuse_bad_k(judged, k)
-    video_ids = [video for video in judged[0].rows if all(video in own.rows for own in judged)]
+    video_ids = _common(judged)
     _refuse_few(judged, len(video_ids), min_common)
     answers = [_answers(own, video_ids, k) for own in judged]
     _refuse_other_labels(answers)
@@ -139,6 +139,12 @@ def compare(runs: Sequence[FinishedRun], k: int = 1, min_common: float = 0.5) ->
         ),
         pairs=_compare_pairs(answers, sources),
     )
+
+
+def common_rows(runs: Sequence[FinishedRun]) -> list[list[int]]:
+    """For each run the rows of the videos that :func:`compare` compares, all in the same order."""
+    judged = [_judge(name, run) for name, run in zip(_names(runs), runs, strict=True)]
+    return [[own.rows[video] for video in _common(judged)] for own in judged]
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,10 @@ def _judge(name: str, run: FinishedRun) -> _Judged:
         num_choices=len(choices or table.classes),
         rows=dict(zip(table.video_ids[rows].tolist(), rows.tolist(), strict=True)),
     )
+
+
+def _common(judged: Sequence[_Judged]) -> list[str]:
+    return [video for video in judged[0].rows if all(video in own.rows for own in judged)]
 
 
 @dataclass(frozen=True)

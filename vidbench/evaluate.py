@@ -13,6 +13,7 @@ from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.load import VideoLoader
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
+from vidbench.finished_run import FinishedRun
 from vidbench.identity import RunIdentity
 from vidbench.labels import Alignment, align, find_classes, restrict
 from vidbench.leakage import Leakage, check_leakage
@@ -21,6 +22,7 @@ from vidbench.models.base import GRAPH_FOLDER, Model, load_model
 from vidbench.pooling import fewer_views
 from vidbench.predict import predict, unfinished_batches
 from vidbench.predictions import Predictions
+from vidbench.report import write_report
 from vidbench.run_config import RunConfig
 from vidbench.run_folder import RunFolder
 from vidbench.stopwatch import Stopwatch
@@ -95,6 +97,9 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
         logger.info("%s is finished: its predictions are scored again", folder.path)
     with stopwatch("score"):
         metrics = folder.finish(predictions, config.top_n)
+    if not config.no_report:
+        with stopwatch("report"):
+            write_report(FinishedRun(folder.path))
     return Evaluation(folder.path, metrics, stopwatch.seconds, loader.work)
 
 
@@ -208,7 +213,9 @@ def open_run(
         leakage=leakage.as_dict(),
     )
     folder = RunFolder(config.results_dir / (config.run_name or identity.run_name()), identity)
-    folder.open(config.as_dict(), facts, selection.unlisted, overwrite=config.overwrite_output_dir)
+    places = {"videos": loader.dataset.folder, "cache": config.cache_dir}
+    overwrite = config.overwrite_output_dir
+    folder.open(config.as_dict(), facts, selection.unlisted, places, overwrite=overwrite)
     return folder
 
 

@@ -65,6 +65,14 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def seen_from(folder: Path, path: Path) -> str:
+    """The path as seen from the folder, so that both may be moved together."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive of Windows
+        return path.absolute().as_posix()
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes the content, indented."""
     with replacing(path) as temporary:

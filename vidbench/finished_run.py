@@ -51,6 +51,29 @@ class FinishedRun:
         """The content of ``metrics.json``."""
         return self._read_json("metrics.json")
 
+    @property
+    def videos_dir(self) -> Path:
+        """Where the videos were: the paths of the predictions are relative to it."""
+        return self._place("videos", "data_dir")
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where the decoded clips were."""
+        return self._place("cache", "cache_dir")
+
+    def _place(self, name: str, option: str) -> Path:
+        """As seen from the run's folder; the folder itself where the run does not say it."""
+        places, config = self.run.get("places", {}), self.run.get("config", {})
+        if name in places:
+            return self.path / str(places[name])
+        return Path(str(config[option])) if option in config else self.path
+
+    @property
+    def timed_session(self) -> Mapping[str, Any]:
+        """Of its sessions the one that timed most videos, the last of equals; empty without any."""
+        timed = [one for one in self.run.get("sessions", []) if one.get("latency_ms")]
+        return max(reversed(timed), key=lambda one: int(one.get("videos", 0)), default={})
+
     @cached_property
     def predictions(self) -> Predictions:
         """Every requested video, scored or skipped."""

@@ -17,7 +17,7 @@ import vidbench
 from vidbench.coverage import digest_videos
 from vidbench.data.records import Skip
 from vidbench.errors import ConfigError
-from vidbench.files import write_json
+from vidbench.files import seen_from, write_json
 from vidbench.finished_run import FinishedRun
 from vidbench.predictions import Predictions
 from vidbench.provenance import provenance
@@ -144,10 +144,13 @@ def write_fusion(
         if not overwrite:
             raise ConfigError(f"{folder} holds another run: take another --run_name or --overwrite")
         shutil.rmtree(folder)
+    first = fusion.members[0].run
     description: dict[str, Any] = {
         "digest": fusion.digest,
         "identity": fusion.identity,
         "facts": fusion.facts.as_dict(),
+        "places": {"videos": seen_from(folder, first.videos_dir)},
+        "thumbnails_of": seen_from(folder, first.path),
         **provenance(),
         "sessions": [],
     }

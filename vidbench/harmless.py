@@ -59,15 +59,8 @@ class _VisibleStream:
         return getattr(self._stream, name)
 
 
-def log_handler(stream: TextIO | None = None) -> logging.Handler:
-    """Writes the message of each record in one line, to standard error where nothing is named."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_VisibleFormatter("%(message)s"))
-    return handler
-
-
-class _VisibleFormatter(logging.Formatter):
-    """Tracebacks keep their lines."""
+class VisibleFormatter(logging.Formatter):
+    """Writes the message of each record in one line; tracebacks keep their lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name in logging
         record.message = visible(record.message)

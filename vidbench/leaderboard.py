@@ -140,7 +140,7 @@ def _row(run: FinishedRun) -> Row:
         "topk": metrics[f"top{k}"]["value"] if metrics[f"top{k}"] else None,
         "videos": top1["num_videos"] if top1 else metrics["evaluated"],
         "views": metrics["views"],
-        "latency_ms": _latency(run.run),
+        "latency_ms": run.timed_session.get("latency_ms", {}).get("median"),
         "cost_usd": run.run.get("cost_usd"),
         "precision": identity["precision"],
     }
@@ -163,15 +163,6 @@ def _notes(rows: Iterable[Row]) -> tuple[str, ...]:
         for (dataset, digest), scored in asked.items()
         if len(scored) > 1
     )
-
-
-def _latency(run: Mapping[str, Any]) -> float | None:
-    """Median milliseconds a video, of the session that measured most videos."""
-    measured = [session for session in run.get("sessions", []) if session.get("latency_ms")]
-    if not measured:
-        return None
-    longest = max(measured, key=lambda session: int(session.get("videos", 0)))
-    return float(longest["latency_ms"]["median"])
 
 
 def _is_of(row: Mapping[str, Any], dataset: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import sys
+from pathlib import Path
 
 import psutil
 
@@ -14,14 +16,52 @@ _BATCHES_IN_MEMORY = 256  # no batch takes a larger share of the memory than one
 _MAX_BATCH = 16
 
 
-def available_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells a container what it may use of its machine, in either of two layouts."""
 
 
-def total_memory() -> int:
-    """Bytes of memory; of all, not of what is free, so that equal runs get equal defaults."""
-    return int(psutil.virtual_memory().total)
+def available_cores(cgroup: Path = CGROUP) -> int:
+    """Processor cores that this process may use; of a container's share, rounded up.
+
+    Args:
+        cgroup: Where limits are told: ``cpu.max`` or ``cpu/cpu.cfs_*``, as described in
+            https://docs.kernel.org/admin-guide/cgroup-v2.html and ``scheduler/sched-bwc.html``.
+    """
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, math.ceil(min(allowed, _share_of_cores(cgroup))))
+
+
+def _share_of_cores(cgroup: Path) -> float:
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        numbers = [number for name in names for number in _read_numbers(cgroup / name)]
+        if len(numbers) == 2 and min(numbers) > 0:  # a quota of -1 is none
+            return numbers[0] / numbers[1]
+    return math.inf
+
+
+def total_memory(cgroup: Path = CGROUP) -> int:
+    """Bytes of memory; of all, not of what is free, so that equal runs get equal defaults.
+
+    Args:
+        cgroup: Where limits are told: ``memory.max`` or ``memory/memory.limit_in_bytes``.
+    """
+    limits = (
+        *_read_numbers(cgroup / "memory.max"),
+        *_read_numbers(cgroup / "memory/memory.limit_in_bytes"),
+    )
+    return int(min(psutil.virtual_memory().total, *limits, math.inf))
+
+
+def _read_numbers(path: Path) -> tuple[float, ...]:
+    """The numbers in a file, ``max`` being infinite; none where there is no such file."""
+    try:
+        return tuple(
+            math.inf if word == "max" else float(word) for word in path.read_text().split()
+        )
+    except (OSError, ValueError):
+        return ()
 
 
 def peak_memory() -> int:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-
-from tqdm import tqdm
 
 from vidbench.data.load import Batch, VideoLoader, cut
 from vidbench.data.records import VideoRecord
 from vidbench.models.base import Classifier
 from vidbench.pace import Pace
-from vidbench.pooling import ViewIndices, fewer_views, pool
+from vidbench.pooling import ViewIndices, fewer_views, pool, require_probabilities
 from vidbench.predictions import PENDING, Predictions
+from vidbench.progress import progress
 from vidbench.run_folder import RunFolder
 from vidbench.signals import hidden_from_children, note_progress, unstopped
 from vidbench.stopwatch import Stopwatch
+
+logger = logging.getLogger(__name__)
 
 
 def unfinished_batches(
@@ -69,16 +71,18 @@ def predict(
             stream = stack.enter_context(loader.stream(records, batches))  # decoding starts here
         with stopwatch("load_model"):
             classifier = load()
-        bar = stack.enter_context(tqdm(total=total, desc="predict", unit=" videos", disable=None))
+        advance = stack.enter_context(progress("predict", total))
         for rows, batch in zip(batches, _timed(stream, stopwatch), strict=True):
             with unstopped():
                 begun = time.perf_counter()
                 with stopwatch("predict"):
                     _fill(predictions, batch, classifier, fewer)
-                pace.add(time.perf_counter() - begun, len(batch.rows))
+                seconds = time.perf_counter() - begun
+                pace.add(seconds, len(batch.rows))
+                logger.debug("predicted %d videos in %.3f s", len(batch.rows), seconds)
                 with stopwatch("write"):
                     folder.add(predictions, rows)
-                bar.update(len(rows))
+                advance(len(rows))
                 _note(predictions)
     return pace
 
@@ -101,7 +105,8 @@ def _fill(
 ) -> None:
     if batch.rows:
         videos, views = batch.views.shape[:2]
-        scores = classifier.predict(batch.views.reshape(-1, *batch.views.shape[2:]))
+        clips = batch.views.reshape(-1, *batch.views.shape[2:])
+        scores = require_probabilities(classifier.predict(clips), len(clips), predictions.classes)
         for row, of_views in zip(batch.rows, scores.reshape(videos, views, -1), strict=True):
             pooled = {name: pool(of_views[chosen]) for name, chosen in fewer.items()}
             damage = batch.damages.get(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -135,6 +135,25 @@ class Predictions:
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
+
+    def only(self, rows: Sequence[int]) -> Predictions:
+        """Some of the rows, in the order given."""
+        chosen = list(rows)
+        columns = {
+            name: getattr(self, name)[chosen]
+            for name in (
+                "video_ids",
+                "paths",
+                "labels",
+                "targets",
+                "groups",
+                "scores",
+                "reasons",
+                "details",
+            )
+        }
+        fewer = {name: scores[chosen] for name, scores in self.fewer_views.items()}
+        return replace(self, **columns, fewer_views=fewer)
 
     def set_scores(
         self,

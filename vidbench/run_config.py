@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -37,6 +38,9 @@ _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mea
     "short_side": (1, 10_000),
     "top_n": (1, 100_000),
 }
+
+
+_PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,8 @@ class RunConfig:
     no_cuda: bool = False
     precision: str = "fp32"
     profile: bool = False
+    no_report: bool = False
+    mlflow: bool = False
     json: bool = False
     verbose_logging: bool = False
     overwrite_output_dir: bool = False
@@ -187,9 +193,15 @@ class RunConfig:
         return {name: value for name, value in values.items() if value is not None}
 
     def as_dict(self) -> dict[str, Any]:
-        """The options by name, with paths as text."""
+        """The options by name, with paths as text, and without the passwords of addresses."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+        return {name: _publishable(value) for name, value in values.items()}
+
+
+def _publishable(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return _PASSWORD.sub("//", value) if isinstance(value, str) else value
 
 
 def is_module(name: str) -> bool:

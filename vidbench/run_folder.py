@@ -9,10 +9,11 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vidbench.errors import ConfigError
-from vidbench.files import disk_errors, sweep, temporary_path, write_json
+from vidbench.files import disk_errors, seen_from, sweep, temporary_path, write_json
 from vidbench.identity import RunIdentity
 from vidbench.predictions import Predictions
 from vidbench.provenance import now, provenance
@@ -20,6 +21,8 @@ from vidbench.score import score
 from vidbench.summary import Facts
 
 logger = logging.getLogger(__name__)
+
+_NOWHERE: Mapping[str, Path] = MappingProxyType({})
 
 
 class RunFolder:
@@ -42,6 +45,7 @@ class RunFolder:
         config: Mapping[str, Any],
         facts: Facts,
         unlisted: Sequence[Path] = (),
+        places: Mapping[str, Path] = _NOWHERE,
         *,
         overwrite: bool = False,
     ) -> None:
@@ -51,6 +55,7 @@ class RunFolder:
             config: What was asked for.
             facts: What is known of the run beside its predictions.
             unlisted: Files that no annotation lists.
+            places: Where the run's videos and clips lie.
             overwrite: Remove what is there first.
 
         Raises:
@@ -59,11 +64,12 @@ class RunFolder:
         self._refuse_foreign()
         if overwrite and self.path.exists():
             shutil.rmtree(self.path)
+        found = {"facts": facts.as_dict(), "places": self._relative(places)}
         if (self.path / "run.json").exists():
             self._refuse_other_identity()
-            self._write_json("run.json", self._read_run() | {"facts": facts.as_dict()})
+            self._write_json("run.json", self._read_run() | found)
         else:
-            self._write_json("run.json", self._describe(config, facts, unlisted))
+            self._write_json("run.json", self._describe(config, unlisted) | found)
 
     def load(self, predictions: Predictions) -> Predictions:
         """The table as far as it was written; the other rows stay pending."""
@@ -155,15 +161,16 @@ class RunFolder:
             ) from error
         return run
 
-    def _describe(
-        self, config: Mapping[str, Any], facts: Facts, unlisted: Sequence[Path]
-    ) -> dict[str, Any]:
+    def _relative(self, places: Mapping[str, Path]) -> dict[str, str]:
+        """The places as seen from this folder, so that all may be moved together."""
+        return {name: seen_from(self.path, path) for name, path in places.items()}
+
+    def _describe(self, config: Mapping[str, Any], unlisted: Sequence[Path]) -> dict[str, Any]:
         return {
             "digest": self._identity.digest(),
             "identity": self._identity.as_dict(),
             "spec_digest": self._identity.spec.digest(),
             "config": dict(config),
-            "facts": facts.as_dict(),
             "unlisted": [path.as_posix() for path in unlisted],
             **provenance(),
             "sessions": [],

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from vidbench.errors import StoppedError
+from vidbench.progress import bar_is_up, on_terminal
 
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -90,7 +91,8 @@ class _Stop:
 
     def _leave(self, number: int) -> None:
         self.number = self.number or number
-        os.write(self._stderr, f"vidbench: {self.message()}\n".encode(errors="replace"))
+        text = f"{_line_start()}vidbench: {self.message()}\n"
+        os.write(self._stderr, text.encode(errors="replace"))
         for child in multiprocessing.active_children():
             child.kill()
         os._exit(128 + self.number)
@@ -124,6 +126,7 @@ def stoppable(resume: Callable[[bool], str]) -> Iterator[None]:
         with _handled(stop):
             yield
     except KeyboardInterrupt:
+        sys.stderr.write(_line_start())
         raise StoppedError(stop.message(), stop.number or signal.SIGINT) from None
     finally:
         _current = None
@@ -156,6 +159,11 @@ def _say_unless_interrupted(lost: Any) -> None:
     """Python cannot raise within finalizers, and would print a traceback instead."""
     if not isinstance(lost.exc_value, _Interrupt):
         sys.__unraisablehook__(lost)
+
+
+def _line_start() -> str:
+    """What takes a terminal to the beginning of a line, where it may show a bar, or ``^C``."""
+    return "\n" if bar_is_up() else "\r" if on_terminal() else ""
 
 
 def stop_asked() -> bool:

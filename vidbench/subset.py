@@ -12,12 +12,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError, VideoError
 from vidbench.files import replacing, sweep
 from vidbench.harmless import csv_line
+from vidbench.progress import progress
 
 MANIFEST_COLUMNS = ("path", "label", "group", "source_id")
 
@@ -166,8 +165,10 @@ def copy_subset(
         _refuse_equal_names(copies.chosen, copier)
         todo = [record for record in copies.chosen if record.video_id not in copies.paths]
         before = len(copies.skips)
-        for record in tqdm(todo, desc="copy", unit="video", disable=None):
-            _copy(record, copier, copies)
+        with progress("copy", len(todo)) as advance:
+            for record in todo:
+                _copy(record, copier, copies)
+                advance(1)
         if len(copies.skips) == before:
             return copies
 

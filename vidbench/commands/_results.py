@@ -11,7 +11,7 @@ from vidbench.statistics import Estimate
 
 def result_lines(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
     """The accuracies with their intervals, over which videos, and the signature that they need."""
-    lines = [f"results    {folder}", f"videos     {_videos(metrics)}"]
+    lines = [f"results    {folder}", *_report(folder), f"videos     {_videos(metrics)}"]
     lines += [
         f"{name.replace('top', 'top-'):<10} {_accuracy(metrics, name)}" for name in _tops(metrics)
     ]
@@ -19,6 +19,11 @@ def result_lines(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
         lines.append(f"{'mean class':<10} {show(metrics['mean_class_accuracy'])}")
         lines += _caveats(metrics)
     return [*lines, f"signature  {metrics['signature']}"]
+
+
+def _report(folder: Path) -> list[str]:
+    page = folder / "report.html"
+    return [f"to look at {page}"] if page.exists() else []
 
 
 def show(estimate: Mapping[str, Any]) -> str:

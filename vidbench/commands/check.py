@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from tqdm import tqdm
-
 from vidbench.arguments import OneLineParser
 from vidbench.check import Found, check_videos, find_videos
 from vidbench.data.datasets.base import load_dataset
@@ -18,7 +16,9 @@ from vidbench.data.load import DEFAULT_DATA_DIR
 from vidbench.data.scan import Scan, Status
 from vidbench.errors import ConfigError, VidbenchError
 from vidbench.files import replacing
+from vidbench.logs import set_up_logging
 from vidbench.machine import default_num_workers
+from vidbench.progress import above_bar, progress
 from vidbench.run_config import RunConfig
 from vidbench.tables import Table
 
@@ -41,6 +41,7 @@ def run(arguments: Sequence[str]) -> None:
     """
     options = _parser().parse_args(arguments)
     _refuse_contradictions(options)
+    set_up_logging()
     found = find_videos(options.path) if options.path else _split_on_disk(options)
     scans = _check(options, found)
     rows = [_row(*pair) for pair in zip(found.videos, scans, strict=True)]
@@ -108,11 +109,13 @@ def _check(options: argparse.Namespace, found: Found) -> list[Scan]:
     workers = default_num_workers() if options.num_workers is None else options.num_workers
     scans = []
     results = check_videos(found.videos, workers)
-    bar = tqdm(results, total=len(found.videos), desc="check", unit=" videos", disable=None)
-    for video, scan in zip(found.videos, bar, strict=True):
-        scans.append(scan)
-        if scan.status != "ok" and not options.json:
-            tqdm.write(f"{scan.status:<9}  {_one_line(video)}: {scan.reason}")
+    with progress("check", len(found.videos)) as advance:
+        for video, scan in zip(found.videos, results, strict=True):
+            scans.append(scan)
+            if scan.status != "ok" and not options.json:
+                with above_bar(sys.stdout):
+                    print(f"{scan.status:<9}  {_one_line(video)}: {scan.reason}", flush=True)
+            advance(1)
     return scans
 
 

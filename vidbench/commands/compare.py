@@ -39,23 +39,32 @@ def run(arguments: Sequence[str]) -> None:
         ConfigError: The runs cannot be compared, or the CSV file exists.
     """
     options = _parse(arguments)
-    if options.csv is not None:
-        require_target("csv", options.csv)
-        if options.csv.exists():
-            raise ConfigError(f"--csv {options.csv} exists: name another file, or remove it")
+    for name, path in (("csv", options.csv), ("html", options.html)):
+        _require_new(name, path)
     from vidbench.compare import compare
     from vidbench.finished_run import FinishedRun
 
-    comparison = compare(
-        [FinishedRun(path) for path in options.runs], options.k, options.min_common
-    )
+    runs = [FinishedRun(path) for path in options.runs]
+    comparison = compare(runs, options.k, options.min_common)
     if options.csv is not None:
         with replacing(options.csv) as temporary:
             temporary.write_text(_disagreements(comparison).render("csv") + "\n", "utf-8")
+    if options.html is not None:
+        from vidbench.report.comparison_page import write_comparison
+
+        write_comparison(options.html, runs, comparison)
     if options.json:
         print(json.dumps(comparison.as_dict(), indent=2))
     else:
         print("\n".join(_lines(comparison)))
+
+
+def _require_new(name: str, path: Path | None) -> None:
+    if path is None:
+        return
+    require_target(name, path)
+    if path.exists():
+        raise ConfigError(f"--{name} {path} exists: name another file, or remove it")
 
 
 def _parse(arguments: Sequence[str]) -> Any:
@@ -79,6 +88,9 @@ def _parse(arguments: Sequence[str]) -> Any:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="write the videos that only one run got right"
+    )
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with every video side by side"
     )
     return parser.parse_args(arguments)
 
@@ -162,7 +174,7 @@ def _classes(pair: Pair) -> Iterator[str]:
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
-    yield "A - B above 0: A is right more often. --json and --csv list all videos."
+    yield "A - B above 0: A is right more often. --json, --csv and --html have all videos."
     if comparison.sources < comparison.videos:
         yield (
             "Videos share sources: the intervals allow for it; McNemar's test and the videos to "

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shlex
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +17,12 @@ import psutil
 from vidbench.arguments import parse_config
 from vidbench.commands._results import result_lines
 from vidbench.errors import VidbenchError
-from vidbench.harmless import log_handler
+from vidbench.logs import set_up_logging
 from vidbench.run_config import RunConfig
 from vidbench.signals import stoppable
 from vidbench.stopwatch import Stopwatch
+
+logger = logging.getLogger(__name__)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -32,33 +33,32 @@ def run(arguments: Sequence[str]) -> None:
         VidbenchError: No video at all could be evaluated.
     """
     config = parse_config(arguments)
-    _set_up_logging(config)
+    set_up_logging(verbose=config.verbose_logging)
     with stoppable(partial(_resuming, arguments)):
-        _evaluate(config)
+        _evaluate(config, partial(_resuming, arguments, True))
 
 
-def _evaluate(config: RunConfig) -> None:
+def _evaluate(config: RunConfig, again: Callable[[], str]) -> None:
     from vidbench.evaluate import evaluate
+    from vidbench.mlflow_log import connect
 
     stopwatch = Stopwatch()
     stopwatch.add({"start": time.time() - psutil.Process().create_time()})
+    with stopwatch("check"):
+        experiment = connect() if config.mlflow else None
     folder, metrics, seconds, beside = evaluate(config, stopwatch)
+    for stage, value in {**seconds, **beside}.items():
+        logger.debug("%s took %.2f s", stage, value)
     if config.json:
         print(json.dumps({"folder": str(folder), **metrics}, indent=2))
     else:
         print("\n".join(result_lines(folder, metrics)))
     if config.profile:
         print("\n".join(_profile(seconds, beside)), file=sys.stderr if config.json else sys.stdout)
+    if experiment is not None:
+        logger.info("logged to MLflow: %s", experiment.log(folder, again()))
     if not metrics["evaluated"]:
         raise VidbenchError(f"no video could be evaluated: see {folder / 'skipped.csv'}")
-
-
-def _set_up_logging(config: RunConfig) -> None:
-    if not config.verbose_logging:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(handlers=[log_handler()], level=logging.WARNING)
-    level = logging.DEBUG if config.verbose_logging else logging.INFO
-    logging.getLogger("vidbench").setLevel(level)
 
 
 def _resuming(arguments: Sequence[str], begun: bool) -> str:
@@ -84,6 +84,7 @@ _STAGES = {
     "predict": "the model",
     "write": "scores of each batch",
     "score": "metrics and tables",
+    "report": "the page to look at",
     "hash": "video files, to find them in the cache",
     "decode": "videos to frames",
     "write_cache": "clips to the cache",

@@ -23,10 +23,12 @@ def run(arguments: Sequence[str]) -> None:
     """
     options = _parse(arguments)
     from vidbench.fuse import fuse, write_fusion
+    from vidbench.report import write_report
 
     fusion = fuse([FinishedRun(path) for path in options.runs], options.weights)
     folder = options.results_dir / (options.run_name or fusion.name)
     metrics = write_fusion(fusion, folder, options.top_n, overwrite=options.overwrite)
+    write_report(FinishedRun(folder))
     members: list[Mapping[str, Any]] = fusion.identity["members"]
     if options.json:
         print(json.dumps({"folder": str(folder), "members": members} | metrics, indent=2))

@@ -1,4 +1,4 @@
-"""Scores a finished run again, from its folder alone, and prints what came out."""
+"""Scores a finished run again, from its folder alone; prints what came out, and draws the page."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vidbench.errors import ConfigError
 from vidbench.finished_run import FinishedRun
 from vidbench.metrics import ClassMetrics, class_metrics
 from vidbench.outcomes import Outcomes
+from vidbench.report import NUM_THUMBNAILS, ReportOptions, write_report
 from vidbench.score import score
 from vidbench.summary import restrict_choices
 from vidbench.tables import Table
@@ -21,14 +22,20 @@ _LISTED = 5
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Makes all tables of a finished run again; needs neither its model nor its videos."""
+    """Makes all tables and the page of a finished run again; needs no model.
+
+    Frames of its videos come from the cache, the videos, or the page's own copies in the folder.
+    """
     options = _parser().parse_args(arguments)
     finished = FinishedRun(options.run)
     top_n = _top_n(finished) if options.top_n is None else options.top_n
     if top_n < 1:
         raise ConfigError(f"--top_n is {top_n}, must be 1 or more")
+    if options.thumbnails < 0:
+        raise ConfigError(f"--thumbnails is {options.thumbnails}, must be 0 or more")
     predictions = finished.predictions
     metrics = score(finished.path, predictions, finished.run, top_n)
+    write_report(FinishedRun(options.run), ReportOptions(options.thumbnails, options.embed))
     if options.json:
         print(json.dumps(metrics, indent=2))
         return
@@ -41,12 +48,22 @@ def run(arguments: Sequence[str]) -> None:
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog="vidbench report",
-        description="Score a finished run again from its folder, and show its metrics.",
+        description="Score a finished run again from its folder, and write its report.html.",
         add_config_file_help=False,
         allow_abbrev=False,
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument("--top_n", type=int, metavar="N", help="k of the second accuracy")
+    parser.add_argument(
+        "--thumbnails",
+        type=int,
+        default=NUM_THUMBNAILS,
+        metavar="N",
+        help=f"show frames of so many videos, wrong ones first ({NUM_THUMBNAILS})",
+    )
+    parser.add_argument(
+        "--embed", action="store_true", help="put small videos into the page, wrong ones first"
+    )
     parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
     return parser
 

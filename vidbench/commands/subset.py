@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import difflib
-import logging
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -17,8 +16,9 @@ from vidbench.data.load import DEFAULT_DATA_DIR
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.files import replacing
-from vidbench.harmless import csv_text, log_handler
+from vidbench.harmless import csv_text
 from vidbench.labels import find_classes
+from vidbench.logs import set_up_logging
 from vidbench.run_config import RunConfig
 from vidbench.subset import (
     ClassCount,
@@ -53,8 +53,8 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: The request is wrong, the split has no labels, or another manifest is there.
     """
-    logging.basicConfig(handlers=[log_handler()], level=logging.WARNING)
     options = _parser().parse_args(arguments)
+    set_up_logging()
     config = RunConfig(**{name: getattr(options, name) for name in _DATASET_OPTIONS})
     _refuse_contradictions(options)
     dataset = load_dataset(

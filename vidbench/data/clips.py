@@ -157,6 +157,7 @@ class ClipSource:
             return Skip("missing", "not in the tarballs, or its file was removed since")
         key = self._known_key(file)
         if key and not self._policy.overwrite and isinstance(self._find(key), CacheKey):
+            logger.debug("%s is cached", record.path)
             return key
         task = self._task(file, key.sha256 if key else None)
         return _Work(task, workers.submit(task))
@@ -166,6 +167,7 @@ class ClipSource:
         self.work.add(outcome.seconds)
         if outcome.identity and outcome.sha256:
             self._hashes.remember(work.task.path, outcome.identity, outcome.sha256)
+        _log(work.task.path, outcome)
         return outcome.result
 
     def _find(self, key: CacheKey) -> CacheKey | Skip | None:
@@ -192,3 +194,13 @@ class ClipSource:
         except OSError:
             return None
         return CacheKey(sha256, self.spec) if sha256 else None
+
+
+def _log(file: Path, outcome: Prepared) -> None:
+    result, seconds = outcome.result, outcome.seconds.get("decode")
+    if isinstance(result, Skip):
+        logger.debug("%s is skipped, %s: %s", file.name, result.reason, result.detail)
+    elif seconds is None:
+        logger.debug("%s is cached already", file.name)
+    else:
+        logger.debug("%s decoded in %.3f s", file.name, seconds)

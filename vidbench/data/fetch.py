@@ -168,6 +168,7 @@ def _verify(path: Path, name: str, sha256: str | None) -> None:
 def _download(url: str, partial: Partial, on_bytes: OnBytes, *, hash_known: bool) -> None:
     """Attempts until the file is whole; only those that bring next to nothing are numbered."""
     failures, furthest = 0, partial.size()
+    logger.debug("fetching %s", url)
     while error := _attempt(url, partial, hash_known=hash_known):
         failures += 1
         if partial.size() >= furthest + _PROGRESS_BYTES:

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from vidbench.data.cache import CacheKey
 from vidbench.data.clips import CachePolicy, ClipSource
@@ -24,6 +23,7 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import DiskFullError
 from vidbench.files import free_bytes
 from vidbench.machine import default_num_workers
+from vidbench.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -130,10 +130,14 @@ class VideoLoader:
 
     def prepare(self, records: Sequence[VideoRecord]) -> Mapping[int, Skip]:
         """Why videos cannot be used, by place; all the others are cached afterwards."""
-        with self._workers(len(records)) as workers:
-            results = enumerate(self._clips.prepare(records, workers, lookahead=0))
-            bar = tqdm(results, total=len(records), desc="decode", unit=" videos", disable=None)
-            return {row: result for row, result in bar if isinstance(result, Skip)}
+        skips: dict[int, Skip] = {}
+        with self._workers(len(records)) as workers, progress("decode", len(records)) as advance:
+            results = self._clips.prepare(records, workers, lookahead=0)
+            for row, result in enumerate(results):
+                if isinstance(result, Skip):
+                    skips[row] = result
+                advance(1)
+        return skips
 
     @contextmanager
     def stream(
@@ -156,6 +160,7 @@ class VideoLoader:
         useful = math.ceil(num_videos / _VIDEOS_PER_WORKER)
         try:
             number = min(self._num_workers, useful)
+            logger.debug("%d videos, at most %d decoding processes", num_videos, number)
             with closing(Workers(number, self._timeout_seconds)) as workers:
                 yield workers
         finally:

@@ -134,6 +134,7 @@ class Pool(Generic[Argument, Result]):
         if self._is_broken():
             self._stop_processes()
         if self._processes is None:
+            logger.debug("starting %d processes", self.num_workers)
             self._processes = ProcessPool(
                 max_workers=self.num_workers,
                 context=multiprocessing.get_context("spawn"),

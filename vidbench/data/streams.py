@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
@@ -15,6 +16,65 @@ from vidbench.data.process import MAX_PIXELS
 from vidbench.errors import VideoError
 
 _LISTS = frozenset({"concat", "hls", "dash"})
+
+
+class VideoFacts(NamedTuple):
+    """What is known of a video file from its packets and its first frame.
+
+    Attributes:
+        seconds: From the first frame to the end of the last.
+        fps: Frames per second, on average.
+        width: Of the picture as a player shows it, in square pixels.
+        height: Likewise.
+        num_frames: Packets that promise a frame.
+        codec: FFmpeg's name of it, e.g. ``h264``.
+    """
+
+    seconds: float
+    fps: float
+    width: int
+    height: int
+    num_frames: int
+    codec: str
+
+
+def describe(path: Path) -> VideoFacts:
+    """What a video file is, after reading all of it and decoding its first frame.
+
+    A file that cannot be read to its end is described as far as it can.
+
+    Raises:
+        VideoError: No frame can be decoded.
+    """
+    with ffmpeg_errors(), opened(path) as container:
+        stream = video_stream(container)
+        stream.codec_context.thread_count = 1
+        first: VideoFrame | None = None
+        stamps: list[int | None] = []
+        try:
+            for packet in container.demux(stream):
+                if first is None:
+                    first = next(iter(packet.decode()), None)
+                stamps += [packet.pts] if packet.size and not packet.is_discard else []
+        except av.FFmpegError:
+            if first is None:
+                raise
+        if first is None or not stamps:
+            raise VideoError("unreadable", "no frame could be decoded")
+        return _facts(stream, first, stamps)
+
+
+def _facts(stream: VideoStream, first: VideoFrame, stamps: list[int | None]) -> VideoFacts:
+    rate = float(stream.average_rate or stream.guessed_rate or 25)
+    known = [stamp for stamp in stamps if stamp is not None]
+    seconds = len(stamps) / rate
+    if len(known) == len(stamps):
+        seconds = (max(known) - min(known)) * float(stream.time_base or 0) + 1 / rate
+    width, height = round(first.width * float(stream.sample_aspect_ratio or 1)), first.height
+    if quarter_turns(first) % 2:
+        width, height = height, width
+    codec = stream.codec_context.codec.canonical_name
+    return VideoFacts(seconds, rate, width, height, len(stamps), codec)
 
 
 @contextmanager

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Event
 from urllib.parse import unquote, urlsplit
-
-from tqdm import tqdm
 
 from vidbench.data._partial import Partial, require_room
 from vidbench.data.archives import extract_archive
 from vidbench.data.fetch import alone, fetch_alone, is_url, size_of
 from vidbench.errors import ArchiveError, FetchError
 from vidbench.files import sweep
+from vidbench.progress import Advance, format_bytes, progress
 
 logger = logging.getLogger(__name__)
 
@@ -63,21 +63,13 @@ def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:
 def _fetch_all(sources: Sequence[str], folder: Path) -> None:
     sizes = _sizes(sources)
     _require_room_for(sources, sizes, folder)
-    bar = tqdm(
-        total=_sum(sizes),
-        desc=f"fetch {len(sources)} tarball{'s' if len(sources) > 1 else ''}",
-        unit="B",
-        unit_scale=True,
-        disable=None,
-    )
+    stage = f"fetch {len(sources)} tarball{'s' if len(sources) > 1 else ''}"
     stop = Event()
-
-    def count(num_bytes: int) -> None:
-        if stop.is_set():
-            raise FetchError("stopped, because another tarball failed")
-        bar.update(num_bytes)
-
-    with bar, ThreadPoolExecutor(PARALLEL_TARBALLS) as pool:
+    with (
+        progress(stage, _sum(sizes), "B") as advance,
+        ThreadPoolExecutor(PARALLEL_TARBALLS) as pool,
+    ):
+        count = partial(_count, advance, stop)
         jobs = [pool.submit(_fetch_and_extract, source, folder, count) for source in sources]
         try:
             for job in as_completed(jobs):
@@ -86,6 +78,12 @@ def _fetch_all(sources: Sequence[str], folder: Path) -> None:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _count(advance: Advance, stop: Event, num_bytes: int) -> None:
+    if stop.is_set():
+        raise FetchError("stopped, because another tarball failed")
+    advance(num_bytes)
 
 
 def _require_room_for(sources: Sequence[str], sizes: Sequence[int | None], folder: Path) -> None:
@@ -113,9 +111,9 @@ def unfetched(sources: Sequence[str], folder: Path) -> list[str]:
     return [source for source in sources if not (folder / tarball_name(source)).exists()]
 
 
-def format_bytes(num_bytes: int | None) -> str:
+def format_size(num_bytes: int | None) -> str:
     """E.g. ``1.50 GB``, or ``of unknown size``."""
-    return "of unknown size" if num_bytes is None else tqdm.format_sizeof(num_bytes, "B")
+    return "of unknown size" if num_bytes is None else format_bytes(num_bytes)
 
 
 def total_bytes(sources: Sequence[str]) -> int | None:
@@ -137,7 +135,7 @@ def _target(source: str, parent: Path) -> Path:
     return parent / f"{tarball_name(source)}.download"
 
 
-def _fetch_and_extract(source: str, parent: Path, count: Callable[[int], None]) -> None:
+def _fetch_and_extract(source: str, parent: Path, count: Advance) -> None:
     target = _target(source, parent)
     archive = fetch_alone(source, target, on_bytes=count)
     if archive != target:

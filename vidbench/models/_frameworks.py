@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 _TENSORFLOW_NOISE = re.compile(
-    rb"^([IW]\d{4} |WARNING: All log messages before absl::|E\d{4} .* failed call to cuInit)"
+    rb"^([IW]\d{4} |WARNING: All log messages before absl::"
+    rb"|E\d{4} .*(failed call to cuInit|Unable to register cu))"
 )
 
 

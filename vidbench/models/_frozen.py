@@ -62,7 +62,9 @@ def frozen_graph(recipe: Recipe, graph_dir: Path | None) -> Frozen:
         return _freeze(recipe)
     kept, name = KeptGraphs(graph_dir), recipe.file_name()
     if found := kept.read(name):
+        logger.debug("taking the graph kept as %s", graph_dir / name)
         return found
+    logger.debug("making a graph of %s, to be kept as %s", recipe.folder, graph_dir / name)
     frozen = _freeze(recipe)
     try:
         kept.write(name, frozen)

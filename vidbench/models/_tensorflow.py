@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vidbench.data.records import Views
 from vidbench.errors import ModelError
+from vidbench.machine import available_cores
 from vidbench.models._frameworks import has_gpu, import_tensorflow
 from vidbench.models._frozen import (
     PixelRange,
@@ -41,7 +42,6 @@ class SavedModelClassifier:
 
     Args:
         weights: Where the SavedModel is.
-        num_classes: Scores that it must give.
         pixel_range: What 0 and 255 become; scaled inside the graph.
         precision: ``fp32``; or ``bf16``, which on a GPU is float16 with TF32 (not tried yet).
         use_gpu: Use GPUs if there are any.
@@ -54,15 +54,12 @@ class SavedModelClassifier:
     def __init__(
         self,
         weights: Weights,
-        num_classes: int,
         *,
         pixel_range: PixelRange = (0.0, 1.0),
         precision: str = "fp32",
         use_gpu: bool = True,
         graph_dir: Path | None = None,
     ) -> None:
-        self._num_classes = num_classes
-        self._folder = weights.folder
         tf = import_tensorflow()
         if not use_gpu:
             tf.config.set_visible_devices([], "GPU")
@@ -74,20 +71,10 @@ class SavedModelClassifier:
         _return_freed_memory()
 
     def predict(self, clips: Views) -> NDArray[np.float32]:
-        """Probabilities, (batch, classes), of clips (batch, frames, height, width, 3) uint8 RGB.
-
-        Raises:
-            ModelError: The model gave another number of scores, or no finite ones.
-        """
+        """Probabilities, (batch, classes), of clips (batch, frames, height, width, 3) uint8 RGB."""
         num_pieces = min(len(clips), math.ceil(clips.size / self._piece_values))
         pieces = np.array_split(clips, max(1, num_pieces))
-        scores = np.concatenate([np.asarray(self._run(piece), np.float32) for piece in pieces])
-        expected = (len(clips), self._num_classes)
-        if scores.shape != expected:
-            raise ModelError(f"{self._folder} gave scores {scores.shape}, expected {expected}")
-        if not np.isfinite(scores).all():
-            raise ModelError(f"{self._folder} gave scores that are not finite")
-        return scores
+        return np.concatenate([np.asarray(self._run(piece), np.float32) for piece in pieces])
 
 
 def _runner(tf: Any, recipe: Recipe, graph_dir: Path | None) -> Callable[[Views], Any]:
@@ -105,7 +92,11 @@ def _runner(tf: Any, recipe: Recipe, graph_dir: Path | None) -> Callable[[Views]
 def _session(tf: Any, frozen: Frozen, recipe: Recipe) -> Callable[[Views], Any]:
     v1 = tf.compat.v1
     # Operations one after another, each on all cores: within 5 % as fast, in less memory.
-    config = v1.ConfigProto(allow_soft_placement=True, inter_op_parallelism_threads=1)
+    config = v1.ConfigProto(
+        allow_soft_placement=True,
+        inter_op_parallelism_threads=1,
+        intra_op_parallelism_threads=available_cores(),  # of a container, which TensorFlow ignores
+    )
     config.gpu_options.allow_growth = True
     rewrites = config.graph_options.rewrite_options
     rewrites.disable_meta_optimizer = recipe.optimise  # done already

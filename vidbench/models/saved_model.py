@@ -101,7 +101,6 @@ class SavedModelLoader:
         """The model, ready to predict; the arguments are those of the classifier."""
         return SavedModelClassifier(
             self.weights,
-            len(self.classes),
             pixel_range=self.pixel_range,
             precision=precision,
             use_gpu=use_gpu,

@@ -20,7 +20,7 @@ from vidbench.data.records import Selection, VideoRecord
 from vidbench.data.tarballs import (
     PARALLEL_TARBALLS,
     fetch_tarballs,
-    format_bytes,
+    format_size,
     tarball_name,
     total_bytes,
     unfetched,
@@ -175,7 +175,7 @@ class Kinetics:
                 "%d drawn videos need up to %d tarballs, %s",
                 len(keys),
                 len(cost),
-                format_bytes(total_bytes(cost)),
+                format_size(total_bytes(cost)),
             )
         waiting = list(pool)
         while waiting and not shelf.paths.keys() >= set(keys):

@@ -1,0 +1,34 @@
+"""Fetches the weights and videos of an evaluation, and predicts nothing.
+
+Takes the options of ``vidbench evaluate``; without an ``@file``, those in the file CONFIG_FILE.
+What is there already is not fetched again.
+"""
+
+if __name__ == "__main__":
+    import os
+    import shlex
+    import sys
+
+    from vidbench.arguments import parse_config
+    from vidbench.errors import VidbenchError
+    from vidbench.evaluate import match_labels, open_loader, open_model
+    from vidbench.logs import set_up_logging
+
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["-f"]:  # a Jupyter kernel's own; the job's are in a variable
+        arguments = shlex.split(os.environ.get("JOB_ARGUMENTS", ""))
+    if not any(word.startswith("@") for word in arguments):
+        arguments.append(f"@{os.environ.get('CONFIG_FILE') or 'scripts/config.txt'}")
+
+    try:
+        config = parse_config(arguments)
+        set_up_logging(verbose=config.verbose_logging)
+        model = open_model(config)
+        loader = open_loader(config, model)
+        labels = match_labels(config, model, loader.dataset)
+        records = loader.select(config.num_videos, labels.classes if config.classes else None)[0]
+    except VidbenchError as error:
+        print(f"vidbench: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    found = sum(record.path is not None for record in records)
+    print(f"{found} of {len(records)} videos of {loader.dataset.name} lie in {config.data_dir}")

@@ -1,0 +1,28 @@
+"""Evaluates as a scheduled job: each date has its own run, e.g. ``results/config_2026-11-21``.
+
+Takes the options of ``vidbench evaluate``; without an ``@file``, those in the file CONFIG_FILE.
+RUN_DATE is the strftime format of the date. A run that was stopped goes on at the same date, or
+wherever ``--run_name`` names it.
+"""
+
+if __name__ == "__main__":
+    import os
+    import shlex
+    import sys
+    import time
+    from pathlib import Path
+
+    from vidbench.cli import main
+
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["-f"]:  # a Jupyter kernel's own; the job's are in a variable
+        arguments = shlex.split(os.environ.get("JOB_ARGUMENTS", ""))
+    if not any(word.startswith("@") for word in arguments):
+        arguments.append(f"@{os.environ.get('CONFIG_FILE') or 'scripts/config.txt'}")
+
+    file = next(word[1:] for word in arguments if word.startswith("@"))
+    date = time.strftime(os.environ.get("RUN_DATE") or "%Y-%m-%d")
+    # First, so that a --run_name among the job's arguments goes over it.
+    code = main(["evaluate", "--run_name", f"{Path(file).stem}_{date}", *arguments])
+    if code:  # a kernel takes even sys.exit(0) for a failure
+        sys.exit(code)

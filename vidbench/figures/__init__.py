@@ -1,0 +1,10 @@
+"""Figures of finished runs, in one look: each a function that gives a matplotlib ``Figure``."""
+
+from vidbench.figures.classes import class_accuracy as class_accuracy
+from vidbench.figures.classes import class_counts as class_counts
+from vidbench.figures.classes import confusion as confusion
+from vidbench.figures.facts import NoFigureError as NoFigureError
+from vidbench.figures.runs import accuracy as accuracy
+from vidbench.figures.runs import accuracy_by_latency as accuracy_by_latency
+from vidbench.figures.runs import draw as draw
+from vidbench.figures.runs import reliability as reliability

@@ -1,0 +1,167 @@
+"""The one look of everything that is drawn: colours, style, and how a figure becomes files.
+
+    with style():
+        figure = new_figure(WIDTH, 3, "What is seen", "of what, and how to read it")
+        axes = figure.subplots()
+        ...
+        save(figure, Path("images/name"))
+
+Nothing here changes matplotlib's settings outside, and nothing needs a screen.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from cycler import cycler
+from matplotlib.figure import Figure
+
+from vidbench.files import replacing
+from vidbench.harmless import visible
+
+INK, MUTED, GRID, PAPER = "#1b1f24", "#5b6570", "#d9dee3", "#ffffff"
+BLUE, ORANGE, GREEN, RED = "#2f6fb2", "#c77d1e", "#2e7d4f", "#c4372f"
+"""The main thing, a second one, what is right, what is wrong."""
+
+WIDTH = 7.5
+"""Inches of a figure that fills a page, on which it is about 700 pixels wide."""
+
+_STYLE: dict[str, Any] = {
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],  # the first comes with matplotlib
+    "font.size": 10,
+    "text.color": INK,
+    "text.parse_math": False,  # a $ in a name is a $
+    "figure.facecolor": PAPER,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, RED, MUTED]),
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "xtick.labelsize": 9,
+    "ytick.color": GRID,
+    "ytick.labelcolor": MUTED,
+    "ytick.labelsize": 9,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "vidbench",
+}
+_TITLE, _SMALL = 13, 8  # points
+_MARGIN = 0.12  # inches
+_DPI = 150
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """While it lasts, matplotlib draws in this look, whatever the caller's own settings are."""
+    with matplotlib.style.context(["default", _STYLE]):
+        yield
+
+
+def new_figure(
+    width: float, height: float, title: str = "", subtitle: str = "", footer: str = ""
+) -> Figure:
+    """A white figure, whose axes leave room for their labels and for these texts.
+
+    Args:
+        width: Inches; :data:`WIDTH` fills a page.
+        height: Inches, with the texts.
+        title: What is seen, at the top left.
+        subtitle: How to read it, below; it may have several lines.
+        footer: Small, at the bottom left; likewise.
+    """
+    top = _height(title, _TITLE) + _height(subtitle, 10)
+    bottom = _height(footer, _SMALL)
+    with style():
+        figure = Figure(figsize=(width, height))
+        figure.set_layout_engine(
+            "constrained",
+            rect=(0, bottom / height, 1, 1 - (top + bottom) / height),
+            w_pad=_MARGIN,
+            h_pad=_MARGIN,
+        )
+        left, up = _MARGIN / width, 1 - _MARGIN / height
+        place: dict[str, Any] = {"ha": "left", "va": "top"}
+        head = figure.suptitle(title, x=left, y=up, fontsize=_TITLE, fontweight="bold", **place)
+        head.set_in_layout(False)  # its room is kept above
+        below = up - _height(title, _TITLE) / height
+        figure.text(left, below, subtitle, color=MUTED, **place).set_in_layout(False)
+        low = figure.text(left, _MARGIN / height, footer, color=MUTED, fontsize=_SMALL, va="bottom")
+        low.set_in_layout(False)
+    return figure
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """The paths of the written ``<stem>.png`` and ``<stem>.svg``; equal figures give equal bytes.
+
+    Text stays text in the SVG.
+    """
+    title = figure.get_suptitle()
+    metadata: dict[str, dict[str, str | None]] = {
+        "png": {"Software": None, "Title": title},
+        "svg": {"Creator": None, "Date": None, "Title": title},
+    }
+    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in metadata]
+    for path, (suffix, said) in zip(paths, metadata.items(), strict=True):
+        with replacing(path) as temporary, style(), warnings.catch_warnings():
+            # The SVG has the characters all the same, for whatever fonts its reader has.
+            warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")
+            figure.savefig(temporary, format=suffix, dpi=_DPI, metadata=said)
+    return paths
+
+
+def shorten(text: str, length: int = 36) -> str:
+    r"""The text as one plain line of at most so many letters; what is too much goes in the middle.
+
+    Args:
+        text: Any; what XML cannot hold or a reader would not see is shown as ``\u....``.
+        length: In Latin letters, at least 3; others may be twice as wide.
+    """
+    whole = "".join(
+        f"\\u{ord(char):04x}" if _is_no_character(char) else char for char in visible(text)
+    )
+    if _width(whole) <= length:
+        return whole
+    head, tail = (length - 1) - (length - 1) // 2, (length - 1) // 2
+    return _fitting(whole, head) + "…" + _fitting(whole[::-1], tail)[::-1]
+
+
+def _fitting(text: str, width: int) -> str:
+    """As much of the beginning as is no wider."""
+    total = 0
+    for place, char in enumerate(text):
+        total += _width(char)
+        if total > width:
+            return text[:place]
+    return text
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _is_no_character(char: str) -> bool:
+    """Whether this is a code that Unicode never gives to a character, and XML refuses."""
+    return ord(char) & 0xFFFE == 0xFFFE
+
+
+def _height(text: str, points: float) -> float:
+    """Inches of the lines of a text and the space below; none of an empty one."""
+    return (text.count("\n") + 1) * points * 1.25 / 72 + 0.05 if text else 0.0

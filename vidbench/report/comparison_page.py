@@ -1,0 +1,91 @@
+"""Compared runs as one page to look at: what one model got right and the other wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidbench.compare import Comparison, common_rows
+from vidbench.errors import ConfigError
+from vidbench.finished_run import FinishedRun
+from vidbench.report.rendering import data_url, render_page, write_page
+from vidbench.report.run_page import NUM_THUMBNAILS
+from vidbench.report.thumbnails import collect_thumbnails
+from vidbench.report.videos import Videos, describe_videos
+from vidbench.summary import restrict_choices
+
+MAX_RUNS = 8
+_SHOWN = 5  # classes that are told of each video
+
+
+def write_comparison(path: Path, runs: Sequence[FinishedRun], comparison: Comparison) -> None:
+    """Writes the page of runs that :func:`~vidbench.compare.compare` has compared.
+
+    Raises:
+        ConfigError: They are more than a page can show side by side.
+        DiskFullError: There is no room.
+    """
+    if len(runs) > MAX_RUNS:
+        raise ConfigError(f"a page shows up to {MAX_RUNS} runs side by side, not {len(runs)}")
+    write_page(path, render_comparison(path.parent, runs, comparison))
+
+
+def render_comparison(folder: Path, runs: Sequence[FinishedRun], comparison: Comparison) -> str:
+    """The page, to lie in this folder; frames are those that the first run's model saw."""
+    rows = common_rows(runs)
+    videos = [_describe(run, comparison.k).only(own) for run, own in zip(runs, rows, strict=True)]
+    thumbnails = _thumbnails(runs[0], rows[0], videos)
+    described = zip(videos, comparison.runs, strict=True)
+    data = {
+        "classes": [],
+        "runs": [
+            each.as_run(run.name) | {"classes": list(each.table.classes)} for each, run in described
+        ],
+        "videos": videos[0].as_columns(folder),
+        "thumbnails": thumbnails,
+        "embedded": {},
+    }
+    return render_page(
+        "comparison.html",
+        data,
+        title=" against ".join(run.name for run in comparison.runs),
+        comparison=comparison,
+        signatures=[run.metrics["signature"] for run in runs],
+        tables=[_both(pair, comparison.videos, videos, comparison) for pair in comparison.pairs],
+        num_shown=len(thumbnails),
+    )
+
+
+def _describe(run: FinishedRun, k: int) -> Videos:
+    judged = restrict_choices(run.predictions, run.facts.choices)
+    return describe_videos(run, judged, max(_SHOWN, k), k)
+
+
+def _thumbnails(
+    run: FinishedRun, rows: Sequence[int], videos: Sequence[Videos]
+) -> Mapping[int, str]:
+    """Strips by place in the page, those of videos on which the runs disagree first."""
+    right = np.stack([each.states == 0 for each in videos])
+    agreed = right.all(axis=0) | ~right.any(axis=0)
+    places = np.argsort(agreed, kind="stable")[:NUM_THUMBNAILS].tolist()
+    strips = collect_thumbnails(run, [rows[place] for place in places])
+    return {
+        place: data_url("image/jpeg", strips[rows[place]])
+        for place in places
+        if rows[place] in strips
+    }
+
+
+def _both(
+    pair: Any, num_videos: int, videos: Sequence[Videos], comparison: Comparison
+) -> dict[str, Any]:
+    """How many videos both, one, or none of a pair got right, and the letters of the two."""
+    names = [run.name for run in comparison.runs]
+    a, b = (names.index(name) for name in (pair.a, pair.b))
+    both = int(((videos[a].states == 0) & (videos[b].states == 0)).sum())
+    only_a, only_b = len(pair.only_a), len(pair.only_b)
+    neither = num_videos - both - only_a - only_b
+    return {"a": a, "b": b, "both": both, "only_a": only_a, "only_b": only_b, "neither": neither}

@@ -1,0 +1,105 @@
+"""One HTML file that opens from disk: template, style, script and data in one, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidbench.files import disk_errors, replacing
+from vidbench.harmless import visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_SCRIPTS = ("page.js", "matrix.js", "browser.js")
+
+
+def render_page(template: str, data: Mapping[str, Any], **context: Any) -> str:
+    """The whole page, as text.
+
+    All texts are escaped. What might get through all the same would not run: the browser is told
+    to run and to apply nothing but our own script and style, by their hashes, and to fetch nothing.
+
+    Args:
+        template: Name of a file in ``templates``.
+        data: What the script reads, as JSON can say it.
+        context: What the template reads.
+    """
+    style = _asset("page.css")
+    script = "\n".join(map(_asset, _SCRIPTS))
+    policy = _policy(script, style)
+    page = _environment().get_template(template)
+    return page.render(context, data=data, style=style, script=script, policy=policy)
+
+
+def write_page(path: Path, page: str) -> None:
+    """Writes the page under its name once it is whole.
+
+    Raises:
+        DiskFullError: There is no room; an earlier page is kept.
+    """
+    content = page.encode()
+    with disk_errors(path.parent, len(content)), replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def data_url(media_type: str, content: bytes) -> str:
+    """An address that holds the content itself."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def _policy(script: str, style: str) -> str:
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src '{_hash(script)}'",
+            f"style-src '{_hash(style)}'",
+            "img-src data:",
+            "media-src data: file: 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _asset(name: str) -> str:
+    """Between tags a browser counts the ends of lines too, so the text is stripped of them."""
+    return files("vidbench.report").joinpath("templates", name).read_text("utf-8").strip()
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("vidbench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, size=size, visible=visible)
+    return environment
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share as text, e.g. ``92.9 %``."""
+    return f"{value * 100:.{digits}f}\u202f%"
+
+
+def size(num_bytes: float) -> str:
+    """Bytes as text, in the largest unit below them, e.g. ``689 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if num_bytes < 999.5:
+            return f"{num_bytes:.3g}\u202f{unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.3g}\u202fTB"

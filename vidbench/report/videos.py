@@ -1,0 +1,96 @@
+"""What pages tell of each video: where it lies, what it shows, what a model took it for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.files import seen_from
+from vidbench.finished_run import FinishedRun
+from vidbench.predictions import Predictions
+
+STATES = ("right", "near", "wrong", "unjudged", "skipped")
+"""Right; wrong, but right among those told; wrong; without a class to compare to; no scores."""
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Every requested video of a run, in its order.
+
+    Attributes:
+        table: The predictions, restricted to what the model may choose from.
+        videos_dir: The paths are relative to it.
+        best: (videos, top_n), the classes with the highest scores, best first.
+        states: (videos,), places in :data:`STATES`.
+    """
+
+    table: Predictions
+    videos_dir: Path
+    best: NDArray[np.intp]
+    states: NDArray[np.intp]
+
+    def wrong_first(self) -> list[int]:
+        """The scored rows: wrong ones, then near ones, then the others."""
+        order = np.array([2, 1, 0, 3, 4])[self.states]
+        rows = np.argsort(order, kind="stable")
+        return [int(row) for row in rows if self.table.scored[row]]
+
+    def only(self, rows: Sequence[int]) -> Videos:
+        """Some of the videos, in the order of the rows."""
+        chosen = list(rows)
+        return Videos(
+            self.table.only(chosen), self.videos_dir, self.best[chosen], self.states[chosen]
+        )
+
+    def as_columns(self, folder: Path) -> dict[str, Any]:
+        """What does not depend on the model, by name; a page in this folder plays the files."""
+        labels = dict.fromkeys(self.table.labels.tolist())
+        places = {label: place for place, label in enumerate(labels)}
+        root = quote(seen_from(folder, self.videos_dir))
+        return {
+            "id": self.table.video_ids.tolist(),
+            "labels": list(labels),
+            "label": [places[label] for label in self.table.labels.tolist()],
+            "file": [f"{root}/{quote(path)}" if path else "" for path in self.table.paths.tolist()],
+        }
+
+    def as_run(self, name: str) -> dict[str, Any]:
+        """What the model made of the videos."""
+        index = {own: place for place, own in enumerate(self.table.classes)}
+        scores = np.take_along_axis(self.table.scores, self.best, axis=1)
+        return {
+            "name": name,
+            "target": [index.get(target, -1) for target in self.table.targets.tolist()],
+            "best": self.best.tolist(),
+            "scores": np.nan_to_num(scores).astype(float).round(4).tolist(),
+            "state": self.states.tolist(),
+            "reason": self.table.reasons.tolist(),
+            "note": self.table.details.tolist(),
+        }
+
+
+def describe_videos(run: FinishedRun, table: Predictions, top_n: int, k: int = 1) -> Videos:
+    """What a page tells of each video of a run.
+
+    Args:
+        run: Tells where the videos are.
+        table: Its predictions, restricted to what the model may choose from.
+        top_n: How many classes are told of each.
+        k: A video is right where its class is among the k highest scores.
+    """
+    # A stable sort of what is lowest first, so that ties go to the first class, as in Outcomes.
+    best = np.argsort(-table.scores, axis=1, kind="stable")[:, :top_n]
+    classes = np.array(table.classes, np.str_)
+    hits = (classes[best] == table.targets[:, None]) & (table.targets != "")[:, None]
+    states = np.select(
+        [~table.scored, table.targets == "", hits[:, :k].any(axis=1), hits.any(axis=1)],
+        [4, 3, 0, 1],
+        2,
+    )
+    return Videos(table, run.videos_dir, best, states)
