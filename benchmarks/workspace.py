@@ -93,6 +93,6 @@ class Workspace:
         if precision not in self._classifiers:
             model = I3DLoader(model_path=str(self.i3d()))
             self._classifiers[precision] = model.load(
-                precision=precision, use_gpu=False, graph_dir=self.out / "graphs"
+                precision=precision, device="cpu", cache_dir=self.out
             )
         return self._classifiers[precision]

@@ -93,7 +93,9 @@ sys.addaudithook(_listen)
 
 
 def load(graph_dir: Path | None, precision: str = "fp32") -> SavedModelClassifier:
-    return SavedModelLoader(str(MODEL)).load(graph_dir=graph_dir, precision=precision)
+    return SavedModelLoader(str(MODEL)).load(
+        cache_dir=graph_dir and graph_dir.parent, precision=precision
+    )
 
 
 def as_saved(folder: Path, clips: Clips) -> Scores:
@@ -127,7 +129,7 @@ def test_scores_are_those_of_the_saved_model(clips: Clips, scores: Scores) -> No
 def test_scores_of_i3d_are_those_of_the_saved_model(
     i3d_path: Path, clips: Clips, graph_dir: Path
 ) -> None:
-    found = I3DLoader(model_path=str(i3d_path)).load(graph_dir=graph_dir).predict(clips[:8])
+    found = I3DLoader(model_path=str(i3d_path)).load(cache_dir=graph_dir.parent).predict(clips[:8])
     assert_close(found, as_saved(i3d_path, clips[:8]))
 
 

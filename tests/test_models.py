@@ -270,7 +270,7 @@ def test_unknown_models_are_refused() -> None:
 def test_loading_says_nothing_about_tensorflow_itself() -> None:
     program = (
         "from vidbench import SavedModelLoader\n"
-        f"SavedModelLoader({str(SAMPLE / 'model')!r}).load(use_gpu=False)\n"
+        f"SavedModelLoader({str(SAMPLE / 'model')!r}).load(device='cpu')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

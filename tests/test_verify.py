@@ -137,13 +137,13 @@ def test_the_range_that_was_used_is_found(
     model: I3DLoader, clip: FloatClip, logits: dict[PixelRange, Array], graph_dir: Path
 ) -> None:
     golden = record(logits[AS_PUBLISHED])
-    found = verify(model, clip, golden, graph_dir=graph_dir)
+    found = verify(model, clip, golden, cache_dir=graph_dir.parent)
     assert [trial.pixel_range for trial in found.trials] == [AS_PUBLISHED, AS_FED]
     assert [trial.agrees for trial in found.trials] == [True, False]
     assert not found.agrees
     assert found.verdict.endswith("[-1, 1] gives the published logits, but vidbench feeds [0, 1]")
     model.pixel_range = AS_PUBLISHED
-    found = verify(model, clip, golden, graph_dir=graph_dir)
+    found = verify(model, clip, golden, cache_dir=graph_dir.parent)
     assert len(found.trials) == 1
     assert found.agrees
     assert found.best.largest_difference < LOGIT_TOLERANCE / 10

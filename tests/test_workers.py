@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -74,6 +75,24 @@ def test_a_clip_damaged_meanwhile_is_decoded_by_new_workers(tmp_path: Path) -> N
             np.testing.assert_array_equal(batch.views, expected)
     assert all(before[path] != now for path, now in stamps(tmp_path).items())
     assert eventually(lambda: not decoders())
+
+
+def test_clips_are_read_however_often_somebody_prunes(tmp_path: Path) -> None:
+    loader, done = sample(tmp_path), threading.Event()
+
+    def prune() -> None:
+        while not done.wait(0.02):
+            ClipCache(tmp_path / "cache").prune("all")
+
+    records = loader.select(48).records
+    with ThreadPoolExecutor(1) as pool, loader.stream(records, cut(48, 4)) as stream:
+        pruning = pool.submit(prune)
+        try:
+            rows = [row for batch in stream for row in batch.rows]
+        finally:
+            done.set()
+    assert rows == list(range(48))
+    assert pruning.exception() is None
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -22,6 +22,8 @@ from vidbench.request import check_request
 from vidbench.run_config import RunConfig, nearest
 
 _ENVIRONMENT_PREFIX = "VIDBENCH_"
+_FORMER = {"kinetics_split": "split", "kinetics_root_url": "dataset_path"}
+"""Names that options had when Kinetics was the only dataset; they stay valid."""
 _MAX_FILE_BYTES = 1 << 20
 # Up to a # at the beginning of a word and outside quotes.
 _BEFORE_COMMENT = re.compile(r"""(?:[^'"#]|'[^']*'|"[^"]*"|['"]|(?<=\S)#)*""")
@@ -40,13 +42,21 @@ def parse_config(
             cannot be had, as far as :func:`~vidbench.request.check_request` knows.
     """
     parser = build_parser()
-    environment = os.environ if environment is None else environment
+    environment = _with_present_names(os.environ if environment is None else environment)
     found, unknown = parser.parse_known_args(_expand_files(arguments), env_vars=environment)
     if unknown:
         raise ConfigError(f"option {nearest(unknown[0], _option_names(parser))}")
     config = RunConfig(**vars(found))
     check_request(config)
     return config
+
+
+def _with_present_names(environment: Mapping[str, str]) -> dict[str, str]:
+    present = dict(environment)
+    for former, now in _FORMER.items():
+        if (value := present.pop(_ENVIRONMENT_PREFIX + former.upper(), None)) is not None:
+            present.setdefault(_ENVIRONMENT_PREFIX + now.upper(), value)
+    return present
 
 
 def build_parser() -> configargparse.ArgumentParser:
@@ -77,25 +87,32 @@ def _add_model_options(group: Any) -> None:
     _add(group, "model_trained_on", "NAME", "i3d: kinetics-400 (default) or kinetics-600")
     _add(group, "model_path", "PATH", "weights: a SavedModel folder, an archive, or a Hub handle")
     _add(group, "classes_file", "FILE", "class names, one a line, for a saved_model without", Path)
+    _add(group, "prompts", "FILE", "classes and their prompts, for a model that reads them", Path)
     _add(
         group, "precision", "NAME", "fp32 (default, exact) or bf16 (faster, scores shift a little)"
     )
-    _flag(group, "no_cuda", "do not use a GPU")
+    _add(group, "device", "NAME", "auto (default: a GPU if there is one), cpu, cuda, cuda:1, mps")
+    _flag(group, "no_cuda", "as --device cpu")
     _add(group, "training_list", "FILE", "annotations of what the model was trained on", Path)
 
 
 def _add_data_options(group: Any) -> None:
     families = ", ".join(dataset_families())
     _add(group, "dataset", "NAME", f"where videos come from: {families} (default kinetics)")
-    _add(group, "kinetics_version", "N", "400 (default), 600, or 700, which is 700-2020")
-    _add(group, "kinetics_split", "NAME", "train, val (default) or test")
-    _add(group, "kinetics_root_url", "URL", "mirror of the official server, or a local folder")
+    add_dataset_options(group)
     _add(group, "num_videos", "N", "videos to request (default: the whole split)", int)
     _add(group, "classes", "NAME", "these classes only: a list that ships, or a file of names")
     _flag(group, "restrict_choices", "let the model choose among these classes only")
     _add(group, "seed", "N", "draw the videos at random, equally everywhere", int)
     _add(group, "num_tarballs", "N", "take videos from the first N tarballs only", int)
     _add(group, "data_dir", "DIR", f"fetched videos (default {DEFAULT_DATA_DIR})", Path)
+
+
+def add_dataset_options(group: Any) -> None:
+    """Adds which part of a dataset is meant, and where it comes from, to a parser's group."""
+    _add(group, "kinetics_version", "N", "400 (default), 600, or 700, which is 700-2020")
+    _add(group, "split", "NAME", "train, val or test (default: val, or test where that is all)")
+    _add(group, "dataset_path", "PATH", "its videos: a mirror, an archive, a folder or a manifest")
 
 
 def _add_protocol_options(group: Any) -> None:
@@ -139,7 +156,9 @@ def _add_run_options(group: Any) -> None:
 
 def _add(group: Any, name: str, metavar: str, text: str, kind: Callable[[str], Any] = str) -> None:
     kind = _path if kind is Path else kind
-    group.add_argument(f"--{name}", metavar=metavar, type=kind, help=text)
+    names = (name, *(former for former, now in _FORMER.items() if now == name))
+    options = (f"--{each}" for each in names)
+    group.add_argument(*options, metavar=metavar, type=kind, help=text, dest=name)
 
 
 def _path(text: str) -> Path:

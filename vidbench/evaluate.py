@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vidbench.data.clips import CachePolicy
-from vidbench.data.datasets.base import Dataset, load_dataset
+from vidbench.data.datasets.base import Dataset
 from vidbench.data.load import VideoLoader
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
@@ -18,7 +18,7 @@ from vidbench.identity import RunIdentity
 from vidbench.labels import Alignment, align, find_classes, restrict
 from vidbench.leakage import Leakage, check_leakage
 from vidbench.machine import default_batch_size, peak_memory
-from vidbench.models.base import GRAPH_FOLDER, Model, load_model
+from vidbench.models.base import Model
 from vidbench.pooling import fewer_views
 from vidbench.predict import predict, unfinished_batches
 from vidbench.predictions import Predictions
@@ -87,8 +87,8 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
         load = partial(
             model.load,
             precision=config.precision,
-            use_gpu=not config.no_cuda,
-            graph_dir=config.cache_dir / GRAPH_FOLDER,
+            device=config.processor,
+            cache_dir=config.cache_dir,
         )
         pace = predict(load, loader, selection.records, predictions, batches, folder, stopwatch)
         sizes = {"peak_memory_bytes": peak_memory(), "cache_bytes": loader.cache_bytes}
@@ -105,9 +105,7 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
 
 def open_model(config: RunConfig) -> Model:
     """The model, not loaded yet, whose weights are found and fit what is asked of them."""
-    model = load_model(
-        config.model_name, model_path=config.model_path, classes_file=config.classes_file
-    )
+    model = config.open_model()
     model.check(config.spec(model.spec))
     if config.top_n > len(model.classes):
         raise ConfigError(
@@ -118,16 +116,8 @@ def open_model(config: RunConfig) -> Model:
 
 def open_loader(config: RunConfig, model: Model) -> VideoLoader:
     """The loader of the dataset's videos, by the protocol that was asked for."""
-    dataset = load_dataset(
-        config.dataset_name,
-        config.kinetics_split,
-        data_dir=config.data_dir,
-        root_url=config.kinetics_root_url,
-        seed=config.seed,
-        num_tarballs=config.num_tarballs,
-    )
     return VideoLoader(
-        dataset,
+        config.open_dataset(),
         config.spec(model.spec),
         cache_dir=config.cache_dir,
         num_workers=config.num_workers,
@@ -228,7 +218,7 @@ def _warn_of_leakage(
         dataset.split,
         [record.group for record in records],
         config.data_dir,
-        config.kinetics_root_url,
+        config.dataset_path,
         config.training_list,
     )
     if leakage.warning:

@@ -11,14 +11,17 @@ from typing import Any
 
 from vidbench.machine import available_cores
 
-_PACKAGES = ("vidbench", "tensorflow", "numpy", "opencv-python-headless", "av", "h5py")
+_PACKAGES = (
+    *("vidbench", "tensorflow", "torch", "transformers", "onnxruntime"),
+    *("numpy", "opencv-python-headless", "av", "h5py"),
+)
 
 
 def provenance() -> dict[str, Any]:
     """For ``run.json``: time, versions of packages, revision of the checkout, and the machine."""
     return {
         "started": now(),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
         "git_revision": _git_revision(),
         "machine": {
             "python": platform.python_version(),

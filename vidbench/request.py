@@ -7,14 +7,12 @@ import tarfile
 from pathlib import Path
 
 from vidbench.checks import require_address, require_file, require_folder
-from vidbench.data.datasets.base import load_dataset
 from vidbench.data.fetch import is_url
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.labels import find_classes, list_names, load_classes, read_classes, restrict
 from vidbench.leakage import read_source_ids
 from vidbench.machine import total_memory
-from vidbench.models.base import load_model
 from vidbench.run_config import RunConfig, is_module
 
 
@@ -47,9 +45,7 @@ def _check_folders(config: RunConfig) -> None:
 
 
 def _check_model(config: RunConfig) -> None:
-    model = load_model(
-        config.model_name, model_path=config.model_path, classes_file=config.classes_file
-    )
+    model = config.open_model()
     if config.model_path is not None:
         _require_weights(config.model_path)
     _require_memory(config, config.spec(model.spec))
@@ -88,16 +84,11 @@ def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:
 
 
 def _check_dataset(config: RunConfig) -> None:
-    dataset = load_dataset(
-        config.dataset_name,
-        config.kinetics_split,
-        data_dir=config.data_dir,
-        root_url=config.kinetics_root_url,
-    )
+    dataset = config.open_dataset()
     if config.classes is None:
         return
     classes = _read_classes(config.classes)
-    if config.dataset == "kinetics" or config.kinetics_root_url is None:
+    if config.dataset_name.startswith("kinetics/") or config.dataset_path is None:
         classes = restrict(dataset.classes, classes)  # which need not be fetched
     if config.restrict_choices and config.top_n > len(classes):
         raise ConfigError(

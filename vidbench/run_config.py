@@ -11,14 +11,14 @@ from typing import Any
 
 from vidbench.checks import require_address, require_file, require_number, require_text
 from vidbench.data.cache import COMPRESSIONS
-from vidbench.data.datasets._releases import RELEASES, SPLITS
-from vidbench.data.datasets.base import dataset_families
+from vidbench.data.datasets._releases import RELEASES
+from vidbench.data.datasets.base import Dataset, dataset_families, load_dataset
 from vidbench.data.fetch import require_source
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT, PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.models.base import PRECISIONS, model_families
+from vidbench.models.base import PRECISIONS, Model, load_model, model_families, require_device
 from vidbench.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
 
 _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mean
@@ -40,6 +40,7 @@ _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mea
 }
 
 
+_FOLDERS = ("data_dir", "cache_dir", "results_dir")
 _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
 
 
@@ -55,10 +56,11 @@ class RunConfig:
     model_trained_on: str | None = None
     model_path: str | None = None
     classes_file: Path | None = None
+    prompts: Path | None = None
     dataset: str = "kinetics"
     kinetics_version: str | None = None
-    kinetics_split: str = "val"
-    kinetics_root_url: str | None = None
+    split: str | None = None
+    dataset_path: str | None = None
     num_tarballs: int | None = None
     num_videos: int | None = None
     seed: int | None = None
@@ -88,6 +90,7 @@ class RunConfig:
     results_dir: Path = Path("results")
     run_name: str | None = None
     no_cuda: bool = False
+    device: str = "auto"
     precision: str = "fp32"
     profile: bool = False
     no_report: bool = False
@@ -102,7 +105,7 @@ class RunConfig:
         for field in fields(self):
             if isinstance(value := getattr(self, field.name), str | Path):
                 require_text(field.name, str(value))
-        for name in ("classes_file", "training_list", "data_dir", "cache_dir", "results_dir"):
+        for name in ("classes_file", "prompts", "training_list", *_FOLDERS):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(value))
         for name, limits in _RANGES.items():
@@ -114,12 +117,11 @@ class RunConfig:
 
     def _refuse_unknown_names(self) -> None:
         for name, families in (("model_type", model_families()), ("dataset", dataset_families())):
-            value = getattr(self, name)
+            value = getattr(self, name).partition("/")[0]
             if value not in families and not is_module(value):
                 raise ConfigError(f"--{name} {nearest(value, families)}")
         for name, valid in (
             ("kinetics_version", list(RELEASES)),
-            ("kinetics_split", list(SPLITS)),
             ("sampling", list(SAMPLINGS)),
             ("resize_type", list(RESIZE_TYPES)),
             ("too_short", list(TOO_SHORT)),
@@ -130,6 +132,7 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value not in valid:
                 raise ConfigError(f"--{name} {nearest(value, valid)}")
+        require_device(self.device)
         if self.preset is not None:
             self._refuse_unknown_preset(self.preset)
 
@@ -141,6 +144,11 @@ class RunConfig:
             raise ConfigError(f"--preset {preset!r}: model {nearest(family, model_families())}")
 
     def _refuse_contradictions(self) -> None:
+        for name, other in (("model_type", "model_trained_on"), ("dataset", "kinetics_version")):
+            if "/" in getattr(self, name) and getattr(self, other) is not None:
+                raise ConfigError(f"--{other} contradicts --{name} {getattr(self, name)}")
+        if self.no_cuda and self.device not in ("auto", "cpu"):
+            raise ConfigError(f"--no_cuda contradicts --device {self.device}")
         if self.model_type == "saved_model" and self.model_trained_on is not None:
             raise ConfigError("--model_trained_on contradicts --model_type saved_model")
         if self.dataset == "sample" and self.kinetics_version is not None:
@@ -152,15 +160,15 @@ class RunConfig:
                 raise ConfigError(f"--{name} contradicts --preset {self.preset}, which fixes it")
 
     def _refuse_bad_paths(self) -> None:
-        for option in ("classes_file", "training_list"):
+        for option in ("classes_file", "prompts", "training_list"):
             if (path := getattr(self, option)) is not None:
                 require_file(option, path)
         name = self.run_name
         if name is not None and (Path(name).name != name or name == ".."):
             raise ConfigError(f"--run_name {name!r} must be one plain folder name")
-        if self.kinetics_root_url is not None:
-            require_address("kinetics_root_url", self.kinetics_root_url)
-            require_source(self.kinetics_root_url)
+        if self.dataset_path is not None:
+            require_address("dataset_path", self.dataset_path)
+            require_source(self.dataset_path)
 
     @property
     def model_name(self) -> str:
@@ -172,6 +180,39 @@ class RunConfig:
         """``family`` or ``family/variant``."""
         version = self.kinetics_version or ("400" if self.dataset == "kinetics" else None)
         return "/".join(filter(None, (self.dataset, version)))
+
+    def open_model(self) -> Model:
+        """The model, not loaded yet; nothing is read.
+
+        Raises:
+            ConfigError: There is no such model, or it takes no such options.
+        """
+        return load_model(
+            self.model_name,
+            model_path=self.model_path,
+            classes_file=self.classes_file,
+            prompts=self.prompts,
+        )
+
+    def open_dataset(self) -> Dataset:
+        """The dataset's split; nothing is read or fetched.
+
+        Raises:
+            ConfigError: There is no such dataset or split.
+        """
+        return load_dataset(
+            self.dataset_name,
+            self.split,
+            data_dir=self.data_dir,
+            root_url=self.dataset_path,
+            seed=self.seed,
+            num_tarballs=self.num_tarballs,
+        )
+
+    @property
+    def processor(self) -> str:
+        """What the model is to run on: ``auto``, ``cpu``, or a GPU as ``device`` names it."""
+        return "cpu" if self.no_cuda else self.device
 
     @property
     def compression(self) -> str | None:

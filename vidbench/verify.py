@@ -160,7 +160,7 @@ class Verification:
 
 
 def verify(
-    model: SavedModelLoader, clip: FloatClip, golden: Golden, *, graph_dir: Path | None = None
+    model: SavedModelLoader, clip: FloatClip, golden: Golden, *, cache_dir: Path | None = None
 ) -> Verification:
     """What the model gives of the golden clip, beside what was published.
 
@@ -168,7 +168,7 @@ def verify(
         model: A SavedModel that gives logits; loaded here, once as it was saved, once to predict.
         clip: The clip's values, in ``golden.pixel_range``.
         golden: What was published.
-        graph_dir: Where models made ready to run are kept; None for nowhere.
+        cache_dir: Where models made ready to run are kept; None for nowhere.
 
     Raises:
         ConfigError: The clip is another one, or the model takes no such clip, or has other classes.
@@ -184,7 +184,7 @@ def verify(
     )
     del logits  # and the weights with it
     pixels = np.rint(_rescaled(clip, published, (0.0, 255.0))).astype(np.uint8)
-    (scores,) = model.load(graph_dir=graph_dir).predict(pixels)
+    (scores,) = model.load(cache_dir=cache_dir).predict(pixels)
     winner = int(scores.argmax())
     return Verification(
         model.name, golden, model.pixel_range, trials, model.classes[winner], float(scores[winner])

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from vidbench.arguments import OneLineParser
+from vidbench.arguments import OneLineParser, add_dataset_options
 from vidbench.check import Found, check_videos, find_videos
-from vidbench.data.datasets.base import load_dataset
 from vidbench.data.load import DEFAULT_DATA_DIR
 from vidbench.data.scan import Scan, Status
 from vidbench.errors import ConfigError, VidbenchError
@@ -26,8 +25,8 @@ _COLUMNS = ("path", "status", "reason")
 _DATASET_OPTIONS = (
     "dataset",
     "kinetics_version",
-    "kinetics_split",
-    "kinetics_root_url",
+    "split",
+    "dataset_path",
     "data_dir",
 )
 
@@ -68,9 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("path", metavar="PATH", type=Path, nargs="?", help="a folder of videos, or one video")
     add("--dataset", metavar="NAME", help="kinetics or sample: check a split's videos on disk")
-    add("--kinetics_version", metavar="N", help="400 (default), 600, or 700, which is 700-2020")
-    add("--kinetics_split", metavar="NAME", default="val", help="train, val (default) or test")
-    add("--kinetics_root_url", metavar="URL", help="mirror of the official server, or a folder")
+    add_dataset_options(parser)
     add("--data_dir", metavar="DIR", type=Path, default=DEFAULT_DATA_DIR, help="fetched videos")
     add("--num_workers", metavar="N", type=int, help="processes (default: one a core; 0: none)")
     add("--csv", metavar="FILE", type=Path, help="write path, status and reason of every video")
@@ -89,12 +86,7 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
 
 def _split_on_disk(options: argparse.Namespace) -> Found:
     config = RunConfig(**{name: getattr(options, name) for name in _DATASET_OPTIONS})
-    dataset = load_dataset(
-        config.dataset_name,
-        config.kinetics_split,
-        data_dir=config.data_dir,
-        root_url=config.kinetics_root_url,
-    )
+    dataset = config.open_dataset()
     videos = [dataset.folder / path for path in dataset.paths_on_disk()]
     if not videos:
         raise ConfigError(

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from vidbench.arguments import OneLineParser
+from vidbench.arguments import OneLineParser, add_dataset_options
 from vidbench.checks import require_folder, require_number, require_target
-from vidbench.data.datasets.base import Dataset, load_dataset
+from vidbench.data.datasets.base import Dataset
 from vidbench.data.load import DEFAULT_DATA_DIR
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
@@ -38,8 +38,8 @@ Draw = Callable[[Collection[str]], tuple[VideoRecord, ...]]
 _DATASET_OPTIONS = (
     "dataset",
     "kinetics_version",
-    "kinetics_split",
-    "kinetics_root_url",
+    "split",
+    "dataset_path",
     "num_tarballs",
     "num_videos",
     "seed",
@@ -57,13 +57,7 @@ def run(arguments: Sequence[str]) -> None:
     set_up_logging()
     config = RunConfig(**{name: getattr(options, name) for name in _DATASET_OPTIONS})
     _refuse_contradictions(options)
-    dataset = load_dataset(
-        config.dataset_name,
-        config.kinetics_split,
-        data_dir=config.data_dir,
-        root_url=config.kinetics_root_url,
-        num_tarballs=config.num_tarballs,
-    )
+    dataset = config.open_dataset()
     classes = _read_classes(options, dataset)
     records, _, num_listed = dataset.fetch(classes=classes)
     if others := num_listed - len(records):
@@ -88,9 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--dataset", metavar="NAME", default="kinetics", help="kinetics (default) or sample")
-    add("--kinetics_version", metavar="N", help="400 (default), 600, or 700, which is 700-2020")
-    add("--kinetics_split", metavar="NAME", default="val", help="train, val (default) or test")
-    add("--kinetics_root_url", metavar="URL", help="mirror of the official server, or a folder")
+    add_dataset_options(parser)
     add("--num_tarballs", metavar="N", type=int, help="draw from the first N tarballs only")
     add("--data_dir", metavar="DIR", type=Path, default=DEFAULT_DATA_DIR, help="fetched videos")
     add("--classes", metavar="LIST", help="file of class names, one a line, or a list's name")

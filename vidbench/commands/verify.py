@@ -10,7 +10,7 @@ from vidbench.arguments import OneLineParser
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.errors import ConfigError, FetchError, ModelError, VidbenchError
 from vidbench.models._golden import FloatClip, Golden, find_clip
-from vidbench.models.base import GRAPH_FOLDER, load_model
+from vidbench.models.base import load_model
 from vidbench.models.saved_model import SavedModelLoader
 from vidbench.tables import Table
 from vidbench.verify import Verification, show_range, verify
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> None:
     if golden is None or not isinstance(model, SavedModelLoader):
         raise ConfigError(f"{model.name} has no golden record: no logits of it were published")
     clip, path = _find_both(model, golden, options)
-    found = verify(model, clip, golden, graph_dir=options.cache_dir / GRAPH_FOLDER)
+    found = verify(model, clip, golden, cache_dir=options.cache_dir)
     if options.json:
         places = {"weights": str(model.weights.folder), "file": str(path)}
         print(Table((), [places | found.as_dict()]).render("json"))

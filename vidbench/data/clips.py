@@ -21,6 +21,8 @@ from vidbench.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 
+_TRIES = 10  # each fails only if the clip is pruned just then
+
 
 @dataclass(frozen=True)
 class CachePolicy:
@@ -134,16 +136,17 @@ class ClipSource:
 
     def read(self, record: VideoRecord, result: CacheKey | Skip, workers: Workers) -> Views | Skip:
         """The clip that :meth:`prepare` left; one that turns out damaged is decoded again."""
-        if isinstance(result, Skip):
-            return result
-        try:
-            with self.work("read_cache"):
-                return self._read(result)
-        except CacheError as error:
-            logger.warning("%s; decoding it again", error)
-        task = self._task(self._file(record), result.sha256)._replace(overwrite=True)
-        again = self._finish(_Work(task, workers.submit(task)), workers)
-        return again if isinstance(again, Skip) else self._read(again)
+        for _ in range(_TRIES):
+            if isinstance(result, Skip):
+                return result
+            try:
+                with self.work("read_cache"):
+                    return self._read(result)
+            except CacheError as error:
+                logger.warning("%s; decoding it again", error)
+            task = self._task(self._file(record), result.sha256)._replace(overwrite=True)
+            result = self._finish(_Work(task, workers.submit(task)), workers)
+        return result if isinstance(result, Skip) else self._read(result)
 
     def _read(self, key: CacheKey) -> Views:
         views = self._cache.read(key)

@@ -44,11 +44,11 @@ class SavedModelClassifier:
         weights: Where the SavedModel is.
         pixel_range: What 0 and 255 become; scaled inside the graph.
         precision: ``fp32``; or ``bf16``, which on a GPU is float16 with TF32 (not tried yet).
-        use_gpu: Use GPUs if there are any.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
         graph_dir: Keep the frozen graph here, and take it from here next time.
 
     Raises:
-        ModelError: It cannot be run in bf16.
+        ModelError: It cannot be run in bf16, or there is no such device.
     """
 
     def __init__(
@@ -57,12 +57,11 @@ class SavedModelClassifier:
         *,
         pixel_range: PixelRange = (0.0, 1.0),
         precision: str = "fp32",
-        use_gpu: bool = True,
+        device: str = "auto",
         graph_dir: Path | None = None,
     ) -> None:
         tf = import_tensorflow()
-        if not use_gpu:
-            tf.config.set_visible_devices([], "GPU")
+        _choose_device(tf, device)
         on_gpu = has_gpu(tf)
         recipe = Recipe(weights.folder, pixel_range, precision, optimise=not on_gpu)
         tf.config.experimental.enable_tensor_float_32_execution(precision != "fp32")
@@ -75,6 +74,17 @@ class SavedModelClassifier:
         num_pieces = min(len(clips), math.ceil(clips.size / self._piece_values))
         pieces = np.array_split(clips, max(1, num_pieces))
         return np.concatenate([np.asarray(self._run(piece), np.float32) for piece in pieces])
+
+
+def _choose_device(tf: Any, device: str) -> None:
+    if device == "auto":
+        return
+    kind, _, number = device.partition(":")
+    found = tf.config.list_physical_devices("GPU") if kind == "cuda" else []
+    chosen = found if not number else found[int(number) : int(number) + 1]
+    if device != "cpu" and not chosen:
+        raise ModelError(f"--device {device}: TensorFlow finds no such device here")
+    tf.config.set_visible_devices(chosen, "GPU")
 
 
 def _runner(tf: Any, recipe: Recipe, graph_dir: Path | None) -> Callable[[Views], Any]:

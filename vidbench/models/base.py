@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import inspect
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,40 @@ import vidbench.models
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
+from vidbench.families import import_family, list_families
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 PRECISIONS = ("fp32", "bf16")
 """Exact, the default; and bfloat16, which is faster and shifts scores a little."""
 
 GRAPH_FOLDER = "graphs"
 """Of the cache: what models keep there, to start faster next time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What is known of a model without its library and its weights.
+
+    Attributes:
+        name: As ``--model_type`` takes it, ``family`` or ``family/variant``.
+        source: Where its weights come from.
+        classes: Name of its class list, or what decides it.
+        top1: Accuracy that its authors published, 0 to 1; None where they did not.
+        top5: Likewise.
+        published: Of what, and by which protocol: dataset, split, views, frames, size.
+        reference: Where that stands.
+        needs: The extra that installs its library, e.g. ``torch``.
+    """
+
+    name: str
+    source: str
+    classes: str
+    top1: float | None = None
+    top5: float | None = None
+    published: str = ""
+    reference: str = ""
+    needs: str = "tensorflow"
 
 
 class Classifier(Protocol):
@@ -63,45 +92,59 @@ class Model(Protocol):
         ...
 
     def load(
-        self, *, precision: str = "fp32", use_gpu: bool = True, graph_dir: Path | None = None
+        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
     ) -> Classifier:
         """The model, ready to predict.
 
         Args:
             precision: Of its arithmetic, one of :data:`PRECISIONS`.
-            use_gpu: Use GPUs if there are any.
-            graph_dir: Where it may keep what makes the next start faster; None for nowhere.
+            device: ``auto`` for a GPU if there is one, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+            cache_dir: Where it may keep what makes the next start faster; None for nowhere.
 
         Raises:
-            ModelError: It has no such precision.
+            ModelError: It has no such precision, or there is no such device.
         """
         ...
 
 
 def model_families() -> list[str]:
-    """Names of the families that come with vidbench: its modules that are not private."""
-    names = [module.name for module in pkgutil.iter_modules(vidbench.models.__path__)]
-    return [name for name in names if name != "base" and not name.startswith("_")]
+    """Names of the families that come with vidbench."""
+    return list_families(vidbench.models)
 
 
-def load_model(
-    name: str, *, model_path: str | None = None, classes_file: Path | None = None
-) -> Model:
+def require_device(device: str) -> None:
+    """Nothing, if this is how a device is named.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not _DEVICE.fullmatch(device):
+        raise ConfigError(f"--device {device!r} must be auto, cpu, cuda, cuda:<number> or mps")
+
+
+def model_cards() -> list[ModelCard]:
+    """What comes with vidbench: the ``CARDS`` of each family, whose libraries may be absent."""
+    families = [import_family("model_type", name, vidbench.models) for name in model_families()]
+    return [card for family in families for card in family.CARDS]
+
+
+def load_model(name: str, **options: Any) -> Model:
     """The model ``family/variant``, from ``vidbench.models.<family>.load(variant, ...)``.
+
+    A family's ``load`` names the options that it takes, e.g. ``model_path``, weights to take;
+    ``classes_file``, class names, one a line; ``prompts``, a file of classes and prompts.
 
     Args:
         name: E.g. ``i3d/kinetics-400``; a family with a dot is anybody's module.
-        model_path: Weights to take: a folder, an archive, or a TF Hub handle (http or https).
-        classes_file: Class names, one a line, for a model that does not bring its own.
+        **options: Those that are None count as not given.
 
     Raises:
         ConfigError: There is no such model, or its options contradict one another.
     """
     family, _, variant = name.partition("/")
-    module = family if "." in family else f"vidbench.models.{family}"
-    try:
-        load = importlib.import_module(module).load
-    except (ModuleNotFoundError, AttributeError) as error:
-        known = ", ".join(model_families())
-        raise ConfigError(f"there is no model family {family!r} ({error}), only {known}") from error
-    return cast(Model, load(variant, model_path=model_path, classes_file=classes_file))
+    load = import_family("model_type", family, vidbench.models).load
+    given = {option: value for option, value in options.items() if value is not None}
+    taken = inspect.signature(load).parameters
+    for option in given.keys() - taken.keys():
+        raise ConfigError(f"model_type {family} takes no --{option}: drop the option")
+    return cast(Model, load(variant, **given))

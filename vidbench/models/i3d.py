@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from types import MappingProxyType
 
 from vidbench.data.spec import PRESETS
@@ -23,6 +22,7 @@ from vidbench.models._weights import (
     from_kaggle,
     local_weights,
 )
+from vidbench.models.base import ModelCard
 from vidbench.models.saved_model import SavedModelLoader
 
 
@@ -99,16 +99,26 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 )
 
 
-def load(
-    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
-) -> I3DLoader:
+CARDS = (
+    ModelCard(
+        name="i3d/kinetics-400",
+        source="TF Hub, Kaggle",
+        classes="kinetics-400",
+        top1=0.711,
+        top5=0.893,
+        published="Kinetics-400 test, whole video at 25 fps, short side 256, 224x224",
+        reference="https://arxiv.org/abs/1705.07750",
+    ),
+    ModelCard(name="i3d/kinetics-600", source="TF Hub, Kaggle", classes="kinetics-600"),
+)
+
+
+def load(variant: str, *, model_path: str | None = None) -> I3DLoader:
     """I3D trained on ``kinetics-400`` or ``kinetics-600``.
 
     Raises:
-        ConfigError: There is no such variant, or a class list is given, which the weights have.
+        ConfigError: There is no such variant.
     """
-    if classes_file is not None:
-        raise ConfigError("--classes_file contradicts model_type i3d: its classes are known")
     return I3DLoader(variant or "kinetics-400", model_path=model_path)
 
 

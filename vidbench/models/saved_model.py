@@ -13,6 +13,11 @@ from vidbench.models._frozen import PixelRange
 from vidbench.models._signature import Shape, read_signature
 from vidbench.models._tensorflow import SavedModelClassifier
 from vidbench.models._weights import Weights, local_weights
+from vidbench.models.base import GRAPH_FOLDER, ModelCard
+
+CARDS = (
+    ModelCard(name="saved_model", source="--model_path", classes="classes.txt, --classes_file"),
+)
 
 
 def load(
@@ -96,15 +101,15 @@ class SavedModelLoader:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def load(
-        self, *, precision: str = "fp32", use_gpu: bool = True, graph_dir: Path | None = None
+        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
     ) -> SavedModelClassifier:
         """The model, ready to predict; the arguments are those of the classifier."""
         return SavedModelClassifier(
             self.weights,
             pixel_range=self.pixel_range,
             precision=precision,
-            use_gpu=use_gpu,
-            graph_dir=graph_dir,
+            device=device,
+            graph_dir=None if cache_dir is None else cache_dir / GRAPH_FOLDER,
         )
 
 

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import vidbench.data.datasets
 from vidbench.data.records import Selection
-from vidbench.errors import ConfigError
+from vidbench.families import import_family, list_families
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetCard:
+    """What is known of a dataset before anything of it is fetched.
+
+    Attributes:
+        name: As ``--dataset`` takes it, ``family`` or ``family/variant``.
+        splits: Listed videos of each split; None where only its files tell.
+        num_classes: Likewise.
+        size: Of all videos, as its authors or server say; empty where nobody does.
+        licence: Of annotations and videos.
+        source: Where it comes from.
+    """
+
+    name: str
+    splits: Mapping[str, int | None]
+    num_classes: int | None
+    size: str
+    licence: str
+    source: str
 
 
 class Dataset(Protocol):
@@ -66,26 +85,29 @@ class FetchOptions:
 
 
 def dataset_families() -> list[str]:
-    """Names of the families that come with vidbench: its modules that are not private."""
-    names = [module.name for module in pkgutil.iter_modules(vidbench.data.datasets.__path__)]
-    return [name for name in names if name != "base" and not name.startswith("_")]
+    """Names of the families that come with vidbench."""
+    return list_families(vidbench.data.datasets)
 
 
-def load_dataset(name: str, split: str, **options: Any) -> Dataset:
+def dataset_cards() -> list[DatasetCard]:
+    """What comes with vidbench: the ``CARDS`` of each family."""
+    package = vidbench.data.datasets
+    families = [import_family("dataset", name, package) for name in dataset_families()]
+    return [card for family in families for card in family.CARDS]
+
+
+def load_dataset(name: str, split: str | None = None, **options: Any) -> Dataset:
     """The dataset ``family/variant``, from ``vidbench.data.datasets.<family>.load(variant, ...)``.
 
     Args:
         name: E.g. ``kinetics/400`` or ``sample``; a family with a dot is anybody's module.
-        split: ``train``, ``val`` or ``test``.
+        split: E.g. ``val``; None for the module's ``DEFAULT_SPLIT``, or ``val`` where it has none.
         **options: Those of :class:`FetchOptions`.
 
     Raises:
         ConfigError: There is no such dataset or split.
     """
     family, _, variant = name.partition("/")
-    module = family if "." in family else f"vidbench.data.datasets.{family}"
-    try:
-        load = importlib.import_module(module).load
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise ConfigError(f"there is no dataset {family!r}: {error}") from error
-    return cast(Dataset, load(variant, split, FetchOptions(**options)))
+    found = import_family("dataset", family, vidbench.data.datasets)
+    split = split or getattr(found, "DEFAULT_SPLIT", "val")
+    return cast(Dataset, found.load(variant, split, FetchOptions(**options)))

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
-from vidbench.data.datasets._releases import CVDF_ROOT, RELEASES, Release
+from vidbench.data.datasets._releases import CVDF_ROOT, RELEASES, SPLITS, Release
 from vidbench.data.datasets._shelf import Shelf
-from vidbench.data.datasets.base import FetchOptions
+from vidbench.data.datasets.base import DatasetCard, FetchOptions
 from vidbench.data.fetch import fetch, is_url, join_source
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.data.tarballs import (
@@ -33,6 +33,36 @@ logger = logging.getLogger(__name__)
 
 _MARK = "root.txt"
 _MAX_NAME_BYTES = 150  # of the 255 that a file may have: while it is fetched, its name is longer
+
+
+_LICENCE = "annotations CC BY 4.0; videos under YouTube's terms and their owners'"
+
+CARDS = (
+    DatasetCard(
+        name="kinetics/400",
+        splits={"train": 246534, "val": 19906, "test": 39805},
+        num_classes=400,
+        size="435 GiB",
+        licence=_LICENCE,
+        source=CVDF_ROOT,
+    ),
+    DatasetCard(
+        name="kinetics/600",
+        splits=dict.fromkeys(SPLITS),
+        num_classes=600,
+        size="",
+        licence=_LICENCE,
+        source=CVDF_ROOT,
+    ),
+    DatasetCard(
+        name="kinetics/700",
+        splits=dict.fromkeys(SPLITS),
+        num_classes=700,
+        size="",
+        licence=_LICENCE,
+        source=CVDF_ROOT,
+    ),
+)
 
 
 def load(variant: str, split: str, options: FetchOptions) -> Kinetics:

@@ -5,11 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidbench.data.datasets._releases import Release
-from vidbench.data.datasets.base import FetchOptions
+from vidbench.data.datasets.base import DatasetCard, FetchOptions
 from vidbench.data.datasets.kinetics import Kinetics
 from vidbench.errors import ConfigError
 
 ROOT = Path(__file__).parents[3] / "data" / "sample"
+
+
+CARDS = (
+    DatasetCard(
+        name="sample",
+        splits={"val": 112},
+        num_classes=14,
+        size="0.6 MB",
+        licence="vidbench's own",
+        source="comes with the repository",
+    ),
+)
 
 
 def load(variant: str, split: str, options: FetchOptions) -> Kinetics:

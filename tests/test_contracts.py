@@ -1,0 +1,57 @@
+"""The contracts, held by what has been here from the beginning."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from conftest import SAMPLE
+from contracts import BuildDataset, BuildModel, DatasetContract, ModelContract
+
+from vidbench.data.datasets.base import dataset_cards, dataset_families, load_dataset
+from vidbench.models.base import load_model, model_cards, model_families
+
+
+class TestSavedModel(ModelContract):
+    @pytest.fixture
+    def build(self) -> BuildModel:
+        return lambda path: load_model("saved_model", model_path=str(path))
+
+    @pytest.fixture
+    def weights(self) -> Path:
+        return SAMPLE / "model"
+
+
+class TestI3D(ModelContract):
+    @pytest.fixture
+    def build(self) -> BuildModel:
+        return lambda path: load_model("i3d/kinetics-400", model_path=str(path))
+
+    @pytest.fixture
+    def weights(self, i3d_path: Path) -> Path:
+        return i3d_path
+
+
+class TestSample(DatasetContract):
+    @pytest.fixture
+    def build(self) -> BuildDataset:
+        return partial(load_dataset, "sample")
+
+
+class TestKinetics(DatasetContract):
+    @pytest.fixture
+    def build(self, mirror: Path) -> BuildDataset:
+        return lambda **options: load_dataset(
+            "kinetics/400", **{"root_url": str(mirror), **options}
+        )
+
+
+def test_every_family_has_a_card() -> None:
+    for cards, families in (
+        (model_cards(), model_families()),
+        (dataset_cards(), dataset_families()),
+    ):
+        names = [card.name for card in cards]
+        assert {name.partition("/")[0] for name in names} == set(families)
+        assert len(set(names)) == len(names)
