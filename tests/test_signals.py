@@ -248,12 +248,24 @@ def test_a_signal_that_was_ignored_before_stays_ignored(tmp_path: Path) -> None:
 
 def test_other_commands_end_without_a_traceback(tmp_path: Path) -> None:
     run = Run(tmp_path, program=(sys.executable, "-c", _SLOW_REPORT))
+    writer: list[int] = []
     run.wait_for(has("begun"))
+    run.wait_for(lambda root: _is_read(root / "results/run/run.json", writer))
     run.send(signal.SIGINT, group=True)
     exit_code, lines = run.end()
+    os.close(*writer)
     assert exit_code == 130
     assert len(lines) == 1
     assert lines[0].startswith("vidbench: interrupted")
+
+
+def _is_read(pipe: Path, writer: list[int]) -> bool:
+    """Whether the command has come so far as to read the pipe, which then waits for more."""
+    try:
+        writer.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
 
 
 _SLOW_REPORT = (  # its input never ends
