@@ -393,7 +393,7 @@ def test_what_is_missing_is_said_at_once(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["i4d/x"], "no model family 'i4d'"),
+        (["i4d/x"], "'i4d': there is no such family"),
         (["i3d/kinetics-9"], "kinetics-9"),
         (["i3d/kinetics-600"], "no golden record"),
         (["saved_model", "--model_path", str(SAMPLE / "model")], "no golden record"),
