@@ -19,9 +19,10 @@ from test_load import sample
 from test_workers import decoders
 from videos import write_video
 
-from vidbench.check import MEDIA_SUFFIXES, check_videos, find_videos
+from vidbench.check import check_videos
 from vidbench.commands.check import run
 from vidbench.data.decode import decode_views
+from vidbench.data.media import MEDIA_SUFFIXES, find_videos
 from vidbench.data.scan import Scan, scan_video
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, VidbenchError, VideoError

@@ -261,7 +261,8 @@ def test_a_model_path_without_a_model_is_refused(
 
 
 def test_unknown_models_are_refused() -> None:
-    assert model_families() == ["i3d", "saved_model"]
+    own = ["clip", "huggingface", "i3d", "keras_file", "movinet", "onnx", "saved_model", "tflite"]
+    assert model_families() == [*own, "xclip"]
     for name in ("i4d", "i3d/kinetics-9", "saved_model", "saved_model/x"):
         with pytest.raises(ConfigError):
             load_model(name)

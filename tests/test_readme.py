@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, SAMPLE, RunCli
+
+from vidbench.cli import _COMMANDS
 
 VENV = REPOSITORY / ".venv"
 
@@ -95,6 +97,40 @@ def test_kinetics_with_i3d_runs_as_the_readme_says(
     assert done.returncode == 0, done.stderr
     assert "of 16 requested" in done.stdout
     assert "100 frames uniform" in done.stdout.splitlines()[-1]
+
+
+_NAMES = {"PATH": "data/raw", "RESULTS_DIR": "results", "DIR": "results", "FILE": "subset.csv"}
+
+
+def test_the_commands_in_the_table_do_what_they_say(run_cli: RunCli, tmp_path: Path) -> None:
+    page = (REPOSITORY / "README.md").read_text()
+    table = page[page.index("## Before and after a run") : page.index("## In Python")]
+    found = re.findall(r"^\| (`vidbench [^|]*) \|", table, re.MULTILINE)
+    commands = [command for cell in found for command in re.findall("`vidbench ([^`]*)`", cell)]
+    assert {command.split()[0] for command in commands} == _COMMANDS.keys() - {
+        "evaluate",
+        "cache",
+        "predict",
+    }
+    sample = f"@{REPOSITORY / 'scripts/config.txt'}"
+    model = ("--model_path", SAMPLE / "model")
+    for name, *options in (["a"], ["b", "--sampling", "center", "--num_frames", "8"]):
+        options += ["--run_name", name, "--num_videos", "28"]
+        assert run_cli("evaluate", sample, *model, *options).returncode == 0
+    for command in commands:
+        words = command.split()
+        if words[0] == "verify":  # needs the network; its own tests need none
+            continue
+        runs = iter(("results/a", "results/b"))
+        names = {
+            "PATH": "data/raw",
+            "RESULTS_DIR": "results",
+            "DIR": "results",
+            "FILE": "subset.csv",
+        }
+        done = run_cli(*(next(runs) if word == "RUN" else names.get(word, word) for word in words))
+        assert done.returncode == 0, (command, done.stderr)
+        assert done.stdout
 
 
 def test_run_alone_lists_its_tasks(checkout: Path) -> None:

@@ -41,14 +41,26 @@ def parse_config(
         ConfigError: An option or a value is unknown, wrong or contradictory, or what is asked for
             cannot be had, as far as :func:`~vidbench.request.check_request` knows.
     """
-    parser = build_parser()
+    config = RunConfig(**parse_options(build_parser(), arguments, environment))
+    check_request(config)
+    return config
+
+
+def parse_options(
+    parser: configargparse.ArgumentParser,
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The options that are given, by name, as :func:`parse_config` finds them.
+
+    Raises:
+        ConfigError: An option or a value is unknown.
+    """
     environment = _with_present_names(os.environ if environment is None else environment)
     found, unknown = parser.parse_known_args(_expand_files(arguments), env_vars=environment)
     if unknown:
         raise ConfigError(f"option {nearest(unknown[0], _option_names(parser))}")
-    config = RunConfig(**vars(found))
-    check_request(config)
-    return config
+    return dict(vars(found))
 
 
 def _with_present_names(environment: Mapping[str, str]) -> dict[str, str]:
@@ -61,10 +73,26 @@ def _with_present_names(environment: Mapping[str, str]) -> dict[str, str]:
 
 def build_parser() -> configargparse.ArgumentParser:
     """The parser of one evaluation; its errors are :class:`ConfigError`."""
-    parser = OneLineParser(
-        prog="vidbench evaluate",
-        description="Top-1 and top-k accuracy of a pretrained video classifier on a split, "
+    parser = new_parser(
+        "vidbench evaluate",
+        "Top-1 and top-k accuracy of a pretrained video classifier on a split, "
         "with intervals; every prediction is kept.",
+    )
+    model = parser.add_argument_group("model")
+    add_model_options(model)
+    _add(model, "training_list", "FILE", "annotations of what the model was trained on", Path)
+    _add_data_options(parser.add_argument_group("videos"))
+    add_protocol_options(parser.add_argument_group("protocol (default: the preset's)"))
+    _add_cache_options(parser.add_argument_group("decoding"))
+    _add_run_options(parser.add_argument_group("run"))
+    return parser
+
+
+def new_parser(prog: str, description: str) -> configargparse.ArgumentParser:
+    """A parser without options, for :func:`parse_options`."""
+    return OneLineParser(
+        prog=prog,
+        description=description,
         epilog="@FILE holds options, one a line, with # comments. The command line goes over the "
         f"file, and both over environment variables {_ENVIRONMENT_PREFIX}<OPTION>.",
         auto_env_var_prefix=_ENVIRONMENT_PREFIX,
@@ -73,27 +101,27 @@ def build_parser() -> configargparse.ArgumentParser:
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )
-    _add_model_options(parser.add_argument_group("model"))
-    _add_data_options(parser.add_argument_group("videos"))
-    _add_protocol_options(parser.add_argument_group("protocol (default: the preset's)"))
-    _add_cache_options(parser.add_argument_group("decoding"))
-    _add_run_options(parser.add_argument_group("run"))
-    return parser
 
 
-def _add_model_options(group: Any) -> None:
+def add_model_options(group: Any) -> None:
+    """Adds which model is meant, and how it runs, to a parser's group."""
     families = ", ".join(model_families())
     _add(group, "model_type", "NAME", f"family of the model: {families} (default i3d)")
-    _add(group, "model_trained_on", "NAME", "i3d: kinetics-400 (default) or kinetics-600")
-    _add(group, "model_path", "PATH", "weights: a SavedModel folder, an archive, or a Hub handle")
-    _add(group, "classes_file", "FILE", "class names, one a line, for a saved_model without", Path)
-    _add(group, "prompts", "FILE", "classes and their prompts, for a model that reads them", Path)
+    _add(group, "model_trained_on", "NAME", "the variant, e.g. of i3d: kinetics-400 (default)")
+    _add(group, "model_path", "PATH", "weights: a folder, a file, an archive, or a name on a hub")
+    _add(group, "classes_file", "FILE", "class names, one a line, for a model without", Path)
+    _add(
+        group,
+        "prompts",
+        "FILE",
+        "classes and prompts of a zero-shot model, or a list",
+        Path,
+    )
     _add(
         group, "precision", "NAME", "fp32 (default, exact) or bf16 (faster, scores shift a little)"
     )
     _add(group, "device", "NAME", "auto (default: a GPU if there is one), cpu, cuda, cuda:1, mps")
     _flag(group, "no_cuda", "as --device cpu")
-    _add(group, "training_list", "FILE", "annotations of what the model was trained on", Path)
 
 
 def _add_data_options(group: Any) -> None:
@@ -111,11 +139,12 @@ def _add_data_options(group: Any) -> None:
 def add_dataset_options(group: Any) -> None:
     """Adds which part of a dataset is meant, and where it comes from, to a parser's group."""
     _add(group, "kinetics_version", "N", "400 (default), 600, or 700, which is 700-2020")
-    _add(group, "split", "NAME", "train, val or test (default: val, or test where that is all)")
+    _add(group, "split", "NAME", "train, val, test or all (default: the dataset's usual one)")
     _add(group, "dataset_path", "PATH", "its videos: a mirror, an archive, a folder or a manifest")
 
 
-def _add_protocol_options(group: Any) -> None:
+def add_protocol_options(group: Any) -> None:
+    """Adds what is done to pixels to a parser's group."""
     presets = "; ".join(f"{name}: {spec.describe()}" for name, spec in PRESETS.items())
     _add(group, "preset", "NAME", f"protocol ({presets}; or a model's; default: this model's)")
     _add(group, "num_frames", "N", "frames in a clip", int)

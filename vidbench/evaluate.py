@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from vidbench.data.clips import CachePolicy
 from vidbench.data.datasets.base import Dataset
+from vidbench.data.features import FeatureCache
 from vidbench.data.load import VideoLoader
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
@@ -126,7 +127,14 @@ def open_loader(config: RunConfig, model: Model) -> VideoLoader:
             config.overwrite_cache, config.retry_skipped, config.truncated == "score"
         ),
         timeout_seconds=config.decode_timeout,
+        features=open_features(config, model),
     )
+
+
+def open_features(config: RunConfig, model: Model) -> FeatureCache | None:
+    """Where the model keeps what it makes of clips; None where its classes are fixed."""
+    digest = getattr(model, "embedding_digest", None)
+    return FeatureCache(config.cache_dir, digest(config.precision)) if digest else None
 
 
 class Labels(NamedTuple):

@@ -24,7 +24,10 @@ from vidbench.provenance import provenance
 from vidbench.score import score
 from vidbench.summary import Facts, restrict_choices
 
-_COLUMNS = ("video_ids", "paths", "labels", "targets", "groups", "scores", "reasons", "details")
+_COLUMNS = (
+    *("video_ids", "paths", "labels", "targets", "groups"),
+    *("scores", "reasons", "details", "sections"),
+)
 
 
 @dataclass(frozen=True)

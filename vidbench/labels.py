@@ -181,6 +181,8 @@ class Alignment:
 
     def describe(self) -> str:
         """One phrase, e.g. ``368 exact, 12 renamed, 20 missing of 400 classes``."""
+        if not self.targets and not self.missing:
+            return "no labels"
         if not self.renamed and not self.missing:
             return f"{len(self.exact)} exact classes"
         counts = {"renamed": len(self.renamed), "missing": len(self.missing)}

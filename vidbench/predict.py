@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from typing import cast
 
+from vidbench.data.features import FeatureCache
 from vidbench.data.load import Batch, VideoLoader, cut
 from vidbench.data.records import VideoRecord
-from vidbench.models.base import Classifier
+from vidbench.models.base import Classifier, EmbeddingClassifier
 from vidbench.pace import Pace
-from vidbench.pooling import ViewIndices, fewer_views, pool, require_probabilities
+from vidbench.pooling import Scores, ViewIndices, fewer_views, pool, require_probabilities
 from vidbench.predictions import PENDING, Predictions
 from vidbench.progress import progress
 from vidbench.run_folder import RunFolder
@@ -54,7 +56,8 @@ def predict(
     A signal that stops the run, see :mod:`vidbench.signals`, lets a batch be finished first.
 
     Args:
-        load: Loads the model, while videos are decoded already.
+        load: Loads the model, while videos are decoded already; an
+            :class:`~vidbench.models.base.EmbeddingClassifier` where the loader keeps features.
         loader: Gives clips.
         records: All requested videos.
         predictions: Their table.
@@ -76,9 +79,11 @@ def predict(
             with unstopped():
                 begun = time.perf_counter()
                 with stopwatch("predict"):
-                    _fill(predictions, batch, classifier, fewer)
+                    scores = _scores(classifier, loader, batch, predictions.classes)
+                    _fill(predictions, batch, scores, fewer)
                 seconds = time.perf_counter() - begun
-                pace.add(seconds, len(batch.rows))
+                if batch.rows:  # else all features were there, which is not the model's pace
+                    pace.add(seconds, len(batch.rows))
                 logger.debug("predicted %d videos in %.3f s", len(batch.rows), seconds)
                 with stopwatch("write"):
                     folder.add(predictions, rows)
@@ -100,18 +105,50 @@ def _timed(stream: Iterator[Batch], stopwatch: Stopwatch) -> Iterator[Batch]:
         yield batch
 
 
+def _scores(
+    classifier: Classifier, loader: VideoLoader, batch: Batch, classes: Sequence[str]
+) -> Mapping[int, Scores]:
+    """The scores (views, classes) of each video, by its place."""
+    if loader.features is not None:
+        embedding = cast(EmbeddingClassifier, classifier)
+        return _scores_of_features(embedding, loader.features, batch, classes)
+    if not batch.rows:
+        return {}
+    videos, views = batch.views.shape[:2]
+    clips = batch.views.reshape(-1, *batch.views.shape[2:])
+    scores = require_probabilities(classifier.predict(clips), len(clips), classes)
+    return dict(zip(batch.rows, scores.reshape(videos, views, -1), strict=True))
+
+
+def _scores_of_features(
+    classifier: EmbeddingClassifier, kept: FeatureCache, batch: Batch, classes: Sequence[str]
+) -> Mapping[int, Scores]:
+    """The same by features, which are kept unless they were; one video after another.
+
+    So each call has the same shape, and no score depends on what was kept, bit for bit.
+    """
+    features = dict(batch.features)
+    for row, views in zip(batch.rows, batch.views, strict=True):
+        features[row] = classifier.embed(views)
+        if row in batch.keys:
+            kept.write(batch.keys[row], features[row])
+    return {
+        row: require_probabilities(classifier.classify(of_views), len(of_views), classes)
+        for row, of_views in features.items()
+    }
+
+
 def _fill(
-    predictions: Predictions, batch: Batch, classifier: Classifier, fewer: Mapping[str, ViewIndices]
+    predictions: Predictions,
+    batch: Batch,
+    scores: Mapping[int, Scores],
+    fewer: Mapping[str, ViewIndices],
 ) -> None:
-    if batch.rows:
-        videos, views = batch.views.shape[:2]
-        clips = batch.views.reshape(-1, *batch.views.shape[2:])
-        scores = require_probabilities(classifier.predict(clips), len(clips), predictions.classes)
-        for row, of_views in zip(batch.rows, scores.reshape(videos, views, -1), strict=True):
-            pooled = {name: pool(of_views[chosen]) for name, chosen in fewer.items()}
-            damage = batch.damages.get(row)
-            note = f"{damage.reason}: {damage.detail}" if damage else ""
-            predictions.set_scores(row, pool(of_views), pooled, note)
+    for row, of_views in scores.items():
+        pooled = {name: pool(of_views[chosen]) for name, chosen in fewer.items()}
+        damage = batch.damages.get(row)
+        note = f"{damage.reason}: {damage.detail}" if damage else ""
+        predictions.set_scores(row, pool(of_views), pooled, note)
     for row, skip in batch.skips.items():
         if predictions.reasons[row]:  # a score that is there is not lost with its video
             predictions.set_skip(row, skip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbench.data.records import Skip, VideoRecord
+from vidbench.data.records import Section, Skip, VideoRecord
 from vidbench.errors import VidbenchError
 from vidbench.files import replacing, write_csv
 
 _FEWER = "scores_"  # before the name of a protocol with fewer views
+_SECTIONS = "section"  # a column of those files only in which some video is a section
+_WHOLE: Section = (0.0, math.inf)
 _NOTHING: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
 
 PENDING = "pending"
@@ -55,6 +58,8 @@ class Predictions:
         reasons: Empty where the video is scored; else why not.
         details: More about the reason, for a person; of a scored video what is wrong with it.
         fewer_views: Likewise to ``scores``, from fewer views of the same pass, e.g. of ``1x1``.
+        sections: (videos, 2), start and end in seconds of the part of the file that is meant; 0 and
+            infinity for all of it.
     """
 
     classes: tuple[str, ...]
@@ -67,6 +72,11 @@ class Predictions:
     reasons: NDArray[np.object_]
     details: NDArray[np.object_]
     fewer_views: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    sections: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+
+    def __post_init__(self) -> None:
+        if not len(self.sections):
+            self.sections = np.tile(_WHOLE, (len(self), 1))
 
     @classmethod
     def pending(
@@ -97,6 +107,7 @@ class Predictions:
             reasons=np.full(len(records), PENDING, np.object_),
             details=np.full(len(records), "", np.object_),
             fewer_views={name: np.full(shape, np.nan, np.float32) for name in fewer_views},
+            sections=np.array([record.section or _WHOLE for record in records], np.float64),
         )
 
     @classmethod
@@ -122,6 +133,7 @@ class Predictions:
                 for name, column in saved.items()
                 if name.startswith(_FEWER)
             },
+            sections=saved.get(_SECTIONS, np.empty((0, 2))),
         )
 
     def __len__(self) -> int:
@@ -135,6 +147,11 @@ class Predictions:
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
+
+    def section(self, row: int) -> Section | None:
+        """The part of the row's file that is meant; None for all of it."""
+        begin, end = self.sections[row].tolist()
+        return None if (begin, end) == _WHOLE else (begin, end)
 
     def only(self, rows: Sequence[int]) -> Predictions:
         """Some of the rows, in the order given."""
@@ -150,6 +167,7 @@ class Predictions:
                 "scores",
                 "reasons",
                 "details",
+                "sections",
             )
         }
         fewer = {name: scores[chosen] for name, scores in self.fewer_views.items()}
@@ -188,6 +206,8 @@ class Predictions:
             "classes": np.array(self.classes, np.str_),
         }
         columns |= {_FEWER + name: column[chosen] for name, column in self.fewer_views.items()}
+        if (self.sections != _WHOLE).any():
+            columns[_SECTIONS] = self.sections[chosen]
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **columns)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from pathlib import Path
 
 from vidbench.checks import require_address, require_file, require_folder
-from vidbench.data.fetch import is_url
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.labels import find_classes, list_names, load_classes, read_classes, restrict
@@ -47,29 +45,17 @@ def _check_folders(config: RunConfig) -> None:
 def _check_model(config: RunConfig) -> None:
     model = config.open_model()
     if config.model_path is not None:
-        _require_weights(config.model_path)
+        require_address("model_path", config.model_path)
+        if check_path := getattr(model, "check_path", None):  # of families that take files
+            check_path()
     _require_memory(config, config.spec(model.spec))
-    classes = load_classes(model.trained_on) if model.trained_on else ()
+    classes = load_classes(model.trained_on) if model.trained_on in list_names() else ()
     if config.classes_file is not None:
         classes = read_classes(config.classes_file)
     if classes and config.top_n > len(classes):
         raise ConfigError(
             f"--top_n is {config.top_n}, but the model has only {len(classes)} classes"
         )
-
-
-def _require_weights(source: str) -> None:
-    require_address("model_path", source)
-    path = Path(source)
-    if is_url(source):
-        return
-    if os.path.lexists(path) and path.is_dir():
-        if not (path / "saved_model.pb").is_file():
-            raise ConfigError(f"--model_path {source!r} holds no saved_model.pb")
-        return
-    require_file("model_path", path)
-    if not tarfile.is_tarfile(path):
-        raise ConfigError(f"--model_path {source!r} is neither a folder nor a tar archive")
 
 
 def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:

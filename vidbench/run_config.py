@@ -18,6 +18,7 @@ from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT, PreprocessSpec
 from vidbench.errors import ConfigError
+from vidbench.labels import list_names
 from vidbench.models.base import PRECISIONS, Model, load_model, model_families, require_device
 from vidbench.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
 
@@ -161,14 +162,16 @@ class RunConfig:
 
     def _refuse_bad_paths(self) -> None:
         for option in ("classes_file", "prompts", "training_list"):
-            if (path := getattr(self, option)) is not None:
+            path = getattr(self, option)
+            if path is not None and not (option == "prompts" and str(path) in list_names()):
                 require_file(option, path)
         name = self.run_name
         if name is not None and (Path(name).name != name or name == ".."):
             raise ConfigError(f"--run_name {name!r} must be one plain folder name")
         if self.dataset_path is not None:
             require_address("dataset_path", self.dataset_path)
-            require_source(self.dataset_path)
+            if self.dataset.partition("/")[0] in ("kinetics", "sample"):
+                require_source(self.dataset_path)
 
     @property
     def model_name(self) -> str:

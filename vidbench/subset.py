@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from vidbench.data.records import VideoRecord
+from vidbench.data.records import Section, VideoRecord
 from vidbench.errors import ConfigError, VideoError
 from vidbench.files import replacing, sweep
 from vidbench.harmless import csv_line
@@ -188,22 +189,32 @@ def _copy(record: VideoRecord, copier: Copier, copies: Copies) -> None:
 
 
 def manifest(chosen: Iterable[VideoRecord], paths: Mapping[str, Path], folder: Path) -> str:
-    """The manifest's text: CSV of :data:`MANIFEST_COLUMNS`.
+    """The manifest's text: CSV of :data:`MANIFEST_COLUMNS`, with start and end where files are cut.
 
     Args:
         chosen: In the order of the draw.
         paths: Files by video id.
         folder: The manifest's own; paths below it are written relative to it, others absolute.
     """
+    chosen = list(chosen)
     rows = [
         (_shown_path(paths[r.video_id], folder), r.label or "", r.group, r.video_id) for r in chosen
     ]
-    return format_csv(MANIFEST_COLUMNS, rows)
+    if all(record.section is None for record in chosen):
+        return format_csv(MANIFEST_COLUMNS, rows)
+    parts = [_shown_section(record.section) for record in chosen]
+    both = [(*row, *part) for row, part in zip(rows, parts, strict=True)]
+    return format_csv((*MANIFEST_COLUMNS, "start", "end"), both)
 
 
 def format_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """CSV with a header and line feeds, the same on every system, and without formulas."""
     return "".join(f"{csv_line(row)}\n" for row in (columns, *rows))
+
+
+def _shown_section(section: Section | None) -> tuple[str, str]:
+    begin, end = section or (0, math.inf)
+    return (repr(begin) if begin else "", "" if end == math.inf else repr(end))
 
 
 def _shown_path(path: Path, folder: Path) -> str:

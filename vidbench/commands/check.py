@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import get_args
 
 from vidbench.arguments import OneLineParser, add_dataset_options
-from vidbench.check import Found, check_videos, find_videos
+from vidbench.check import check_videos
 from vidbench.data.load import DEFAULT_DATA_DIR
+from vidbench.data.media import Found, find_videos
 from vidbench.data.scan import Scan, Status
 from vidbench.errors import ConfigError, VidbenchError
 from vidbench.files import replacing

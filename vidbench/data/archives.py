@@ -1,4 +1,4 @@
-"""Tar archives, never trusted: extracted complete or not at all."""
+"""Tar archives, never trusted: extracted complete or not at all. What others share is here too."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tarfile
 import unicodedata
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
@@ -57,20 +58,38 @@ def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Pa
     """
     if folder.exists():
         return folder
+    with staged(archive, folder) as staging:
+        extract_into(archive, staging, flatten=flatten)
+    return folder
+
+
+def extract_into(archive: Path, staging: Path, *, flatten: bool = False) -> None:
+    """As :func:`extract_archive`, into a folder that :func:`staged` made."""
+    with tarfile.open(archive, tarinfo=_Member) as tar:
+        for member in _checked_members(tar, archive, staging, flatten):
+            tar.extract(member, staging, filter="data")
+
+
+@contextmanager
+def staged(archive: Path, folder: Path) -> Iterator[Path]:
+    """A hidden folder for the files of an archive, which becomes ``folder`` if all goes well.
+
+    Raises:
+        ArchiveError: Something went wrong that only a damaged or forged archive explains.
+        DiskFullError: There is no room.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = temporary_path(folder)
     staging.mkdir()
     try:
-        with disk_errors(folder.parent), tarfile.open(archive, tarinfo=_Member) as tar:
-            for member in _checked_members(tar, archive, staging, flatten):
-                tar.extract(member, staging, filter="data")
+        with disk_errors(folder.parent):
+            yield staging
         staging.rename(folder)
     except _DAMAGE as error:
         if not folder.exists():
             raise ArchiveError(f"{archive} cannot be extracted: {_shown(error)}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return folder
 
 
 class _Member(tarfile.TarInfo):
@@ -88,32 +107,55 @@ def _checked_members(
     tar: tarfile.TarFile, archive: Path, staging: Path, flatten: bool
 ) -> Iterator[tarfile.TarInfo]:
     """The members to extract, under the names they get."""
-    limit = max(_ALWAYS_ALLOWED_BYTES, MAX_RATIO * archive.stat().st_size)
     total = 0
     for number, member in enumerate(tar, start=1):
         tar.members.clear()  # type: ignore[attr-defined]  # or each stays in memory
         total += member.size
-        if number > MAX_MEMBERS:
-            raise ArchiveError(f"{archive} holds more than {MAX_MEMBERS} files: refused")
-        if total > limit or tar.offset > limit:
-            raise ArchiveError(
-                f"{archive} would fill more than {limit / 1e6:.0f} MB, over {MAX_RATIO} times its "
-                "own length: refused"
-            )
+        refuse_bomb(archive, number, max(total, tar.offset))
         if reason := _reason_to_refuse(member, staging):
             raise ArchiveError(f"{archive} holds {_shown(member.name)}, {reason}: refused")
-        name = PurePosixPath(member.name).name
-        if name.startswith("._") or name == ".DS_Store":  # what macOS adds to archives
+        if is_litter(member.name):
             continue
         if flatten:
             if member.isdir():
                 continue
-            member = member.replace(name=name, deep=False)
+            member = member.replace(name=PurePosixPath(member.name).name, deep=False)
         if member.isreg() and (staging / member.name).exists():
             raise ArchiveError(f"{archive} holds {_shown(member.name)} twice")
-        _require_room(member, archive, staging)
+        require_room_for(member.name, member.size, archive, staging)
         yield member
     _require_end(tar, archive)
+
+
+def refuse_bomb(archive: Path, num_members: int, num_bytes: int) -> None:
+    """Nothing, if an archive may hold so many files and folders, and fill so many bytes.
+
+    Raises:
+        ArchiveError: They are more than ``MAX_MEMBERS`` or ``MAX_RATIO`` allow.
+    """
+    limit = max(_ALWAYS_ALLOWED_BYTES, MAX_RATIO * archive.stat().st_size)
+    if num_members > MAX_MEMBERS:
+        raise ArchiveError(f"{archive} holds more than {MAX_MEMBERS} files: refused")
+    if num_bytes > limit:
+        raise ArchiveError(
+            f"{archive} would fill more than {limit / 1e6:.0f} MB, over {MAX_RATIO} times its "
+            "own length: refused"
+        )
+
+
+def is_litter(name: str) -> bool:
+    """Whether this is what macOS adds to archives, and belongs to no video."""
+    name = PurePosixPath(name).name
+    return name.startswith("._") or name == ".DS_Store"
+
+
+def bad_name(name: str) -> str | None:
+    """Why no file of an archive may have this path; None if it may. Where it leads is not seen."""
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
+        return "whose name has line breaks, control characters or broken letters"
+    if any(len(part.encode()) > _MAX_NAME_BYTES for part in name.split("/")):
+        return f"whose name is longer than {_MAX_NAME_BYTES} bytes"
+    return "an absolute path" if name.startswith("/") else None
 
 
 def _reason_to_refuse(member: tarfile.TarInfo, staging: Path) -> str | None:
@@ -123,12 +165,8 @@ def _reason_to_refuse(member: tarfile.TarInfo, staging: Path) -> str | None:
         return "a sparse file, which may be of any length"
     if member.size < 0:
         return "of negative length"
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in member.name):
-        return "whose name has line breaks, control characters or broken letters"
-    if any(len(part.encode()) > _MAX_NAME_BYTES for part in member.name.split("/")):
-        return f"whose name is longer than {_MAX_NAME_BYTES} bytes"
-    if member.name.startswith("/"):
-        return "an absolute path"
+    if reason := bad_name(member.name):
+        return reason
     try:
         tarfile.data_filter(member, str(staging))
     except tarfile.FilterError:
@@ -136,12 +174,17 @@ def _reason_to_refuse(member: tarfile.TarInfo, staging: Path) -> str | None:
     return None
 
 
-def _require_room(member: tarfile.TarInfo, archive: Path, staging: Path) -> None:
+def require_room_for(name: str, size: int, archive: Path, staging: Path) -> None:
+    """Nothing, if the disk has room for a file of an archive.
+
+    Raises:
+        DiskFullError: It has not.
+    """
     free = free_bytes(staging)
-    if member.size > free:
+    if size > free:
         raise DiskFullError(
-            f"{staging.parent} has no room for the files of {archive}: {_shown(member.name)} needs "
-            f"{member.size / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; make room or choose "
+            f"{staging.parent} has no room for the files of {archive}: {_shown(name)} needs "
+            f"{size / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; make room or choose "
             "another folder, and run the same command again"
         )
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from vidbench.data.cache import CacheKey, ClipCache
 from vidbench.data.hashes import HashMemory
-from vidbench.data.prepare import Prepared, Task, Workers
-from vidbench.data.records import Skip, VideoRecord, Views
+from vidbench.data.prepare import Prepared, Task, Workers, clip_key
+from vidbench.data.records import Section, Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import CacheError
 from vidbench.stopwatch import Stopwatch
@@ -84,10 +84,19 @@ class ClipSource:
         """Removes what killed workers left of clips half written."""
         self._cache.sweep()
 
-    def is_cached(self, path: Path) -> bool:
+    def is_cached(self, path: Path, section: Section | None = None) -> bool:
         """Whether the clip of this video, relative to the folder, is in the cache."""
-        key = self._known_key(self._folder / path)
+        key = self._known_key(self._folder / path, section)
         return key is not None and self._cache.has(key)
+
+    def known_key(self, record: VideoRecord) -> CacheKey | None:
+        """What the video's clip is found by, where its file was hashed before and is unchanged.
+
+        None also where clips are to be made anew.
+        """
+        if self._policy.overwrite:
+            return None
+        return self._known_key(self._file(record), record.section)
 
     def skip_stands(self, record: VideoRecord) -> bool:
         """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
@@ -95,7 +104,7 @@ class ClipSource:
             return True
         if self._policy.retry_skipped:
             return False
-        key = self._known_key(self._file(record))
+        key = self._known_key(self._file(record), record.section)
         return key is not None and isinstance(self._find(key), Skip)
 
     def damage(self, result: CacheKey) -> Skip | None:
@@ -144,7 +153,7 @@ class ClipSource:
                     return self._read(result)
             except CacheError as error:
                 logger.warning("%s; decoding it again", error)
-            task = self._task(self._file(record), result.sha256)._replace(overwrite=True)
+            task = self._task(record)._replace(overwrite=True)
             result = self._finish(_Work(task, workers.submit(task)), workers)
         return result if isinstance(result, Skip) else self._read(result)
 
@@ -157,12 +166,12 @@ class ClipSource:
         """What is known of a video at once: that it is missing, or cached; else it is decoded."""
         file = self._file(record)
         if not file.is_file():
-            return Skip("missing", "not in the tarballs, or its file was removed since")
-        key = self._known_key(file)
+            return Skip("missing", "there is no such file: not fetched, or removed since")
+        key = self._known_key(file, record.section)
         if key and not self._policy.overwrite and isinstance(self._find(key), CacheKey):
             logger.debug("%s is cached", record.path)
             return key
-        task = self._task(file, key.sha256 if key else None)
+        task = self._task(record)
         return _Work(task, workers.submit(task))
 
     def _finish(self, work: _Work, workers: Workers) -> CacheKey | Skip:
@@ -176,27 +185,32 @@ class ClipSource:
     def _find(self, key: CacheKey) -> CacheKey | Skip | None:
         return self._cache.find(key, score_truncated=self._policy.score_truncated)
 
-    def _task(self, file: Path, sha256: str | None) -> Task:
+    def _task(self, record: VideoRecord) -> Task:
+        file = self._file(record)
         return Task(
             file,
             self.spec,
             self._cache,
-            sha256,
+            self._known_hash(file),
             overwrite=self._policy.overwrite,
             retry=self._policy.retry_skipped,
             score_truncated=self._policy.score_truncated,
+            section=record.section,
         )
 
     def _file(self, record: VideoRecord) -> Path:
         """The record's file; the folder itself, which is no file, where it has none."""
         return self._folder / (record.path or "")
 
-    def _known_key(self, file: Path) -> CacheKey | None:
+    def _known_key(self, file: Path, section: Section | None) -> CacheKey | None:
+        sha256 = self._known_hash(file)
+        return clip_key(sha256, self.spec, section) if sha256 else None
+
+    def _known_hash(self, file: Path) -> str | None:
         try:
-            sha256 = self._hashes.recall(file)
+            return self._hashes.recall(file)
         except OSError:
             return None
-        return CacheKey(sha256, self.spec) if sha256 else None
 
 
 def _log(file: Path, outcome: Prepared) -> None:

@@ -22,8 +22,15 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from vidbench.data.process import Crops, Indices, Timeline, fit_frame, sample_frames
-from vidbench.data.records import Frame, Views
+from vidbench.data.process import (
+    Crops,
+    Indices,
+    Timeline,
+    cut_section,
+    fit_frame,
+    sample_frames,
+)
+from vidbench.data.records import Frame, Section, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
     ffmpeg_errors,
@@ -58,7 +65,12 @@ class _Promise:
 
 
 def decode_views(
-    path: Path, spec: PreprocessSpec, draw: str = "", *, keep_truncated: bool = False
+    path: Path,
+    spec: PreprocessSpec,
+    draw: str = "",
+    *,
+    section: Section | None = None,
+    keep_truncated: bool = False,
 ) -> Views:
     """The views of one video: (views, frames, crop_size, crop_size, 3), uint8 RGB.
 
@@ -70,12 +82,14 @@ def decode_views(
         path: The video.
         spec: What is done to its pixels.
         draw: Tells this video from others, for sampling at random.
+        section: Sample from this part of the video; None for all of it. Whether the file is whole
+            counts in any case.
         keep_truncated: Take what decodes of a truncated video for the whole.
 
     Raises:
         VideoError: The file is unreadable, truncated, or too short for the spec.
     """
-    sampling = _Sampling(spec, draw, keep_truncated)
+    sampling = _Sampling(spec, draw, section, keep_truncated)
     with ffmpeg_errors():
         with _opened(path) as (container, stream):
             promise = _read_packets(container.demux(stream), stream, sampling)
@@ -138,7 +152,7 @@ def _decode_wanted(
         return None
     clips = _Clips(sampling.frames(promise.timeline), sampling.spec)
     wanted = {promise.stamps[index]: index for index in clips.missing}
-    convert = _converter(stream, sampling.spec)
+    convert = converter(stream, sampling.spec)
     try:
         for frame in _skipping_decode(stream, packets, wanted.keys()):
             if frame.is_corrupt:  # it may show what was skipped
@@ -181,7 +195,7 @@ def _decode_frames(path: Path, indices: Indices, sampling: _Sampling) -> tuple[_
     clips = _Clips(indices, sampling.spec)
     stamps: list[int | None] = []
     with _opened(path) as (container, stream):
-        convert = _converter(stream, sampling.spec)
+        convert = converter(stream, sampling.spec)
         try:
             for index, frame in enumerate(container.decode(stream)):
                 stamps.append(frame.pts)
@@ -203,10 +217,15 @@ class _Sampling(NamedTuple):
 
     spec: PreprocessSpec
     draw: str
+    section: Section | None
     keep_truncated: bool
 
     def frames(self, timeline: Timeline) -> Indices:
-        return sample_frames(timeline, self.spec, self.draw)
+        """Indices of the frames to take, in the whole video."""
+        if self.section is None:
+            return sample_frames(timeline, self.spec, self.draw)
+        first, part = cut_section(timeline, self.section)
+        return first + sample_frames(part, self.spec, self.draw)
 
 
 class _Clips:
@@ -237,8 +256,8 @@ class _Clips:
         self.missing.remove(index)
 
 
-def _converter(stream: VideoStream, spec: PreprocessSpec) -> Callable[[VideoFrame], Crops]:
-    """A function from a decoded frame to what the model sees of it."""
+def converter(stream: VideoStream, spec: PreprocessSpec) -> Callable[[VideoFrame], Crops]:
+    """A function from a decoded frame of this stream to what the model sees of it."""
     reformatter = VideoReformatter()  # one for the stream: a new one per frame halves the speed
     aspect = float(stream.sample_aspect_ratio or 1)
 

@@ -15,6 +15,7 @@ import numpy as np
 from vidbench.data.cache import CacheKey
 from vidbench.data.clips import CachePolicy, ClipSource
 from vidbench.data.datasets.base import Dataset
+from vidbench.data.features import Array, FeatureCache
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.data.prefetch import prefetched
 from vidbench.data.prepare import Workers
@@ -42,12 +43,16 @@ class Batch(NamedTuple):
         views: (len(rows), views, frames, height, width, 3), uint8 RGB.
         skips: Why the others were not read, by place.
         damages: What is wrong with videos that were read all the same, by place.
+        features: What the model made earlier of videos, which were not read, by place.
+        keys: What the clips of whole videos that were read are found by, by place.
     """
 
     rows: list[int]
     views: Views
     skips: Mapping[int, Skip]
     damages: Mapping[int, Skip] = MappingProxyType({})
+    features: Mapping[int, Array] = MappingProxyType({})
+    keys: Mapping[int, CacheKey] = MappingProxyType({})
 
 
 class VideoLoader:
@@ -61,6 +66,8 @@ class VideoLoader:
         policy: Which of the cache's entries are made anew.
         compression: How clips are cached, ``zstd`` or None; lossless, and both kinds are read.
         timeout_seconds: For one video; a decoder that takes longer is ended, and skips it.
+        features: Where the model keeps what it makes of clips, if it does; clips of which there
+            are features are not read.
     """
 
     def __init__(
@@ -73,9 +80,11 @@ class VideoLoader:
         policy: CachePolicy | None = None,
         compression: str | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        features: FeatureCache | None = None,
     ) -> None:
         self.dataset = dataset
         self.spec = spec
+        self.features = features
         self._cache_dir = cache_dir
         self._num_workers = default_num_workers() if num_workers is None else num_workers
         self._compression = compression
@@ -115,7 +124,11 @@ class VideoLoader:
         free, each = free_bytes(self._cache_dir), self.spec.views_bytes
         if len(records) * each <= free:
             return  # so that long runs need not look for each clip twice
-        missing = sum(not self._clips.is_cached(record.path) for record in records if record.path)
+        missing = sum(
+            not self._clips.is_cached(record.path, record.section)
+            for record in records
+            if record.path and self._kept_features(record) is None
+        )
         if missing * each <= free:
             return
         found = (
@@ -169,15 +182,25 @@ class VideoLoader:
     def _batches(
         self, records: Sequence[VideoRecord], slots: Sequence[Sequence[int]], workers: Workers
     ) -> Iterator[Batch]:
-        wanted = [records[row] for places in slots for row in places]
+        rows = [row for places in slots for row in places]
+        kept = {row: key for row in rows if (key := self._kept_features(records[row]))}
+        wanted = [records[row] for row in rows if row not in kept]
         largest = max((len(places) for places in slots), default=0)
         results = self._clips.prepare(wanted, workers, lookahead=largest)
-        return self._cut_batches(records, slots, results, workers)
+        return self._cut_batches(records, slots, kept, results, workers)
+
+    def _kept_features(self, record: VideoRecord) -> CacheKey | None:
+        """What the features of this video are found by, if there are any."""
+        if self.features is None:
+            return None
+        key = self._clips.known_key(record)
+        return key if key and self.features.has(key) else None
 
     def _cut_batches(
         self,
         records: Sequence[VideoRecord],
         slots: Sequence[Sequence[int]],
+        kept: Mapping[int, CacheKey],
         results: Iterator[CacheKey | Skip],
         workers: Workers,
     ) -> Iterator[Batch]:
@@ -185,9 +208,14 @@ class VideoLoader:
             rows: list[int] = []
             skips: dict[int, Skip] = {}
             damages: dict[int, Skip] = {}
+            features: dict[int, Array] = {}
+            keys: dict[int, CacheKey] = {}
             views = np.empty((len(places), *self.spec.views_shape), np.uint8)
             for row in places:
-                result = next(results)
+                result = kept[row] if row in kept else next(results)
+                if row in kept and (found := self._read_features(kept[row])) is not None:
+                    features[row] = found
+                    continue
                 clip = self._clips.read(records[row], result, workers)
                 if isinstance(clip, Skip):
                     skips[row] = clip
@@ -196,7 +224,12 @@ class VideoLoader:
                 rows.append(row)
                 if isinstance(result, CacheKey) and (damage := self._clips.damage(result)):
                     damages[row] = damage
-            yield Batch(rows, views[: len(rows)], skips, damages)
+                elif isinstance(result, CacheKey):
+                    keys[row] = result
+            yield Batch(rows, views[: len(rows)], skips, damages, features, keys)
+
+    def _read_features(self, key: CacheKey) -> Array | None:
+        return None if self.features is None else self.features.read(key)
 
 
 def cut(count: int, size: int) -> list[range]:

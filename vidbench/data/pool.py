@@ -138,7 +138,7 @@ class Pool(Generic[Argument, Result]):
             self._processes = ProcessPool(
                 max_workers=self.num_workers,
                 context=multiprocessing.get_context("spawn"),
-                initializer=_start_worker,
+                initializer=start_worker,
             )
         future: Future[Result] = self._processes.schedule(
             self._function, args=[argument], timeout=self._timeout_seconds
@@ -191,7 +191,8 @@ def _is_done(future: Future[Any]) -> bool:
     return future.done()
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
+    """Makes this process a worker: one thread, limited memory, no longer alive than its parent."""
     import cv2
 
     cv2.setNumThreads(1)  # one thread a worker: there are as many workers as cores

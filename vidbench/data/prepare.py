@@ -5,6 +5,7 @@ Workers write the cache themselves and send back a few words, so no array crosse
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from vidbench.data.cache import CacheKey, ClipCache
 from vidbench.data.hashes import FileIdentity, sha256_of
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS, MEMORY_BYTES, LostError, Pool
-from vidbench.data.records import Skip, Views
+from vidbench.data.records import Section, Skip, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
 from vidbench.locks import locked
@@ -29,6 +30,7 @@ class Task(NamedTuple):
         overwrite: Decode even if the clip is cached.
         retry: Decode even if the video was skipped before.
         score_truncated: Take what decodes of a truncated video for the whole.
+        section: The part of the file that is meant; None for all of it.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class Task(NamedTuple):
     overwrite: bool = False
     retry: bool = False
     score_truncated: bool = False
+    section: Section | None = None
 
 
 class Prepared(NamedTuple):
@@ -56,6 +59,21 @@ class Prepared(NamedTuple):
     seconds: Mapping[str, float] = MappingProxyType({})
 
 
+def clip_key(sha256: str, spec: PreprocessSpec, section: Section | None = None) -> CacheKey:
+    """What the cache finds a clip by; the clip of a section has a name of its own.
+
+    Args:
+        sha256: The file's hash.
+        spec: What is done to pixels.
+        section: The part of the file that is meant; None for all of it.
+    """
+    if section is not None:
+        begin, end = section
+        text = f"{sha256} {float(begin)!r} {float(end)!r}"
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return CacheKey(sha256, spec)
+
+
 def prepare_clip(task: Task) -> Prepared:
     """What became of the video; reads, decodes and writes no more than the cache lacks."""
     stopwatch = Stopwatch()
@@ -65,9 +83,9 @@ def prepare_clip(task: Task) -> Prepared:
             sha256 = task.sha256 or sha256_of(task.path)
     except OSError as error:
         return Prepared(Skip("unreadable", str(error.strerror)), seconds=stopwatch.seconds)
-    key = CacheKey(sha256, task.spec)
+    key = clip_key(sha256, task.spec, task.section)
     # Another run may be at the same video: whoever comes second finds what the first one wrote.
-    with locked(task.cache.folder / ".locks", f"{sha256} {task.spec.digest()}"):
+    with locked(task.cache.folder / ".locks", f"{key.sha256} {task.spec.digest()}"):
         result = _find(task, key) or _decode(task, key, stopwatch)
     return Prepared(result, identity, sha256, stopwatch.seconds)
 
@@ -103,7 +121,13 @@ def _decode_views(task: Task, key: CacheKey, *, keep_truncated: bool = False) ->
     from vidbench.data.decode import decode_views
 
     try:
-        return decode_views(task.path, task.spec, key.sha256, keep_truncated=keep_truncated)
+        return decode_views(
+            task.path,
+            task.spec,
+            key.sha256,
+            section=task.section,
+            keep_truncated=keep_truncated,
+        )
     except MemoryError as error:
         detail = f"decoding needs more than {MEMORY_BYTES >> 20} MiB of memory"
         raise VideoError("unreadable", detail) from error
@@ -133,5 +157,5 @@ def _give_up(task: Task, detail: str) -> Prepared:
     if not task.path.is_file():  # nor could it be hashed here
         return Prepared(skip)
     identity, sha256 = FileIdentity.of(task.path), task.sha256 or sha256_of(task.path)
-    task.cache.write_skip(CacheKey(sha256, task.spec), skip)
+    task.cache.write_skip(clip_key(sha256, task.spec, task.section), skip)
     return Prepared(skip, identity, sha256)

@@ -16,6 +16,13 @@ Views = NDArray[np.uint8]
 """What a model sees of one or more videos: (views, frames, height, width, 3), RGB."""
 
 
+Section = tuple[float, float]
+"""A part of a video: frames from the first time on and before the second, which may be infinite.
+
+Both are seconds from the first frame.
+"""
+
+
 @dataclass(frozen=True)
 class VideoRecord:
     """One requested video; Kinetics calls it a clip.
@@ -26,12 +33,15 @@ class VideoRecord:
         label: Class name, or None in a split that has no labels.
         group: Videos of one group were cut from one source, e.g. a YouTube video, and tell less
             than so many of different ones; empty where no other video shares the source.
+        section: The part of the file that is meant; None for all of it. Two sections of a file
+            are two videos, so the ``video_id`` has to tell them apart.
     """
 
     video_id: str
     path: Path | None
     label: str | None
     group: str = ""
+    section: Section | None = None
 
 
 class Selection(NamedTuple):

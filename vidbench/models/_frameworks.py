@@ -1,4 +1,4 @@
-"""Imports of TensorFlow and TensorFlow Hub: late, because they take seconds, and quiet."""
+"""Imports of TensorFlow and what belongs to it: late, because they take seconds, and quiet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 _TENSORFLOW_NOISE = re.compile(
     rb"^([IW]\d{4} |WARNING: All log messages before absl::"
-    rb"|E\d{4} .*(failed call to cuInit|Unable to register cu))"
+    rb"|INFO: |E\d{4} .*(failed call to cuInit|Unable to register cu))"
 )
 
 
@@ -29,7 +29,7 @@ def import_tensorflow() -> Any:
             import tensorflow
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _without_noise(), _without_keras():
+        with without_noise(), _without_keras():
             import tensorflow
 
     return tensorflow
@@ -39,7 +39,7 @@ def has_gpu(tensorflow: Any) -> bool:
     """Whether TensorFlow may use a GPU, asked quietly: to have none is an error to it."""
     if logging.getLogger("vidbench").isEnabledFor(logging.DEBUG):
         return bool(tensorflow.config.get_visible_devices("GPU"))
-    with _without_noise():
+    with without_noise():
         return bool(tensorflow.config.get_visible_devices("GPU"))
 
 
@@ -60,6 +60,38 @@ def import_tensorflow_hub() -> Any:
         import tensorflow_hub
 
     return tensorflow_hub
+
+
+def import_keras() -> Any:
+    """Keras, on TensorFlow unless somebody has chosen another backend."""
+    import_tensorflow()
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with without_noise():
+        import keras
+
+    return keras
+
+
+TFLITE_LIBRARIES = ("ai_edge_litert", "tensorflow", "tflite_runtime")
+"""What has an interpreter of TFLite models, in the order in which they are looked for."""
+
+
+def import_tflite() -> Any:
+    """What makes an interpreter, of the first library that is there.
+
+    TensorFlow's own says that it will move to ``ai_edge_litert``.
+    """
+    library = next(name for name in TFLITE_LIBRARIES if importlib.util.find_spec(name))
+    if library != "tensorflow":
+        return importlib.import_module(f"{library}.interpreter").Interpreter
+    interpreter = import_tensorflow().lite.Interpreter
+
+    def make(**options: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated")
+            return interpreter(**options)
+
+    return make
 
 
 @contextmanager
@@ -91,7 +123,7 @@ def _let_keras_be_found() -> None:
 
 
 @contextmanager
-def _without_noise() -> Iterator[None]:
+def without_noise() -> Iterator[None]:
     """Holds standard error back meanwhile, and then lets pass what is not TensorFlow's chatter.
 
     TensorFlow writes it from C++ before it looks at its own log level.

@@ -11,15 +11,16 @@ import platform
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vidbench.errors import ModelError
 from vidbench.models._frameworks import import_graph_tools, import_tensorflow
+from vidbench.models._interface import Interface, not_said
+from vidbench.models._interface import PixelRange as PixelRange
 from vidbench.models._kept_graphs import Frozen, KeptGraphs
 from vidbench.models._optimise import optimise
 from vidbench.models._signature import read_signature
 from vidbench.models._weights import Weights
 
 logger = logging.getLogger(__name__)
-
-PixelRange = tuple[float, float]
 
 
 class UnfreezableError(Exception):
@@ -34,16 +35,19 @@ class Recipe(NamedTuple):
         pixel_range: What 0 and 255 become; scaled inside the graph.
         precision: ``fp32`` or ``bf16``.
         optimise: Whether TensorFlow's graph optimiser is run on it, for this machine's CPU.
+        interface: What the network wants of pixels beside their range, and what it gives.
     """
 
     folder: Path
     pixel_range: PixelRange
     precision: str
     optimise: bool
+    interface: Interface = Interface()
 
     def file_name(self) -> str:
         """Of the kept graph: it tells apart all that decides it."""
-        parts = (Weights(self.folder).digest(), *self[1:], *_cpu())
+        said = () if self.interface == Interface() else (self.interface,)
+        parts = (Weights(self.folder).digest(), *self[1:4], *said, *_cpu())
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
         return KeptGraphs.name(self.precision, digest)
 
@@ -74,16 +78,19 @@ def frozen_graph(recipe: Recipe, graph_dir: Path | None) -> Frozen:
     return kept.read(name) or frozen  # as every later time: weights lie where they should
 
 
-def serving_function(folder: Path, pixel_range: PixelRange) -> Any:
+def serving_function(
+    folder: Path, pixel_range: PixelRange, interface: Interface | None = None
+) -> Any:
     """A function of uint8 clips; scaling, the network and softmax in one graph.
 
     It keeps the loaded model, and so its variables, alive.
     """
+    wanted = interface or Interface()
     tf = import_tensorflow()
     # A module in TF1 Hub format has this file, and its graph for inference has no tags.
     hub_v1 = (folder / "tfhub_module.pb").exists()
     module = tf.saved_model.load(str(folder), tags=[] if hub_v1 else None)
-    entry = read_signature(folder)
+    entry = read_signature(folder, wanted.output_name)
     signature = module.signatures[entry.name]
     low, high = pixel_range
     (spec,) = signature.structured_input_signature[1].values()
@@ -93,9 +100,14 @@ def serving_function(folder: Path, pixel_range: PixelRange) -> Any:
         pixels = tf.cast(clips, tf.float32) * ((high - low) / 255)
         if low:
             pixels += low
+        if wanted.normalises:
+            pixels = (pixels - tf.constant(wanted.mean)) / tf.constant(wanted.std)
+        if wanted.layout != "BTHWC":
+            pixels = tf.transpose(pixels, wanted.axes)
         pixels = tf.ensure_shape(pixels, spec.shape)
-        logits = signature(**{entry.input_name: pixels})[entry.output_name]
-        return tf.nn.softmax(tf.reshape(logits, [tf.shape(clips)[0], -1]))
+        scores = signature(**{entry.input_name: pixels})[entry.output_name]
+        rows = tf.reshape(scores, [tf.shape(clips)[0], -1])
+        return tf.identity(rows) if wanted.output == "probabilities" else tf.nn.softmax(rows)
 
     serve.module = module
     return serve
@@ -103,7 +115,7 @@ def serving_function(folder: Path, pixel_range: PixelRange) -> Any:
 
 def _freeze(recipe: Recipe) -> Frozen:
     tf, convert_to_constants, _ = import_graph_tools()
-    serve = serving_function(recipe.folder, recipe.pixel_range)
+    serve = serving_function(recipe.folder, recipe.pixel_range, recipe.interface)
     function = serve.get_concrete_function()
     variables = {id(v.handle) for v in function.graph.variables}
     if any(id(outer) not in variables for outer, _ in function.graph.captures):
@@ -116,6 +128,8 @@ def _freeze(recipe: Recipe) -> Frozen:
             tf.graph_util.import_graph_def(frozen, name="")
     except ValueError as error:
         raise UnfreezableError(f"{recipe.folder} changes its own variables") from error
+    if recipe.interface.output is None and _ends_in_two_softmaxes(frozen, function.outputs[0]):
+        raise ModelError(not_said())
     meta = tf.compat.v1.MetaGraphDef(graph_def=frozen)
     entry = meta.signature_def["serve"]  # the optimiser keeps what a signature names
     for ends, name, tensor in (
@@ -130,6 +144,16 @@ def _freeze(recipe: Recipe) -> Frozen:
     if recipe.precision == "bf16" and not _computes_in_bf16(meta.graph_def):
         raise UnfreezableError("this processor, or this model, has no use for bfloat16")
     return Frozen(meta, weights)
+
+
+def _ends_in_two_softmaxes(graph: Any, output: Any) -> bool:
+    """Whether what our softmax is given has been through one already."""
+    nodes = {node.name: node for node in graph.node}
+    node, found = nodes.get(output.op.name), 0
+    while node is not None and node.op in ("Identity", "Reshape", "Softmax"):
+        found += node.op == "Softmax"
+        node = nodes.get(node.input[0].partition(":")[0])
+    return found > 1
 
 
 def _computes_in_bf16(graph: Any) -> bool:

@@ -25,6 +25,7 @@ from vidbench.models._frozen import (
     frozen_graph,
     serving_function,
 )
+from vidbench.models._interface import Interface
 from vidbench.models._kept_graphs import Frozen
 from vidbench.models._weights import Weights
 
@@ -38,11 +39,12 @@ Measured with I3D: one clip at a time is as fast as four within 5 %, and takes 0
 
 
 class SavedModelClassifier:
-    """A SavedModel whose signature takes [batch, frames, height, width, 3] and gives logits.
+    """A SavedModel whose signature takes clips and gives logits or probabilities.
 
     Args:
         weights: Where the SavedModel is.
         pixel_range: What 0 and 255 become; scaled inside the graph.
+        interface: What else is done to them there, and what comes out.
         precision: ``fp32``; or ``bf16``, which on a GPU is float16 with TF32 (not tried yet).
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
         graph_dir: Keep the frozen graph here, and take it from here next time.
@@ -56,14 +58,17 @@ class SavedModelClassifier:
         weights: Weights,
         *,
         pixel_range: PixelRange = (0.0, 1.0),
+        interface: Interface | None = None,
         precision: str = "fp32",
         device: str = "auto",
         graph_dir: Path | None = None,
     ) -> None:
         tf = import_tensorflow()
-        _choose_device(tf, device)
+        choose_device(tf, device)
         on_gpu = has_gpu(tf)
-        recipe = Recipe(weights.folder, pixel_range, precision, optimise=not on_gpu)
+        recipe = Recipe(
+            weights.folder, pixel_range, precision, not on_gpu, interface or Interface()
+        )
         tf.config.experimental.enable_tensor_float_32_execution(precision != "fp32")
         self._piece_values = math.inf if on_gpu else _PIECE_VALUES
         self._run = _runner(tf, recipe, None if on_gpu else graph_dir)
@@ -76,7 +81,16 @@ class SavedModelClassifier:
         return np.concatenate([np.asarray(self._run(piece), np.float32) for piece in pieces])
 
 
-def _choose_device(tf: Any, device: str) -> None:
+def choose_device(tf: Any, device: str) -> None:
+    """Lets TensorFlow use this device alone.
+
+    Args:
+        tf: TensorFlow.
+        device: ``auto`` for all that there are, ``cpu``, ``cuda`` or ``cuda:<number>``.
+
+    Raises:
+        ModelError: There is no such device.
+    """
     if device == "auto":
         return
     kind, _, number = device.partition(":")
@@ -95,7 +109,9 @@ def _runner(tf: Any, recipe: Recipe, graph_dir: Path | None) -> Callable[[Views]
         if recipe.precision != "fp32":
             raise ModelError(f"{error}: it runs in fp32 only, not {recipe.precision}") from error
         logger.warning("%s: it is run as it was saved, which is slower", error)
-        run: Callable[[Views], Any] = serving_function(recipe.folder, recipe.pixel_range)
+        run: Callable[[Views], Any] = serving_function(
+            recipe.folder, recipe.pixel_range, recipe.interface
+        )
         return run
 
 

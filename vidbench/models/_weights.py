@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,6 +88,30 @@ def local_weights(source: str) -> Weights:
         return _saved_model(path)
     except VidbenchError as error:
         raise ConfigError(f"model_path {source}: {error}") from error
+
+
+def published_weights(
+    model: str, handle: str, kaggle: str, archive: str, sha256: str | None = None
+) -> Weights:
+    """The weights of a module of TF Hub, from the first place that has them.
+
+    Args:
+        model: Its name, for messages.
+        handle: Of TF Hub, whose host now redirects to Kaggle.
+        kaggle: Handle of the same module on Kaggle.
+        archive: Url of the same module in TF Hub's bucket.
+        sha256: Hash of that archive, where one is known.
+
+    Raises:
+        ModelError: None has; the message lists every place and what came of it.
+    """
+    places = [
+        Place("TF Hub's cache", partial(from_hub_cache, handle)),
+        Place(f"Kaggle {kaggle}", partial(from_kaggle, kaggle)),
+        Place(archive, partial(from_archive, archive, handle, sha256)),
+        Place(handle, partial(from_hub, handle)),
+    ]
+    return first_found(model, places)
 
 
 def hub_cache() -> Path:

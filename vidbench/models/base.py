@@ -59,6 +59,18 @@ class Classifier(Protocol):
         ...
 
 
+class EmbeddingClassifier(Classifier, Protocol):
+    """A classifier whose features of clips do not depend on its classes, and may be kept."""
+
+    def embed(self, clips: Views) -> NDArray[np.float32]:
+        """Features, (batch, ...), of clips as :meth:`predict` takes them."""
+        ...
+
+    def classify(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities, (batch, classes), of what :meth:`embed` gave."""
+        ...
+
+
 class Model(Protocol):
     """A model that may not be loaded yet; constructing one does no I/O.
 
@@ -104,6 +116,20 @@ class Model(Protocol):
         Raises:
             ModelError: It has no such precision, or there is no such device.
         """
+        ...
+
+
+class EmbeddingModel(Model, Protocol):
+    """A model whose classes are asked for, so that the features of clips outlive them."""
+
+    def embedding_digest(self, precision: str) -> str:
+        """16 hexadecimal digits of what decides features: weights and precision, not classes."""
+        ...
+
+    def load(
+        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+    ) -> EmbeddingClassifier:
+        """As :meth:`Model.load`."""
         ...
 
 

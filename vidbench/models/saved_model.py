@@ -1,16 +1,26 @@
-"""Any SavedModel on disk that takes [batch, frames, height, width, 3] in [0, 1], gives logits."""
+"""Any SavedModel on disk that takes clips and gives the scores of classes.
+
+Where no TOML file says otherwise it takes [batch, frames, height, width, 3] in [0, 1], and gives
+logits.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import tarfile
 from functools import cached_property
 from pathlib import Path
 
+from vidbench.checks import require_file
+from vidbench.data.fetch import is_url
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.labels import read_classes
-from vidbench.models._frozen import PixelRange
-from vidbench.models._signature import Shape, read_signature
+from vidbench.models._description import FOLDER_FILE, Description, read_description
+from vidbench.models._interface import PixelRange, decisive
+from vidbench.models._model_file import described_card, require_any
+from vidbench.models._signature import read_signature, require_fit
 from vidbench.models._tensorflow import SavedModelClassifier
 from vidbench.models._weights import Weights, local_weights
 from vidbench.models.base import GRAPH_FOLDER, ModelCard
@@ -38,19 +48,60 @@ def load(
 class SavedModelLoader:
     """A SavedModel with a class list; constructing it does no I/O.
 
+    What is said of it stands in ``vidbench.toml`` in its folder, or in a TOML file beside its
+    archive, of its name with ``.toml`` behind.
+
     Args:
         model_path: Folder, archive, or TF Hub handle.
         classes_file: Class names, one a line, where the folder has no ``classes.txt``.
     """
 
-    name = "saved_model"
-    spec = PreprocessSpec()
-    trained_on: str | None = None  # nobody says
-    pixel_range: PixelRange = (0.0, 1.0)
+    _described: str | None = None  # what a TOML file may lie in or beside
+    _classes_file: Path | None = None
 
     def __init__(self, model_path: str, *, classes_file: Path | None = None) -> None:
         self._model_path: str | None = model_path
+        self._described = model_path
         self._classes_file = classes_file
+
+    @cached_property
+    def description(self) -> Description:
+        """What is said of the model.
+
+        Raises:
+            ConfigError: The TOML file cannot be meant.
+        """
+        if self._described is None or is_url(self._described):
+            return Description()
+        path = Path(self._described)
+        beside = path.with_name(f"{path.name}.toml") if path.name else path / FOLDER_FILE
+        is_folder = os.path.lexists(path) and path.is_dir()  # it takes names that are too long
+        return read_description(path / FOLDER_FILE if is_folder else beside)
+
+    @cached_property
+    def name(self) -> str:
+        """``saved_model``, and behind a slash the name in the TOML, if any."""
+        return "/".join(filter(None, ("saved_model", self.description.name)))
+
+    @cached_property
+    def spec(self) -> PreprocessSpec:
+        """The protocol in the TOML; options go over it."""
+        return self.description.spec
+
+    @cached_property
+    def trained_on(self) -> str | None:
+        """The dataset whose train split it has seen, if the TOML says so."""
+        return self.description.trained_on
+
+    @cached_property
+    def pixel_range(self) -> PixelRange:
+        """What 0 and 255 become."""
+        return self.description.pixel_range
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of it."""
+        return described_card(self.name, str(self._model_path), self.description, "tensorflow")
 
     @cached_property
     def weights(self) -> Weights:
@@ -59,20 +110,41 @@ class SavedModelLoader:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """``classes.txt`` of the model's folder, or else the file that was named.
+        """Those of the file that was named, of the TOML, or of ``classes.txt``, the first there is.
 
         Raises:
-            ConfigError: There is neither, or there are both and they differ.
+            ConfigError: There are none, or the folder's differ from what is said.
         """
         own = self.weights.folder / "classes.txt"
-        if self._classes_file is None and not own.is_file():
-            raise ConfigError(f"{self._model_path} has no classes.txt: name one by --classes_file")
-        if self._classes_file is None:
+        if self._classes_file is not None:
+            place, named = f"classes_file {self._classes_file}", read_classes(self._classes_file)
+        elif self.description.classes is not None:
+            place, named = "the list in the TOML file", self.description.classes
+        elif own.is_file():
             return read_classes(own)
-        named = read_classes(self._classes_file)
+        else:
+            raise ConfigError(f"{self._model_path} has no classes.txt: name one by --classes_file")
         if own.is_file() and read_classes(own) != named:
-            raise ConfigError(f"classes_file {self._classes_file} differs from the model's {own}")
+            raise ConfigError(f"{place} differs from the model's {own}")
         return named
+
+    def check_path(self) -> None:
+        """Nothing, if the path may be a SavedModel, as far as one look at this machine tells.
+
+        Raises:
+            ConfigError: It is not, or what is said of it is not valid.
+        """
+        if self._model_path is None or is_url(self._model_path):
+            return
+        source, path = self._model_path, Path(self._model_path)
+        if os.path.lexists(path) and path.is_dir():
+            if not (path / "saved_model.pb").is_file():
+                raise ConfigError(f"--model_path {source!r} holds no saved_model.pb")
+        else:
+            require_file("model_path", path)
+            if not tarfile.is_tarfile(path):
+                raise ConfigError(f"--model_path {source!r} is neither a folder nor a tar archive")
+        _ = self.description
 
     def check(self, spec: PreprocessSpec) -> None:
         """Nothing, if clips of this spec and the class list fit the model's signature.
@@ -80,24 +152,30 @@ class SavedModelLoader:
         Raises:
             ConfigError: They do not.
         """
-        folder = self.weights.folder
-        signature = read_signature(folder)
-        clips = (None, spec.num_frames, spec.crop_size, spec.crop_size, 3)
-        if not _fits(clips, signature.input_shape):
+        require_any(self.name.partition("/")[0], "tensorflow", ("tensorflow",))
+        folder, wanted = self.weights.folder, self.description.interface
+        self._refuse_unread_description(folder)
+        signature = read_signature(folder, wanted.output_name)
+        if wanted.input_name not in (None, signature.input_name):
             raise ConfigError(
-                f"{folder} takes {_shown(signature.input_shape)}, the clips are {_shown(clips)} "
-                "[batch, frames, height, width, channels]: see --num_frames"
+                f"{folder} has no input {wanted.input_name!r}, only {signature.input_name!r}"
             )
-        scores = signature.output_shape and signature.output_shape[-1:]
-        if not _fits((len(self.classes),), scores):
+        require_fit(folder, signature, spec, len(self.classes), wanted.layout)
+
+    def _refuse_unread_description(self, folder: Path) -> None:
+        inside = folder / FOLDER_FILE
+        source = self._described
+        if source is not None and inside.is_file() and not Path(source).is_dir():
             raise ConfigError(
-                f"{folder} gives {_shown(scores)} scores, "
-                f"its class list has {len(self.classes)} names"
+                f"{source} holds a {FOLDER_FILE}, which is read only in a folder: "
+                "unpack the archive and name the folder, or lay the file beside the archive"
             )
 
     def digest(self) -> str:
-        """16 hexadecimal digits of the weights' content and the class list."""
-        text = "\n".join([self.weights.digest(), *self.classes])
+        """16 hexadecimal digits of the weights, the class list, and what is said of pixels."""
+        described = self.description
+        said = decisive(described.interface, described.pixel_range)
+        text = "\n".join([self.weights.digest(), *self.classes, *said])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def load(
@@ -107,20 +185,8 @@ class SavedModelLoader:
         return SavedModelClassifier(
             self.weights,
             pixel_range=self.pixel_range,
+            interface=self.description.interface,
             precision=precision,
             device=device,
             graph_dir=None if cache_dir is None else cache_dir / GRAPH_FOLDER,
         )
-
-
-def _fits(shape: Shape, wanted: Shape | None) -> bool:
-    """Whether the lengths agree where both are known; an unknown rank takes anything."""
-    if wanted is None:
-        return True
-    return len(shape) == len(wanted) and all(
-        None in pair or pair[0] == pair[1] for pair in zip(shape, wanted, strict=True)
-    )
-
-
-def _shown(shape: Shape | None) -> str:
-    return "[" + ", ".join("any" if n is None else str(n) for n in shape or ()) + "]"

@@ -91,7 +91,8 @@ def _has_video(run: FinishedRun, row: int) -> bool:
 
 def _record(run: FinishedRun, row: int) -> VideoRecord:
     table = run.predictions
-    return VideoRecord(str(table.video_ids[row]), Path(str(table.paths[row])), None)
+    path = Path(str(table.paths[row]))
+    return VideoRecord(str(table.video_ids[row]), path, None, section=table.section(row))
 
 
 def central_view(views: Views, spec: PreprocessSpec) -> Views:

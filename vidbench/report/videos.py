@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,19 @@ class Videos:
             "id": self.table.video_ids.tolist(),
             "labels": list(labels),
             "label": [places[label] for label in self.table.labels.tolist()],
-            "file": [f"{root}/{quote(path)}" if path else "" for path in self.table.paths.tolist()],
+            "file": [self._address(root, row) for row in range(len(self.table))],
         }
+
+    def _address(self, root: str, row: int) -> str:
+        """Of the file, with the section to play (https://www.w3.org/TR/media-frags/)."""
+        path, section = str(self.table.paths[row]), self.table.section(row)
+        if not path:
+            return ""
+        address = quote(path) if Path(path).is_absolute() else f"{root}/{quote(path)}"
+        if section is None:
+            return address
+        begin, end = section
+        return f"{address}#t={begin:g}" + ("" if end == math.inf else f",{end:g}")
 
     def as_run(self, name: str) -> dict[str, Any]:
         """What the model made of the videos."""

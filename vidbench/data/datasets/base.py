@@ -109,5 +109,5 @@ def load_dataset(name: str, split: str | None = None, **options: Any) -> Dataset
     """
     family, _, variant = name.partition("/")
     found = import_family("dataset", family, vidbench.data.datasets)
-    split = split or getattr(found, "DEFAULT_SPLIT", "val")
+    split = getattr(found, "DEFAULT_SPLIT", "val") if split is None else split
     return cast(Dataset, found.load(variant, split, FetchOptions(**options)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 from collections import Counter
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
+from vidbench.data.datasets._draw import draw
 from vidbench.data.datasets._releases import CVDF_ROOT, RELEASES, SPLITS, Release
 from vidbench.data.datasets._shelf import Shelf
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
@@ -173,17 +173,9 @@ class Kinetics:
         return self.folder / self.name / self.split
 
     def _draw(self, keys: Iterable[ClipKey], num_videos: int | None) -> list[ClipKey]:
-        """So many of the keys, drawn with the seed.
-
-        A draw ranks videos by a hash of seed, id and start. So a smaller number of videos is
-        always the head of a larger one, and no other video changes a video's place.
-        """
-
-        def rank(key: ClipKey) -> bytes:
-            text = f"{self._seed}/{key.youtube_id}/{key.start_seconds}"
-            return hashlib.sha256(text.encode()).digest()
-
-        return sorted(keys, key=rank)[:num_videos]
+        """So many of the keys, drawn with the seed, by id and start."""
+        drawn = draw(keys, self._seed, lambda key: f"{key.youtube_id}/{key.start_seconds}")
+        return drawn[:num_videos]
 
     def _fill(
         self, shelf: Shelf, pool: Sequence[str], num_videos: int | None, whole_split: bool

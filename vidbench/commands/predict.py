@@ -1,0 +1,245 @@
+"""Labels videos that are longer than a clip: what is seen in them, when, and for how long."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from vidbench.arguments import parse_options
+from vidbench.commands._predict_outputs import Outputs
+from vidbench.commands._predict_request import Request, build_parser, check
+from vidbench.data.media import find_videos
+from vidbench.data.spec import PreprocessSpec
+from vidbench.data.window_decoder import WindowDecoder, WindowTask
+from vidbench.data.windows import Grid
+from vidbench.errors import VidbenchError, VideoError
+from vidbench.label_videos import (
+    Rules,
+    ScoredWindows,
+    describe_request,
+    find_thresholds,
+    label_video,
+    percent,
+)
+from vidbench.logs import set_up_logging
+from vidbench.machine import default_batch_size
+from vidbench.models.base import Classifier
+from vidbench.progress import above_bar, progress
+from vidbench.run_config import RunConfig
+from vidbench.segments import Array
+from vidbench.signals import note_progress, stop_asked, stoppable, unstopped
+
+_PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Prints what is seen in each video, or in each window of a live source.
+
+    Raises:
+        ConfigError: There is nothing to predict, or a file to write is there already.
+        StoppedError: A signal asked for it; it is the usual end of a live source, and no error.
+        VidbenchError: Some videos could not be predicted, or the source cannot be read.
+    """
+    given = parse_options(build_parser(), arguments)
+    request = Request(**{name: given.pop(name) for name in Request._fields if name in given})
+    check(request)
+    config = RunConfig(**given)
+    videos = [] if request.source else find_videos(Path(str(request.path))).videos
+    set_up_logging(verbose=config.verbose_logging)
+    again = shlex.join(["vidbench", "predict", *arguments])
+    with stoppable(lambda _: again):
+        model = _open_model(config, request)
+        with Outputs(request.output, request.csv, model.facts) as outputs:
+            if request.source:
+                _predict_live(request.source, model, request, outputs)
+            else:
+                _predict_files(videos, model, request, config, outputs)
+
+
+class _Model(NamedTuple):
+    """A loaded model, and what is asked of it.
+
+    Attributes:
+        thresholds: (classes,), 0 to 1.
+        facts: With what labels are made, for JSON.
+    """
+
+    classifier: Classifier
+    classes: tuple[str, ...]
+    spec: PreprocessSpec
+    batch_size: int
+    thresholds: Array
+    rules: Rules
+    facts: dict[str, Any]
+
+    def scores(self, batch_size: int | None = None) -> ScoredWindows:
+        """Those of a video that is to come."""
+        return ScoredWindows(self.classifier, self.classes, batch_size or self.batch_size)
+
+    def label(self, scored: ScoredWindows, seconds: float) -> dict[str, Any]:
+        """What is told of a video."""
+        return label_video(scored, seconds, self.classes, self.thresholds, self.rules)
+
+
+def _open_model(config: RunConfig, request: Request) -> _Model:
+    model = config.open_model()
+    spec = config.spec(model.spec)
+    model.check(spec)
+    rules = Rules(request.threshold, request.share, request.top_n, request.include_clips)
+    thresholds = find_thresholds(model, rules.threshold)
+    return _Model(
+        classifier=model.load(
+            precision=config.precision, device=config.processor, cache_dir=config.cache_dir
+        ),
+        classes=model.classes,
+        spec=spec,
+        batch_size=config.batch_size or default_batch_size(spec.views_bytes),
+        thresholds=thresholds,
+        rules=rules,
+        facts=describe_request(model, spec, config.precision, thresholds, rules),
+    )
+
+
+def _predict_files(
+    videos: Sequence[Path], model: _Model, request: Request, config: RunConfig, outputs: Outputs
+) -> None:
+    task = WindowTask(
+        model.spec, request.window_seconds, request.step_seconds, config.truncated == "score"
+    )
+    records: list[dict[str, Any]] = []
+    with (
+        closing(WindowDecoder(task, config.decode_timeout)) as decoder,
+        progress("predict", len(videos)) as advance,
+    ):
+        for video in videos:
+            note_progress(len(records), len(videos))
+            record = _predict_file(video, decoder, model)
+            with unstopped():
+                records.append(record)
+                outputs.add(record)
+                if not request.json:
+                    with above_bar(sys.stdout):
+                        print("\n".join(_record_lines(record)), flush=True)
+            advance(1)
+    if request.json:
+        print(json.dumps({**model.facts, "videos": records}, indent=2))
+    if failed := sum("failed" in record for record in records):
+        raise VidbenchError(f"{failed} of {len(records)} videos could not be predicted")
+
+
+def _predict_file(video: Path, decoder: WindowDecoder, model: _Model) -> dict[str, Any]:
+    # A name that is no UTF-8 is shown with escapes: JSON and CSV cannot hold it.
+    shown = str(video).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    scored = model.scores()
+    try:
+        footage = decoder.windows(video, scored.add)
+    except VideoError as error:
+        return {"video": shown, "failed": str(error)}
+    scored.flush()
+    damage = {"damage": footage.damage} if footage.damage else {}
+    return (
+        _record(shown, scored, footage.seconds, footage.grid)
+        | damage
+        | model.label(scored, footage.seconds)
+    )
+
+
+def _record(video: str, scored: ScoredWindows, seconds: float, grid: Grid) -> dict[str, Any]:
+    return {
+        "video": video,
+        "seconds": round(seconds, 3),
+        "window_seconds": round(grid.window_seconds, 3),
+        "step_seconds": round(grid.step_seconds, 3),
+        "windows": len(scored),
+    }
+
+
+def _record_lines(record: Mapping[str, Any]) -> list[str]:
+    if "failed" in record:
+        return [f"{record['video']}  {record['failed']}"]
+    windows = "window" if record["windows"] == 1 else "windows"
+    lines = [f"{record['video']}  {record['seconds']:.1f} s, {record['windows']} {windows}"]
+    if record["labels"]:
+        lines += [f"  label {_class_text(row)}" for row in record["labels"]]
+    else:
+        lines.append(f"  no label; most of it {_class_text(record['classes'][0])}")
+    for row in record.get("segments", ()):
+        lines.append(
+            f"  {row['start']:8.1f} s to {row['end']:8.1f} s  {row['class']}  {row['score']:.1f}"
+        )
+    return lines
+
+
+def _class_text(row: Mapping[str, Any]) -> str:
+    score = row["mean"] if row["score"] is None else row["score"]
+    return f"{row['class']}: {row['share']:.1f} % of it, score {score:.1f}"
+
+
+def _predict_live(source: str, model: _Model, request: Request, outputs: Outputs) -> None:
+    """Goes on until the source ends or a signal comes, and then sums up."""
+    from vidbench.data.live import LiveReader
+
+    shown = _PASSWORD.sub("//", source)
+    model.classifier.predict(np.zeros(model.spec.views_shape, np.uint8))  # the first takes longer
+    scored, latencies = model.scores(batch_size=1), list[float]()
+    reader = LiveReader(_local(source), model.spec, request.window_seconds, request.step_seconds)
+    failure = None
+    try:
+        with reader:
+            while live := reader.next_window():
+                with unstopped():
+                    scored.add(live.window)
+                    latencies.append(1000 * (time.monotonic() - live.arrived))
+                    _print_window(live.window.end, latencies[-1], scored, model, request)
+    except KeyboardInterrupt:
+        pass
+    except VideoError as error:
+        failure = VidbenchError(f"--source {shown}: {error}")
+    if latencies and reader.grid is not None:
+        record = _record(shown, scored, reader.seconds, reader.grid)
+        median, p95 = np.percentile(latencies, [50, 95])
+        record["latency_ms"] = {"median": round(median, 1), "p95": round(p95, 1)}
+        record |= {"frames": reader.frames, "dropped_frames": reader.dropped}
+        record |= model.label(scored, reader.seconds)
+        outputs.add(record)
+        print(json.dumps(record) if request.json else "\n".join(_live_lines(record)), flush=True)
+    if failure is not None:
+        raise failure
+    if not latencies and not stop_asked():
+        raise VidbenchError(f"--source {shown} ended before a window was there")
+
+
+def _local(source: str) -> str:
+    """The path in a file's address; any other source as it is."""
+    return unquote(urlsplit(source).path) if source.startswith("file://") else source
+
+
+def _print_window(
+    end: float, latency: float, scored: ScoredWindows, model: _Model, request: Request
+) -> None:
+    top = int(scored.last.argmax())
+    name, score = model.classes[top], percent(scored.last[top])
+    if request.json:
+        row = {"seconds": round(end, 3), "class": name, "score": score}
+        print(json.dumps(row | {"latency_ms": round(latency, 1)}), flush=True)
+    else:
+        print(f"{end:8.1f} s  {name}  {score:.1f}  latency {latency:.0f} ms", flush=True)
+
+
+def _live_lines(record: Mapping[str, Any]) -> list[str]:
+    latency = record["latency_ms"]
+    return [
+        *_record_lines(record),
+        f"  latency {latency['median']:.0f} ms in the middle, {latency['p95']:.0f} ms at the 95th "
+        f"percentile; {record['dropped_frames']} of {record['frames']} frames dropped",
+    ]

@@ -1,0 +1,87 @@
+"""HMDB51 with its official splits 1 to 3: ``--dataset hmdb51/1``.
+
+Kuehne, Jhuang, Garrote, Poggio, Serre: HMDB: A Large Video Database for Human Motion Recognition.
+ICCV 2011.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vidbench.data.datasets._official_lists import ListedVideo, OfficialLists, read_lines
+from vidbench.data.datasets._splits import ListedSplit, Release, load_split
+from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.errors import FetchError
+
+DEFAULT_SPLIT = "test"
+
+_FLAGS = {"0": "", "1": "train", "2": "test"}
+# Visible parts of the body, camera motion, number of people, viewpoint, quality, number of the
+# clip, as the readme of the dataset has them, behind the class.
+_TAGS = r"_[a-z]+_(?:cm|nm)_np\d+_(?:ba|fr|le|ri)_(?:bad|med|goo)_\d+\.avi"
+
+
+def load(variant: str, split: str, options: FetchOptions) -> ListedSplit:
+    """One official split: ``1`` (which is meant without a variant), ``2`` or ``3``.
+
+    Raises:
+        ConfigError: There is no such split, or an option has no meaning here.
+    """
+    return load_split(RELEASE, variant, split, options)
+
+
+def parse_lists(folder: Path, number: int, classes: Sequence[str]) -> Iterator[ListedVideo]:
+    """The videos of ``<class>_test_splitN.txt`` of all classes: a name and 1 (train), 2 or 0.
+
+    Raises:
+        FetchError: A list is missing or damaged.
+    """
+    for label in classes:
+        path = folder / f"{label}_test_split{number}.txt"
+        for line_number, line in read_lines(path):
+            name, _, flag = line.rpartition(" ")
+            if flag not in _FLAGS or not name.endswith(".avi") or "/" in name:
+                raise FetchError(f"{path}, line {line_number}: {line[:100]!r} is no video")
+            yield ListedVideo(name.strip(), label, source_of(name.strip(), label), _FLAGS[flag])
+
+
+def source_of(name: str, label: str) -> str:
+    """What a clip was cut from: its name up to the class, a film or a video; empty if not named so.
+
+    The official splits keep the clips that one class has of a source on one side; clips of
+    different classes may share a source, and are one group all the same. Parts of a film that
+    are numbered (``A_Beautiful_Mind_1``) are sources of their own: names do not tell parts from
+    titles.
+    """
+    match = re.fullmatch(rf"(?P<source>.+)_{re.escape(label)}{_TAGS}", name)
+    return "" if match is None else match["source"]
+
+
+RELEASE = Release(
+    family="hmdb51",
+    # As GluonCV and others name it; the page of the dataset links the files from there. That it
+    # still serves both archives, and by https, could not be verified.
+    root="https://serre-lab.clps.brown.edu/wp-content/uploads/2013/10",
+    videos="hmdb51_org.rar",
+    lists=OfficialLists(
+        archive="test_train_splits.rar",
+        folder="testTrainMulti_7030_splits",
+        first="brush_hair_test_split{number}.txt",
+        parse=parse_lists,
+    ),
+    nested=True,  # one archive a class
+)
+
+CARDS = tuple(
+    DatasetCard(
+        name=f"hmdb51/{number}",
+        splits={"train": 3570, "test": 1530},
+        num_classes=51,
+        size="2 GB",
+        licence="CC BY 4.0, as its page states",
+        source=f"{RELEASE.root}/{RELEASE.videos}",
+    )
+    for number in ("1", "2", "3")
+)

@@ -1,0 +1,145 @@
+"""A manifest: a CSV or Parquet file that names videos, or sections of videos, and their labels.
+
+::
+
+    vidbench evaluate --dataset manifest --dataset_path FILE
+
+========  ==================================================================================
+column    what it says
+========  ==================================================================================
+path      the video; relative to the manifest's folder, or absolute
+label     name of its class; empty where it has none
+group     what it was cut from, e.g. a YouTube id; without it, sections of one file are a group
+start     where the section that is meant begins, in seconds; empty for 0
+end       where it ends; empty for the video's end
+video_id  what the video is called in results; the path where there is none
+========  ==================================================================================
+
+Only ``path`` is required, and other columns do nothing. The manifests of ``vidbench subset`` have
+``source_id``, which is read as ``video_id`` where there is none. Videos are taken in the order of
+the rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from vidbench.data.datasets._local import (
+    EVERYTHING,
+    Listing,
+    LocalVideos,
+    name_of,
+    refuse_split,
+    require_path,
+)
+from vidbench.data.datasets._tables import Row, read_table
+from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.records import Section, VideoRecord
+from vidbench.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_SPLIT = EVERYTHING
+
+CARDS = (
+    DatasetCard(
+        name="manifest",
+        splits={EVERYTHING: None},
+        num_classes=None,
+        size="",
+        licence="of your videos",
+        source="your list of videos, CSV or Parquet: --dataset_path FILE",
+    ),
+)
+
+_OTHERS = ("label", "group", "start", "end", "video_id", "source_id")
+
+
+def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
+    """The videos that the file ``--dataset_path`` lists.
+
+    Raises:
+        ConfigError: No file is given, or an option has no meaning here.
+    """
+    path = require_path("manifest", variant, options, "FILE")
+    refuse_split("manifest", split)
+    name = name_of("manifest", path.parent / path.stem)
+    return LocalVideos(name, split, path.parent, options.seed, partial(_list, path))
+
+
+def _list(path: Path) -> Listing:
+    rows = read_table(path, "path", _OTHERS)
+    if not rows:
+        raise ConfigError(f"{path} lists no video")
+    records = tuple(_record(row, path.parent) for row in rows)
+    _refuse_twins(rows, records, path.parent)
+    labelled = sum(record.label is not None for record in records)
+    if 0 < labelled < len(records):
+        logger.warning(
+            "%s has no label for %d of its %d videos: they are predicted and not scored",
+            path,
+            len(records) - labelled,
+            len(records),
+        )
+    return Listing(records)
+
+
+def _record(row: Row, folder: Path) -> VideoRecord:
+    if not row.cells["path"].strip():
+        raise ConfigError(f"{row.place}: the path is empty")
+    path = Path(row.cells["path"])
+    section = _section(row)
+    video_id = row.cells["video_id"] or row.cells["source_id"] or path.as_posix()
+    label = row.cells["label"]
+    return VideoRecord(
+        video_id=video_id if section is None else _with_section(video_id, section),
+        path=path if os.path.isfile(folder / path) else None,  # noqa: PTH113 - takes any name
+        label=label if label.strip() else None,
+        group=row.cells["group"] or ("" if section is None else path.as_posix()),
+        section=section,
+    )
+
+
+def _section(row: Row) -> Section | None:
+    """The part that the row means; None for the whole video.
+
+    Raises:
+        ConfigError: No video can have it.
+    """
+    start, end = _seconds(row, "start", 0.0), _seconds(row, "end", math.inf)
+    if not 0 <= start < end or start == math.inf:
+        raise ConfigError(f"{row.place}: a section from {start:g} to {end:g} s has no frames")
+    return None if (start, end) == (0, math.inf) else (start, end)
+
+
+def _seconds(row: Row, column: str, default: float) -> float:
+    text = row.cells[column].strip()
+    try:
+        return float(text) + 0.0 if text else default  # no -0.0, which looks different
+    except ValueError as error:
+        shown = f"{text!r:.40}"
+        raise ConfigError(f"{row.place}: {column} is {shown}, no number of seconds") from error
+
+
+def _with_section(video_id: str, section: Section) -> str:
+    """The id with the exact section behind it, e.g. ``a.mp4@1.5-4``, unless it is there already."""
+    suffix = "@" + "-".join(repr(second).removesuffix(".0") for second in section)
+    return video_id if video_id.endswith(suffix) else video_id + suffix
+
+
+def _refuse_twins(rows: Sequence[Row], records: Sequence[VideoRecord], folder: Path) -> None:
+    """Refuses rows that name one video: it would count twice."""
+    seen: dict[object, str] = {}
+    for row, record in zip(rows, records, strict=True):
+        file = os.path.normpath(folder / row.cells["path"])
+        for key, what in (
+            (record.video_id, f"the id {record.video_id!r}"),
+            ((file, record.section), f"the video {row.cells['path']!r}"),
+        ):
+            if (first := seen.setdefault(key, row.place)) != row.place:
+                raise ConfigError(f"{row.place} has {what} again, after {first}: drop one of them")

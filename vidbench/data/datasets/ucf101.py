@@ -1,0 +1,87 @@
+"""UCF101 with its official splits 1 to 3: ``--dataset ucf101/1``.
+
+Soomro, Zamir, Shah: UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild.
+CRCV-TR-12-01, 2012 (arXiv:1212.0402).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vidbench.data.datasets._official_lists import ListedVideo, OfficialLists, read_lines
+from vidbench.data.datasets._splits import (
+    SPLITS,
+    ListedSplit,
+    Release,
+    load_split,
+)
+from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.errors import FetchError
+
+DEFAULT_SPLIT = "test"
+
+_LINE = re.compile(
+    r"(?P<label>\w+)/(?P<name>v_\w+_(?P<group>g\d+)_c\d+\.avi)(?:\s+(?P<index>\d+))?"
+)
+
+
+def load(variant: str, split: str, options: FetchOptions) -> ListedSplit:
+    """One official split: ``1`` (which is meant without a variant), ``2`` or ``3``.
+
+    Raises:
+        ConfigError: There is no such split, or an option has no meaning here.
+    """
+    return load_split(RELEASE, variant, split, options)
+
+
+def parse_lists(folder: Path, number: int, classes: Sequence[str]) -> Iterator[ListedVideo]:
+    """The videos of ``trainlist0N.txt`` and ``testlist0N.txt``, as ``Class/v_Class_gGG_cCC.avi``.
+
+    The class is that of the folder, as file names spell ``HandstandPushups`` otherwise. Clips
+    gGG of a class were cut from one video or show the same person and place: they are a group.
+
+    Raises:
+        FetchError: A list is missing or damaged, or numbers a class otherwise (from 1) than
+            ``classes``.
+    """
+    for split in SPLITS:
+        path = folder / f"{split}list{number:02d}.txt"
+        for line_number, line in read_lines(path):
+            match = _LINE.fullmatch(line)
+            if match is None:
+                raise FetchError(f"{path}, line {line_number}: {line[:100]!r} is no video")
+            label, index = match["label"], match["index"]
+            if index is not None and classes[int(index) - 1 : int(index)] != (label,):
+                raise FetchError(f"{path}, line {line_number}: {label} is not class {index}")
+            yield ListedVideo(match["name"], label, f"{label}_{match['group']}", split)
+
+
+RELEASE = Release(
+    family="ucf101",
+    # As torchvision, TensorFlow Datasets and others name it. That it still serves both archives,
+    # and with a certificate that systems accept, could not be verified.
+    root="https://www.crcv.ucf.edu/data/UCF101",
+    videos="UCF101.rar",
+    lists=OfficialLists(
+        archive="UCF101TrainTestSplits-RecognitionTask.zip",
+        folder="ucfTrainTestlist",
+        first="testlist{number:02d}.txt",
+        parse=parse_lists,
+    ),
+)
+
+_COUNTS = {"1": (9537, 3783), "2": (9586, 3734), "3": (9624, 3696)}
+
+CARDS = tuple(
+    DatasetCard(
+        name=f"ucf101/{number}",
+        splits=dict(zip(SPLITS, counts, strict=True)),
+        num_classes=101,
+        size="",
+        licence="not stated",
+        source=f"{RELEASE.root}/{RELEASE.videos}",
+    )
+    for number, counts in _COUNTS.items()
+)

@@ -1,0 +1,266 @@
+"""Frames one after another, as a model sees them: of a file, or of a source that goes on."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from vidbench.data.decode import converter
+from vidbench.data.process import Crops, fit_frame
+from vidbench.data.spec import PreprocessSpec
+from vidbench.data.streams import ffmpeg_errors, opened, reason_of, refuse_huge, video_stream
+from vidbench.errors import VideoError
+
+_USUAL_RATE = 25.0
+_NEW_COUNT_SECONDS = 1.0  # times that go back further begin to count anew
+_STEP_SECONDS = 1e-4  # between frames whose times do not rise
+_MIXED_UP = 16  # frames to which others may refer: as many as H.264 may keep waiting
+_OPEN_SECONDS, _READ_SECONDS = 15.0, 30.0  # of a server that does not answer
+_LIVE_OPTIONS = {"analyzeduration": "1000000"}  # microseconds
+_RTSP_OPTIONS = {"rtsp_transport": "tcp"}  # most cameras have it, and it loses no packets
+
+
+class TimedFrame(NamedTuple):
+    """A frame as the model sees it.
+
+    Attributes:
+        seconds: When it is shown, from the first frame; rising.
+        crops: What the model sees.
+    """
+
+    seconds: float
+    crops: Crops
+
+
+class FileFrames(NamedTuple):
+    """The frames of a file.
+
+    Attributes:
+        period: Seconds for which a frame is shown, on average.
+        frames: Each of them, decoded once and in order; ends with a :class:`VideoError` where the
+            file is truncated.
+    """
+
+    period: float
+    frames: Iterator[TimedFrame]
+
+
+@contextmanager
+def file_frames(path: Path, spec: PreprocessSpec) -> Iterator[FileFrames]:
+    """The frames of a file, one at a time.
+
+    Raises:
+        VideoError: The file is unreadable or truncated, as
+            :func:`~vidbench.data.decode.decode_views` has it.
+    """
+    with ffmpeg_errors(), opened(path) as container:
+        stream = video_stream(container)
+        stream.codec_context.thread_count = 1  # the other cores are the model's
+        yield FileFrames(_period(stream), _in_order(_decode(container, stream, spec)))
+
+
+def _decode(
+    container: InputContainer, stream: VideoStream, spec: PreprocessSpec
+) -> Iterator[TimedFrame]:
+    clock, convert = Clock(_period(stream)), converter(stream, spec)
+    held = promised = decoded = 0
+    try:
+        for packet in container.demux(stream):
+            held += bool(packet.size)
+            promised += bool(packet.size and not packet.is_discard)
+            for frame in packet.decode():
+                decoded += 1
+                yield TimedFrame(clock.seconds(frame.time), convert(frame))
+    except av.FFmpegError as error:
+        if not decoded or isinstance(error, MemoryError):
+            raise
+        detail = f"decoding failed after {decoded} frames: {reason_of(error)}"
+        raise VideoError("truncated", detail) from error
+    if not decoded:
+        raise VideoError("unreadable", "no frame could be decoded")
+    if stream.frames > held + 1:
+        raise VideoError("truncated", f"{stream.frames} frames listed, {held} in the file")
+    if promised > decoded + 1:
+        raise VideoError("truncated", f"{promised} frames promised, {decoded} decoded")
+
+
+def _in_order(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
+    """The frames with their times sorted: an avi with B-frames gives them those of others."""
+    crops: deque[Crops] = deque()
+    times: list[float] = []
+    error: VideoError | None = None
+    try:
+        for frame in frames:
+            crops.append(frame.crops)
+            heappush(times, frame.seconds)
+            if len(crops) > _MIXED_UP:
+                yield TimedFrame(heappop(times), crops.popleft())
+    except VideoError as damage:
+        error = damage
+    while crops:
+        yield TimedFrame(heappop(times), crops.popleft())
+    if error is not None:
+        raise error
+
+
+def _period(stream: VideoStream) -> float:
+    return 1 / float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
+
+
+class Clock:
+    """Times of frames from the first one on, which never go back far, whatever a file says.
+
+    Args:
+        period: Seconds for a frame that says nothing.
+    """
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        self._shift: float | None = None
+        self._last = -period
+
+    def seconds(self, stamp: float | None) -> float:
+        """When the frame is shown, from the first one.
+
+        Args:
+            stamp: When it says itself that it is shown; None where it does not.
+        """
+        following = self._last + self._period
+        if stamp is None:
+            found = following
+        else:
+            if self._shift is None or stamp + self._shift < self._last - _NEW_COUNT_SECONDS:
+                self._shift = following - stamp
+            found = stamp + self._shift
+        self._last = max(found, self._last)
+        return found
+
+
+class LiveFrame(NamedTuple):
+    """A frame of a source that goes on.
+
+    Attributes:
+        seconds: When it is shown, from the first frame; rising.
+        arrived: When it had come and was decoded, as :func:`time.monotonic` has it.
+        convert: Gives what the model sees; at once or never, because the frame is not kept.
+    """
+
+    seconds: float
+    arrived: float
+    convert: Callable[[], Crops]
+
+
+class LiveFrames(NamedTuple):
+    """The frames of a source that goes on.
+
+    Attributes:
+        period: Seconds for which a frame is shown, on average.
+        frames: Each of them, as it comes.
+    """
+
+    period: float
+    frames: Iterator[LiveFrame]
+
+
+@contextmanager
+def live_frames(source: str, spec: PreprocessSpec) -> Iterator[LiveFrames]:
+    """The frames of a webcam, a stream or a pipe, as they come.
+
+    A recording, which is one if it knows how long it is, is read as fast as it is shown.
+
+    Args:
+        source: The number of a webcam, an address, or the path of a pipe, a device or a file.
+        spec: What is done to pixels.
+
+    Raises:
+        VideoError: It cannot be opened or read.
+    """
+    with _webcam(int(source), spec) if source.isdecimal() else _stream(source, spec) as found:
+        yield found
+
+
+@contextmanager
+def _stream(source: str, spec: PreprocessSpec) -> Iterator[LiveFrames]:
+    scheme = urlsplit(source).scheme
+    options = _LIVE_OPTIONS | (_RTSP_OPTIONS if scheme == "rtsp" else {})
+    # FFmpeg takes what is before a colon for a protocol.
+    address = source if "://" in source else str(Path(source).absolute())
+    with ffmpeg_errors():
+        timeout = (_OPEN_SECONDS, _READ_SECONDS) if "://" in source else None
+        with av.open(
+            address, options=options, timeout=timeout, metadata_errors="replace"
+        ) as container:
+            stream = video_stream(container)
+            frames = _receive(container, stream, spec)
+            is_recording = container.duration is not None
+            yield LiveFrames(_period(stream), _paced(frames) if is_recording else frames)
+
+
+def _receive(
+    container: InputContainer, stream: VideoStream, spec: PreprocessSpec
+) -> Iterator[LiveFrame]:
+    clock, convert = Clock(_period(stream)), converter(stream, spec)
+    seconds = -_STEP_SECONDS
+    for packet in container.demux(stream):
+        with suppress(av.error.InvalidDataError):  # what was lost on the way comes back in time
+            for frame in packet.decode():
+                seconds = max(clock.seconds(frame.time), seconds + _STEP_SECONDS)
+                yield LiveFrame(seconds, time.monotonic(), partial(convert, frame))
+
+
+def _paced(frames: Iterator[LiveFrame]) -> Iterator[LiveFrame]:
+    begun: float | None = None
+    for frame in frames:
+        begun = frame.arrived if begun is None else begun
+        time.sleep(max(0.0, begun + frame.seconds - time.monotonic()))
+        yield frame._replace(arrived=time.monotonic())
+
+
+@contextmanager
+def _webcam(number: int, spec: PreprocessSpec) -> Iterator[LiveFrames]:
+    capture = _open_quietly(number)
+    try:
+        if not capture.isOpened():
+            raise VideoError("unreadable", f"there is no camera {number}")
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        yield LiveFrames(1 / (rate if rate > 0 else _USUAL_RATE), _capture(capture, spec))
+    finally:
+        capture.release()
+
+
+def _open_quietly(number: int) -> Any:
+    """OpenCV's capture, which would say on standard error that there is no such camera."""
+    logging: Any = cv2.utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        return cv2.VideoCapture(number)
+    finally:
+        logging.setLogLevel(level)
+
+
+def _capture(capture: Any, spec: PreprocessSpec) -> Iterator[LiveFrame]:
+    """A camera says no times: a frame is shown when it arrives."""
+    begun: float | None = None
+    while (read := capture.read())[0]:
+        arrived, picture = time.monotonic(), read[1]
+        begun = arrived if begun is None else begun
+        refuse_huge(picture.shape[1], picture.shape[0])
+        yield LiveFrame(arrived - begun, arrived, partial(_fit_bgr, picture, spec))
+
+
+def _fit_bgr(picture: Any, spec: PreprocessSpec) -> Crops:
+    return fit_frame(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), spec)

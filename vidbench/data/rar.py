@@ -1,0 +1,173 @@
+"""Rar archives, read by rarfile and, where they are compressed, by a program of the system."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from vidbench.errors import ArchiveError, ConfigError
+
+_CHUNK_BYTES = 1 << 20
+_SIGNATURE = b"Rar!\x1a\x07"
+_TOOLS = {  # rarfile knows them too, but its command for bsdtar ends in "-f -- ARCHIVE"
+    "unrar": ("p", "-inul", "-p-", "--"),
+    "unar": ("-quiet", "-output-directory", "-", "--"),
+    "7z": ("e", "-so", "-bd", "--"),
+    "7zz": ("e", "-so", "-bd", "--"),
+    "bsdtar": ("-x", "-O", "-f"),
+}
+
+
+class RarMember(NamedTuple):
+    """A file or folder in an archive, as the archive declares it.
+
+    Attributes:
+        name: Path with slashes; not checked.
+        size: Bytes.
+        is_folder: Whether it is one.
+        oddity: Why it cannot be extracted, e.g. ``a link``; empty where it can.
+    """
+
+    name: str
+    size: int
+    is_folder: bool
+    oddity: str
+
+
+class Rar(NamedTuple):
+    """An open archive.
+
+    Attributes:
+        members: All files and folders, in order.
+        contents: For each file in this order its content, in pieces. Take all of one before the
+            next; it is as long as declared and has the declared checksum, or an
+            :class:`~vidbench.errors.ArchiveError` is raised.
+    """
+
+    members: Sequence[RarMember]
+    contents: Iterator[Iterator[bytes]]
+
+
+def is_rar(path: Path) -> bool:
+    """Whether a file begins as rar archives do."""
+    with path.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE
+
+
+def require_rar_tool(archive: str) -> list[list[str]]:
+    """For each tool that is installed, the command that writes all files to its output.
+
+    Raises:
+        ConfigError: None is installed.
+    """
+    found = [[name, *options, archive] for name, options in _TOOLS.items() if shutil.which(name)]
+    if not found:
+        raise ConfigError(
+            f"{Path(archive).name} is a rar archive, and no program is installed that extracts it: "
+            f"install one of {', '.join(_TOOLS)}, or extract it yourself and give the folder as "
+            "--dataset_path"
+        )
+    return found
+
+
+@contextmanager
+def open_rar(path: Path) -> Iterator[Rar]:
+    """The members of an archive, and their contents.
+
+    Files that are stored as they are need no tool. The others come from one process of a tool
+    for all of them, which writes no file itself: whatever it does, each content is cut off at
+    the length that the archive declares.
+
+    Raises:
+        ArchiveError: It is damaged, or not the only volume.
+        ConfigError: It is compressed, and no tool is installed.
+    """
+    import rarfile
+
+    headers: list[Any] = []
+    try:
+        with rarfile.RarFile(path.absolute(), errors="strict", info_callback=headers.append) as rar:
+            _require_end(headers[-1], path)
+            if rar.needs_password():
+                raise ArchiveError(f"{path} is encrypted: extract it yourself")
+            if len(rar.volumelist()) > 1:
+                raise ArchiveError(f"{path} is one of several volumes: extract them yourself")
+            members = [_describe(info) for info in rar.infolist()]
+            files = [info for info in rar.infolist() if not info.is_dir()]
+            stored = all(info.compress_type == rarfile.RAR_M0 for info in files)
+            contents = _stored(rar, files, path) if stored else _extracted(path, files)
+            yield Rar(members, contents)
+    except rarfile.Error as error:
+        raise ArchiveError(f"{path} cannot be extracted: {error}") from error
+
+
+def _require_end(last: Any, path: Path) -> None:
+    """Nothing, if the archive has its end mark or, as older ones, ends with its last file."""
+    import rarfile
+
+    end = last.data_offset + last.add_size
+    if last.type != rarfile.RAR_BLOCK_ENDARC and end != path.stat().st_size:
+        raise ArchiveError(f"{path} is damaged: it breaks off at byte {end}")
+
+
+def _describe(info: Any) -> RarMember:
+    plain = (info.is_file() or info.is_dir()) and not info.file_redir
+    return RarMember(info.filename, info.file_size, info.is_dir(), "" if plain else "a link")
+
+
+def _stored(rar: Any, files: Sequence[Any], path: Path) -> Iterator[Iterator[bytes]]:
+    for info in files:
+        with rar.open(info) as file:
+            yield _pieces(file, info, path)
+
+
+def _extracted(path: Path, files: Sequence[Any]) -> Iterator[Iterator[bytes]]:
+    with _running(_working_tool(path, files)) as output:
+        for info in files:
+            yield _pieces(output, info, path)
+        if output.read(1):
+            raise ArchiveError(f"{path} is damaged: it holds more than it declares")
+
+
+def _working_tool(path: Path, files: Sequence[Any]) -> list[str]:
+    """The first tool that gives the first file as the archive declares it; not all read all."""
+    first = next((info for info in files if info.file_size), files[0])
+    commands = require_rar_tool(str(path.absolute()))
+    for command in commands:
+        with suppress(ArchiveError), _running(command) as output:
+            for _ in _pieces(output, first, path):
+                pass
+            return command
+    names = ", ".join(command[0] for command in commands)
+    raise ArchiveError(f"{path} is damaged, or of a kind that {names} cannot extract")
+
+
+@contextmanager
+def _running(command: Sequence[str]) -> Iterator[IO[bytes]]:
+    """The output of a program, which is ended on leaving."""
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield cast(IO[bytes], process.stdout)
+        finally:
+            process.kill()
+
+
+def _pieces(file: IO[bytes], info: Any, path: Path) -> Iterator[bytes]:
+    """The next file of a stream."""
+    left, checksum = info.file_size, 0
+    while left:
+        piece = file.read(min(left, _CHUNK_BYTES))
+        if not piece:
+            raise ArchiveError(f"{path} is damaged: {info.filename!r} lacks {left} bytes")
+        left -= len(piece)
+        checksum = zlib.crc32(piece, checksum)
+        yield piece
+    if info.CRC is not None and checksum != info.CRC:
+        raise ArchiveError(f"{path} is damaged: the checksum of {info.filename!r} is another one")

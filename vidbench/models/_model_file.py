@@ -1,0 +1,253 @@
+"""A model that is one file, with what is said of it beside it: what Keras, TFLite, ONNX share."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from vidbench.checks import require_file
+from vidbench.data.fetch import is_url
+from vidbench.data.hashes import sha256_of
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ConfigError, ModelError
+from vidbench.labels import read_classes
+from vidbench.models._arrays import ArrayClassifier, Network
+from vidbench.models._description import Description, read_description
+from vidbench.models._interface import decisive
+from vidbench.models._signature import Shape, Signature, require_fit
+from vidbench.models.base import ModelCard
+
+
+class ModelFile(ABC):
+    """A model that is one file; constructing it does no I/O.
+
+    What is said of it stands in a TOML file of its name with ``.toml`` behind; ``classes_file``
+    goes over that.
+
+    Args:
+        model_path: The file.
+        classes_file: Class names, one a line.
+    """
+
+    family: str
+    suffixes: tuple[str, ...]
+    libraries: tuple[str, ...]  # any one of them will do, as they are imported
+    extra: str
+
+    def __init__(self, model_path: str, *, classes_file: Path | None = None) -> None:
+        self._path = Path(model_path)
+        self._source = model_path
+        self._classes_file = classes_file
+
+    @cached_property
+    def description(self) -> Description:
+        """What is said of the model.
+
+        Raises:
+            ConfigError: The TOML beside it cannot be meant.
+        """
+        return read_description(self._path.with_name(f"{self._path.name}.toml"))
+
+    @cached_property
+    def name(self) -> str:
+        """The family, and behind a slash the name in the TOML, if any."""
+        return "/".join(filter(None, (self.family, self.description.name)))
+
+    @cached_property
+    def spec(self) -> PreprocessSpec:
+        """The protocol in the TOML; options go over it."""
+        return self.description.spec
+
+    @cached_property
+    def trained_on(self) -> str | None:
+        """The dataset whose train split it has seen, if the TOML says so."""
+        return self.description.trained_on
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of it."""
+        return described_card(self.name, self._source, self.description, self.extra)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Those of ``classes_file``, or else of the TOML.
+
+        Raises:
+            ConfigError: There are none.
+        """
+        if self._classes_file is not None:
+            return read_classes(self._classes_file)
+        if self.description.classes is None:
+            raise ConfigError(
+                f"{self._path} has no class list: name one by --classes_file, "
+                f"or by classes in {self._path.name}.toml beside it"
+            )
+        return self.description.classes
+
+    def check_path(self) -> None:
+        """Nothing, if the file is there and of the right kind, and what is said of it is valid.
+
+        Raises:
+            ConfigError: It is not.
+        """
+        if is_url(self._source):
+            raise ConfigError(f"--model_path {self._source!r} is an address: fetch it, name a file")
+        if self._path.is_dir():
+            raise ConfigError(
+                f"--model_path {self._source!r} is a folder: model_type {self.family} takes a "
+                "file, model_type saved_model a folder"
+            )
+        require_file("model_path", self._path)
+        if self._path.suffix.lower() not in self.suffixes:
+            raise ConfigError(
+                f"--model_path {self._source!r}: model_type {self.family} takes a file "
+                f"{' or '.join(self.suffixes)}"
+            )
+        _ = self.description
+
+    def check(self, spec: PreprocessSpec) -> None:
+        """Nothing, if clips of this spec fit the model, as far as its file tells without a library.
+
+        Raises:
+            ConfigError: They do not, the file is damaged, or the library is not installed.
+        """
+        self.check_path()
+        require_any(self.family, self.extra, self.libraries)
+        signature, layout = self.read_signature(), self.description.interface.layout
+        if signature is not None:
+            require_fit(self._path, signature, spec, len(self.classes), layout)
+        _ = self.classes
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of the weights, the class list, and what is done to pixels."""
+        said = decisive(self.description.interface, self.description.pixel_range)
+        text = "\n".join([self.content_digest(), *self.classes, *said])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def load(
+        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+    ) -> ArrayClassifier:
+        """The model, ready to predict.
+
+        Raises:
+            ModelError: It cannot be loaded, has other classes, or cannot run so.
+        """
+        if precision != "fp32":
+            raise ModelError(f"{self.family} runs in fp32 only, not {precision}: drop --precision")
+        network = self.open(device)
+        lengths = (network.signature.output_shape or ())[1:]
+        if None not in lengths and lengths and _product(lengths) != len(self.classes):
+            raise ModelError(
+                f"{self._path} gives {_product(lengths)} scores, "
+                f"its class list has {len(self.classes)} names"
+            )
+        return ArrayClassifier(network, self.description.interface, self.description.pixel_range)
+
+    def content_digest(self) -> str:
+        """SHA-256 of the weights' content."""
+        return sha256_of(self._path)
+
+    def _signature(
+        self, inputs: Mapping[str, Shape | None], outputs: Mapping[str, Shape | None]
+    ) -> Signature:
+        """The input that takes clips and the output that gives scores, of all that there are."""
+        wanted = self.description.interface
+        into = _only_input(list(inputs), wanted.input_name, self._path)
+        out = _choose("output", list(outputs), wanted.output_name, self._path)
+        return Signature("", into, inputs[into], out, outputs[out])
+
+    @abstractmethod
+    def read_signature(self) -> Signature | None:
+        """What the file says of input and output, without a framework; None if only that can tell.
+
+        Raises:
+            ConfigError: The file is damaged, or no model.
+        """
+
+    @abstractmethod
+    def open(self, device: str) -> Network:
+        """The network.
+
+        Raises:
+            ModelError: It cannot be loaded, or not on this device.
+        """
+
+
+def require_any(family: str, extra: str, libraries: tuple[str, ...]) -> None:
+    """Nothing, if one of these libraries is installed; imports none of them.
+
+    Raises:
+        ConfigError: None is there; the message says how to install one.
+    """
+    if not any(importlib.util.find_spec(library) for library in libraries):
+        raise ConfigError(
+            f"model_type {family} needs {' or '.join(libraries)}, which is not installed: "
+            f'pip install "vidbench[{extra}]"'
+        )
+
+
+def described_card(name: str, source: str, described: Description, needs: str) -> ModelCard:
+    """What is known of a model by its description."""
+    said = described.published
+    return ModelCard(
+        name=name,
+        source=source,
+        classes="as it says" if described.classes else "--classes_file",
+        top1=said.top1,
+        top5=said.top5,
+        published=said.protocol,
+        reference=said.reference,
+        needs=needs,
+    )
+
+
+def _choose(kind: str, names: list[str], wanted: str | None, model: Path) -> str:
+    """The input or output that is named, or else the only one.
+
+    Args:
+        kind: ``input`` or ``output``.
+        names: Those that there are.
+        wanted: What the TOML says, if anything.
+        model: For the message.
+
+    Raises:
+        ModelError: There is none of that name, or there are several.
+    """
+    if wanted is None and len(names) != 1:
+        raise ModelError(
+            f"{model} has {kind}s {_listed(names)}: "
+            f"state one as {kind} in [tensors] of {model.name}.toml"
+        )
+    if wanted is not None and wanted not in names:
+        raise ModelError(f"{model} has no {kind} {wanted!r}, only {_listed(names)}")
+    return names[0] if wanted is None else wanted
+
+
+def _only_input(names: list[str], wanted: str | None, model: Path) -> str:
+    """The only input, which clips go into.
+
+    Raises:
+        ModelError: There are several, or it has another name than the TOML says.
+    """
+    if len(names) != 1:
+        raise ModelError(f"{model} has inputs {_listed(names)}, must be one, which takes clips")
+    return _choose("input", names, wanted, model)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of a library says, as one short line."""
+    text = "".join(c if c.isprintable() else " " for c in str(error))
+    return (" ".join(text.split()) or type(error).__name__)[:300]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names)) or "that it does not name"
+
+
+def _product(lengths: tuple[int | None, ...]) -> int:
+    return math.prod(length or 1 for length in lengths)

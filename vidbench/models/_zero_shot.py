@@ -1,0 +1,393 @@
+"""What models share whose classes are prompts: towers of Hugging Face, text embeddings, softmax."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.data.features import FeatureCache
+from vidbench.data.hashes import sha256_of
+from vidbench.data.records import Views
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ConfigError
+from vidbench.models._checkpoint import Checkpoint, read_processor, read_resizing, read_scaling
+from vidbench.models._prompts import Prompts, read_prompts
+from vidbench.models._torch import (
+    choose_device,
+    import_torch,
+    inference,
+    require_installed,
+    require_precision,
+)
+from vidbench.models._transformers import (
+    import_transformers,
+    local_snapshot,
+    read_json,
+    weight_files,
+    weights_digest,
+)
+from vidbench.models.huggingface import load_weights
+
+_VERSION = 1  # raised whenever features or embeddings of texts are made otherwise
+_TEXTS_AT_ONCE = 64
+_TOKENIZER_FILES = ("*token*.json", "vocab.json", "merges.txt", "*.model")
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One published checkpoint.
+
+    Attributes:
+        source: Its name on Hugging Face.
+        trained_on: The dataset whose train split it has seen.
+    """
+
+    source: str
+    trained_on: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What tells one family of zero-shot models from another.
+
+    Attributes:
+        name: As ``--model_type`` has it.
+        variants: Known checkpoints.
+        architectures: The class of transformers, by ``model_type`` of ``config.json``.
+        templates: Those of class lists that bring none.
+        classifier: What runs it.
+        num_frames: Of a clip, where the model takes any number; None where it says how many.
+    """
+
+    name: str
+    variants: Mapping[str, Variant]
+    architectures: Mapping[str, str]
+    templates: tuple[str, ...]
+    classifier: type[ZeroShotClassifier]
+    num_frames: int | None = None
+
+
+class ZeroShotModel:
+    """A checkpoint with prompts, not loaded yet; constructing it does no I/O.
+
+    Args:
+        family: What it is one of.
+        variant: One of the family's, or "" for any checkpoint.
+        model_path: A folder or a name on Hugging Face; None for the variant's own.
+        prompts: As :func:`~vidbench.models._prompts.read_prompts` takes it.
+
+    Raises:
+        ConfigError: There is no such variant, no checkpoint is named, or there are no prompts.
+    """
+
+    def __init__(
+        self, family: Family, variant: str, model_path: str | None, prompts: Path | None
+    ) -> None:
+        known = family.variants.get(variant)
+        if variant and known is None:
+            raise ConfigError(
+                f"there is no {family.name}/{variant}, only {', '.join(family.variants)}"
+            )
+        if known is None and model_path is None:
+            raise ConfigError(
+                f"model_type {family.name} needs --model_path, a folder or a name on Hugging "
+                f"Face, or a variant such as {family.name}/{next(iter(family.variants))}"
+            )
+        if prompts is None:
+            raise ConfigError(
+                f"model_type {family.name} needs --prompts: a file with one class a line, a .json "
+                "file with prompts, or a class list such as kinetics-400"
+            )
+        self.name = f"{family.name}/{variant}" if variant else family.name
+        self.trained_on = known.trained_on if known else None
+        self._family = family
+        self._source = model_path or (known.source if known else "")
+        self._prompts_source = prompts
+
+    @cached_property
+    def _prompts(self) -> Prompts:
+        return read_prompts(self._prompts_source, self._family.templates)
+
+    @cached_property
+    def _checkpoint(self) -> Checkpoint:
+        require_installed(self._family.name, "torch", "torch", "transformers")
+        return _read_towers(local_snapshot(self._source), self._family)
+
+    @property
+    def spec(self) -> PreprocessSpec:
+        """Frames spread over the whole video, resized and cropped as the processor says."""
+        return self._checkpoint.spec
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those of the prompts, in their order."""
+        return self._prompts.classes
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """The least score with which a class counts as seen, for classes that have one."""
+        return self._prompts.thresholds
+
+    def check(self, spec: PreprocessSpec) -> None:
+        """Nothing, if weights and prompts are there and clips of this spec fit.
+
+        Raises:
+            ConfigError: They do not, or a library is missing.
+            ModelError: The checkpoint cannot be fetched.
+        """
+        _ = self._prompts
+        checkpoint = self._checkpoint
+        weight_files(checkpoint.folder)
+        size = checkpoint.image_size
+        if spec.crop_size != size:
+            raise ConfigError(
+                f"{checkpoint.folder} takes frames of {size}x{size}, the clips have "
+                f"{spec.crop_size}x{spec.crop_size}: see --crop_size"
+            )
+        if self._family.num_frames is None and spec.num_frames != checkpoint.num_frames:
+            raise ConfigError(
+                f"{checkpoint.folder} takes {checkpoint.num_frames} frames, the clips have "
+                f"{spec.num_frames}: see --num_frames"
+            )
+
+    @cached_property
+    def _weights_digest(self) -> str:
+        return weights_digest(self._checkpoint.folder)
+
+    @property
+    def _decisive(self) -> list[str]:
+        """What decides what the towers give, apart from precision and libraries."""
+        checkpoint = self._checkpoint
+        return [self._weights_digest, checkpoint.text, repr(checkpoint.scaling), str(_VERSION)]
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of weights, configuration, scaling, tokenizer and prompts."""
+        tokenizer = _tokenizer_digest(self._checkpoint.folder)
+        return _digest(*self._decisive, tokenizer, self._prompts.digest())
+
+    def embedding_digest(self, precision: str) -> str:
+        """16 hexadecimal digits of what decides features: all but the prompts.
+
+        The versions of the libraries are part of it, the device is not.
+        """
+        versions = [metadata.version(library) for library in ("torch", "transformers")]
+        return _digest(*self._decisive, precision, *versions)
+
+    def load(
+        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+    ) -> ZeroShotClassifier:
+        """The model, ready to predict; embeddings of prompts are kept in the cache.
+
+        Raises:
+            ConfigError: A prompt is too long.
+            ModelError: The weights do not fit, or there is no such precision or device.
+        """
+        network = Network(self._checkpoint, precision, device)
+        texts = [text for prompts in self._prompts.texts.values() for text in prompts]
+        counts = [len(prompts) for prompts in self._prompts.texts.values()]
+        if cache_dir is None:
+            embeddings = network.embed_texts(texts)
+        else:
+            features = FeatureCache(cache_dir, self.embedding_digest(precision))
+            embeddings = self._embed_texts(network, texts, features, precision)
+        return self._family.classifier(network, embeddings, counts)
+
+    def _embed_texts(
+        self, network: Network, texts: Sequence[str], features: FeatureCache, precision: str
+    ) -> Array:
+        name = _digest(self.digest(), self.embedding_digest(precision))
+        kept = features.read_text(name)
+        if kept is not None:
+            return kept
+        embeddings = network.embed_texts(texts)
+        features.write_text(name, embeddings)
+        return embeddings
+
+
+class Network:
+    """Both towers of a checkpoint, on a device.
+
+    Attributes:
+        torch: The library.
+        model: What transformers made of it.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, precision: str, device: str) -> None:
+        self.torch = import_torch()
+        self.device = choose_device(self.torch, device)
+        require_precision(self.torch, self.device, precision)
+        self._precision = precision
+        self._checkpoint = checkpoint
+        self.model = load_weights(self.torch, checkpoint).to(self.device)
+
+    def inference(self) -> Any:
+        """Within it, tensors are computed without gradients and in the precision asked for."""
+        return inference(self.torch, self.device, self._precision)
+
+    def scaled(self, clip: Views) -> Any:
+        """A tensor (frames, 3, height, width), float32, of a clip (frames, height, width, 3)."""
+        scaling = self._checkpoint.scaling
+        pixels = self.tensor(clip).permute(0, 3, 1, 2).contiguous()
+        mean, std = (self.tensor(v)[:, None, None] for v in (scaling.mean, scaling.std))
+        return (pixels.to(self.torch.float32) * scaling.factor - scaling.offset - mean) / std
+
+    def tensor(self, values: Any) -> Any:
+        """A copy of the values on the device."""
+        return self.torch.tensor(values, device=self.device)
+
+    def array(self, tensor: Any) -> Array:
+        """A copy of the tensor, float32."""
+        return np.asarray(tensor.float().cpu().numpy(), np.float32)
+
+    def embed_texts(self, texts: Sequence[str]) -> Array:
+        """What the tower for text makes of each, (texts, dimensions), of any length.
+
+        Raises:
+            ConfigError: A text is too long.
+        """
+        tokenizer = import_transformers().AutoTokenizer.from_pretrained(
+            self._checkpoint.folder, local_files_only=True, trust_remote_code=False
+        )
+        self._refuse_long(tokenizer, texts)
+        starts = range(0, len(texts), _TEXTS_AT_ONCE)
+        pieces = [texts[start : start + _TEXTS_AT_ONCE] for start in starts]
+        return np.concatenate([self._embed_piece(tokenizer, piece) for piece in pieces])
+
+    def _embed_piece(self, tokenizer: Any, texts: Sequence[str]) -> Array:
+        siglip = self.model.config.model_type == "siglip"  # it was trained with padding to the end
+        tokens = tokenizer(
+            list(texts),
+            padding="max_length" if siglip else True,
+            max_length=self._num_tokens if siglip else None,
+            return_tensors="pt",
+        )
+        inputs = {"input_ids": tokens["input_ids"].to(self.device)}
+        if not siglip:
+            inputs["attention_mask"] = tokens["attention_mask"].to(self.device)
+        with self.inference():
+            return self.array(self.model.get_text_features(**inputs).pooler_output)
+
+    def _refuse_long(self, tokenizer: Any, texts: Sequence[str]) -> None:
+        for text, tokens in zip(texts, tokenizer(list(texts))["input_ids"], strict=True):
+            if len(tokens) > self._num_tokens:
+                raise ConfigError(
+                    f"--prompts: {text!r} has {len(tokens)} tokens, the model reads "
+                    f"{self._num_tokens}: shorten it"
+                )
+
+    @property
+    def _num_tokens(self) -> int:
+        return int(self.model.config.text_config.max_position_embeddings)
+
+
+class ZeroShotClassifier(ABC):
+    """A checkpoint with prompts, loaded.
+
+    Each clip goes through alone, so that its features and scores depend on no other, bit for bit.
+
+    Args:
+        network: The towers.
+        texts: Embeddings of all prompts, (prompts, dimensions), class by class.
+        counts: How many prompts each class has.
+    """
+
+    def __init__(self, network: Network, texts: Array, counts: Sequence[int]) -> None:
+        self.network = network
+        self.texts = texts
+        self._starts = np.cumsum([0, *counts[:-1]])
+        self._scale = network.array(network.model.logit_scale.detach().float().exp())
+
+    def predict(self, clips: Views) -> Array:
+        """Probabilities, (batch, classes), of clips (batch, frames, height, width, 3) uint8 RGB."""
+        return self.classify(self.embed(clips))
+
+    def embed(self, clips: Views) -> Array:
+        """What the tower for images makes of each clip, (batch, ...); no class is needed."""
+        return np.stack([self.embed_clip(clip) for clip in clips])
+
+    def classify(self, features: Array) -> Array:
+        """Probabilities, (batch, classes), of what :meth:`embed` gave.
+
+        They are the softmax of the cosines between video and classes times ``logit_scale``.
+        """
+        return np.stack([self._classify_clip(each) for each in features])
+
+    def _classify_clip(self, features: Array) -> Array:
+        video, texts = self.compare(features)
+        logits = self._scale * (self._class_embeddings(texts) @ unit(video))
+        odds = np.exp(logits - logits.max())
+        return np.asarray(odds / odds.sum(), np.float32)
+
+    def _class_embeddings(self, texts: Array) -> Array:
+        """The mean of each class's prompts, (classes, dimensions), all of length 1.
+
+        As in CLIP's paper, section 3.1.4 (arXiv:2103.00020), and ``zeroshot_classifier`` of its
+        notebook Prompt_Engineering_for_ImageNet.
+        """
+        return unit(np.add.reduceat(unit(texts), self._starts, axis=0))
+
+    @abstractmethod
+    def embed_clip(self, clip: Views) -> Array:
+        """Features of one clip (frames, height, width, 3), of any shape."""
+
+    @abstractmethod
+    def compare(self, features: Array) -> tuple[Array, Array]:
+        """The video's embedding (dimensions,), and the prompts' (prompts, dimensions) for it."""
+
+
+def unit(vectors: Array) -> Array:
+    """The vectors along the last axis, of length 1."""
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32)
+
+
+def _read_towers(folder: Path, family: Family) -> Checkpoint:
+    """What the folder says of its model.
+
+    Raises:
+        ConfigError: It holds another kind of model, or does not say how its frames are made.
+    """
+    config = read_json(folder / "config.json")
+    kind = str(config.get("model_type"))
+    if kind not in family.architectures:
+        raise ConfigError(
+            f"{folder}/config.json is of model_type {kind!r}: model_type {family.name} takes "
+            f"{', '.join(family.architectures)} only"
+        )
+    vision = config.get("vision_config") or {}
+    size = vision.get("image_size", 224)
+    num_frames = family.num_frames or vision.get("num_frames", 8)
+    if not isinstance(size, int) or not isinstance(num_frames, int):
+        raise ConfigError(f"{folder}/config.json: image_size and num_frames must be whole numbers")
+    processor = read_processor(folder)
+    return Checkpoint(
+        folder=folder,
+        architecture=family.architectures[kind],
+        num_frames=num_frames,
+        image_size=size,
+        classes=None,
+        num_classes=0,
+        spec=read_resizing(folder, processor, num_frames, size),
+        scaling=read_scaling(folder, processor, kind),
+        text=json.dumps(config, sort_keys=True),
+    )
+
+
+def _tokenizer_digest(folder: Path) -> str:
+    paths = sorted({path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)})
+    return _digest(*(f"{path.name} {sha256_of(path)}" for path in paths))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

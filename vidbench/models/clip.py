@@ -1,0 +1,105 @@
+"""CLIP and SigLIP: image and text towers, over evenly spaced frames; classes are prompts.
+
+A video's embedding is the mean of its frames', each of length 1. Its score for a class is the
+softmax of their cosine times the model's ``logit_scale``. SigLIP was trained with a sigmoid per
+prompt; here its scores compete by the same softmax, in which its ``logit_bias`` cancels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+
+from vidbench.data.records import Views
+from vidbench.models._prompts import CLIP_TEMPLATES
+from vidbench.models._zero_shot import (
+    Array,
+    Family,
+    Variant,
+    ZeroShotClassifier,
+    ZeroShotModel,
+    unit,
+)
+from vidbench.models.base import ModelCard
+
+_PAPER = "https://arxiv.org/abs/2103.00020"
+
+CARDS = (
+    ModelCard(name="clip", source="--model_path", classes="--prompts", needs="torch"),
+    ModelCard(
+        name="clip/vit-base-patch32",
+        source="https://huggingface.co/openai/clip-vit-base-patch32",
+        classes="--prompts",
+        needs="torch",
+    ),
+    ModelCard(
+        name="clip/vit-base-patch16",
+        source="https://huggingface.co/openai/clip-vit-base-patch16",
+        classes="--prompts",
+        needs="torch",
+    ),
+    ModelCard(
+        name="clip/vit-large-patch14",
+        source="https://huggingface.co/openai/clip-vit-large-patch14",
+        classes="--prompts",
+        top1=0.7639,
+        published="UCF101, the centre frame alone; of Kinetics-400 64.47 % is published, which is "
+        "the mean of top-1 and top-5 and no top-1",
+        reference=_PAPER,
+        needs="torch",
+    ),
+    ModelCard(
+        name="clip/vit-large-patch14-336",
+        source="https://huggingface.co/openai/clip-vit-large-patch14-336",
+        classes="--prompts",
+        needs="torch",
+    ),
+)
+
+
+class ClipClassifier(ZeroShotClassifier):
+    """Frames alone, then their mean."""
+
+    def embed_clip(self, clip: Views) -> Array:
+        """What the tower for images makes of each frame, (frames, dimensions), of any length."""
+        with self.network.inference():
+            pixels = self.network.scaled(clip)
+            frames = self.network.model.get_image_features(pixel_values=pixels).pooler_output
+        return self.network.array(frames)
+
+    def compare(self, features: Array) -> tuple[Array, Array]:
+        return unit(features).mean(axis=0), self.texts
+
+
+FAMILY = Family(
+    name="clip",
+    variants=MappingProxyType(
+        {
+            card.name.removeprefix("clip/"): Variant(
+                source=card.source.removeprefix("https://huggingface.co/")
+            )
+            for card in CARDS[1:]
+        }
+    ),
+    architectures=MappingProxyType({"clip": "CLIPModel", "siglip": "SiglipModel"}),
+    templates=CLIP_TEMPLATES,
+    classifier=ClipClassifier,
+    num_frames=8,
+)
+
+
+def load(
+    variant: str, *, model_path: str | None = None, prompts: Path | None = None
+) -> ZeroShotModel:
+    """CLIP or SigLIP with the classes of ``prompts``.
+
+    Args:
+        variant: E.g. ``vit-large-patch14``, or "".
+        model_path: A folder, or a name on Hugging Face (``owner/name``); with a variant, where
+            its checkpoint lies.
+        prompts: A file of classes or prompts, or the name of a class list that ships.
+
+    Raises:
+        ConfigError: There is no such variant, no checkpoint is named, or there are no prompts.
+    """
+    return ZeroShotModel(FAMILY, variant, model_path, prompts)

@@ -1,0 +1,240 @@
+"""Video classifiers of Hugging Face's transformers: VideoMAE, TimeSformer, ViViT, V-JEPA 2.
+
+Any folder or name with an architecture ``...ForVideoClassification`` works. Its class list, number
+of frames, resizing and scaling of pixels are its own; which frames a clip has is written nowhere,
+so they are spread over the whole video unless options say otherwise. The variants are known
+checkpoints with the protocol of their published numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.data.records import Views
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ConfigError, ModelError
+from vidbench.labels import load_classes, read_classes
+from vidbench.models._checkpoint import Checkpoint, Scaling, read_checkpoint
+from vidbench.models._published import VARIANTS, describe
+from vidbench.models._torch import (
+    choose_device,
+    import_torch,
+    in_pieces,
+    inference,
+    require_installed,
+    require_precision,
+)
+from vidbench.models._transformers import (
+    import_transformers,
+    local_snapshot,
+    weight_files,
+    weights_digest,
+)
+from vidbench.models.base import ModelCard
+
+logger = logging.getLogger(__name__)
+
+
+CARDS = (
+    ModelCard(name="huggingface", source="--model_path", classes="config.json", needs="torch"),
+    *(describe(name, variant) for name, variant in VARIANTS.items()),
+)
+
+
+def load(
+    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
+) -> HuggingFaceModel:
+    """The checkpoint of this name, or any at ``model_path``.
+
+    Args:
+        variant: One of :data:`VARIANTS`, or "".
+        model_path: A folder, or a name on Hugging Face (``owner/name``); with a variant, where
+            its checkpoint lies.
+        classes_file: Class names, one a line, for a checkpoint that only numbers them.
+
+    Raises:
+        ConfigError: There is no such variant, or neither variant nor path.
+    """
+    if variant and variant not in VARIANTS:
+        raise ConfigError(f"there is no huggingface/{variant}, only {', '.join(VARIANTS)}")
+    if not variant and not model_path:
+        raise ConfigError(
+            "model_type huggingface needs --model_path, a folder or a name on Hugging Face, or a "
+            f"variant such as huggingface/{next(iter(VARIANTS))}"
+        )
+    return HuggingFaceModel(variant, model_path, classes_file)
+
+
+class HuggingFaceModel:
+    """A checkpoint, not loaded yet; constructing it does no I/O.
+
+    Args:
+        variant: One of :data:`VARIANTS`, or "" for any checkpoint.
+        model_path: A folder or a name on Hugging Face; None for the variant's own.
+        classes_file: Class names, one a line, or None for the checkpoint's own.
+    """
+
+    def __init__(self, variant: str, model_path: str | None, classes_file: Path | None) -> None:
+        self._variant = VARIANTS.get(variant)
+        self._source = model_path or (self._variant.source if self._variant else "")
+        self._classes_file = classes_file
+        self.name = f"huggingface/{variant}" if variant else "huggingface"
+        self.trained_on = self._variant.trained_on if self._variant else None
+
+    @cached_property
+    def _checkpoint(self) -> Checkpoint:
+        require_installed("huggingface", "torch", "torch", "transformers")
+        return read_checkpoint(local_snapshot(self._source))
+
+    @cached_property
+    def spec(self) -> PreprocessSpec:
+        """The published protocol of a variant; else the processor's, which reads it."""
+        return self._variant.spec if self._variant else self._checkpoint.spec
+
+    @property
+    def _scaling(self) -> Scaling:
+        return (self._variant and self._variant.scaling) or self._checkpoint.scaling
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """``id2label`` of the checkpoint; where it only numbers them, the list that was named.
+
+        Raises:
+            ConfigError: There is none, or it does not fit.
+        """
+        checkpoint = self._checkpoint
+        named = self._named_classes() or checkpoint.classes
+        if named is None:
+            raise ConfigError(
+                f"{checkpoint.folder} names its {checkpoint.num_classes} classes LABEL_0 and so "
+                "on: name them by --classes_file"
+            )
+        if len(named) != checkpoint.num_classes:
+            raise ConfigError(
+                f"{checkpoint.folder} has {checkpoint.num_classes} classes, {len(named)} are named"
+            )
+        if checkpoint.classes not in (None, named):
+            raise ConfigError(
+                f"the classes that are named differ from those of {checkpoint.folder}/config.json"
+            )
+        return named
+
+    def _named_classes(self) -> tuple[str, ...] | None:
+        if self._classes_file is not None:
+            return read_classes(self._classes_file)
+        listed = self._variant and self._variant.classes
+        return load_classes(listed) if listed and self._checkpoint.classes is None else None
+
+    def check(self, spec: PreprocessSpec) -> None:
+        """Nothing, if the weights are there and clips of this spec fit them.
+
+        Raises:
+            ConfigError: They do not, a library is missing, or there is no class list.
+            ModelError: The checkpoint cannot be fetched.
+        """
+        checkpoint = self._checkpoint
+        weight_files(checkpoint.folder)
+        taken = (checkpoint.num_frames, checkpoint.image_size)
+        if (spec.num_frames, spec.crop_size) != taken:
+            raise ConfigError(
+                f"{checkpoint.folder} takes {taken[0]} frames of {taken[1]}x{taken[1]}, the clips "
+                f"are {spec.num_frames} of {spec.crop_size}x{spec.crop_size}: "
+                "see --num_frames and --crop_size"
+            )
+        _ = self.classes
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of weights, configuration, scaling of pixels and class list."""
+        checkpoint = self._checkpoint
+        parts = [weights_digest(checkpoint.folder), checkpoint.text, repr(self._scaling)]
+        return hashlib.sha256("\n".join([*parts, *self.classes]).encode()).hexdigest()[:16]
+
+    def load(
+        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+    ) -> HuggingFaceClassifier:
+        """The model, ready to predict; ``cache_dir`` is not used."""
+        return HuggingFaceClassifier(
+            self._checkpoint, self._scaling, precision=precision, device=device
+        )
+
+
+class HuggingFaceClassifier:
+    """A checkpoint, loaded: scaling of pixels, network and softmax.
+
+    Args:
+        checkpoint: What it is, and where.
+        scaling: Of pixels.
+        precision: ``fp32`` or ``bf16``.
+        device: As ``--device`` names it.
+
+    Raises:
+        ModelError: The weights do not fit the architecture, or there is no such device.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, scaling: Scaling, *, precision: str, device: str
+    ) -> None:
+        self._torch = torch = import_torch()
+        self._device = choose_device(torch, device)
+        require_precision(torch, self._device, precision)
+        self._precision = precision
+        self._scaling = scaling
+        self._model = load_weights(torch, checkpoint).to(self._device)
+
+    def predict(self, clips: Views) -> NDArray[np.float32]:
+        """Probabilities, (batch, classes), of clips (batch, frames, height, width, 3) uint8 RGB."""
+        return in_pieces(self._run, clips, self._device)
+
+    def _run(self, clips: Views) -> NDArray[np.float32]:
+        with inference(self._torch, self._device, self._precision):
+            inputs = {self._model.main_input_name: self._scaled(clips)}
+            logits = self._model(**inputs).logits
+            scores = self._torch.softmax(logits.float(), dim=-1)
+        return np.asarray(scores.cpu().numpy(), np.float32)
+
+    def _scaled(self, clips: Views) -> Any:
+        """A tensor (batch, frames, 3, height, width), float32."""
+        torch, scaling = self._torch, self._scaling
+        pixels = torch.tensor(clips, device=self._device).permute(0, 1, 4, 2, 3).contiguous()
+        mean, std = (
+            torch.tensor(values, device=self._device)[:, None, None]
+            for values in (scaling.mean, scaling.std)
+        )
+        return (pixels.to(torch.float32) * scaling.factor - scaling.offset - mean) / std
+
+
+def load_weights(torch: Any, checkpoint: Checkpoint) -> Any:
+    """The network with all of its weights: transformers itself would make up those that lack."""
+    transformers = import_transformers()
+    network = getattr(transformers, checkpoint.architecture, None)
+    if network is None:
+        raise ModelError(
+            f"transformers {transformers.__version__} has no {checkpoint.architecture}"
+        )
+    try:
+        model, report = network.from_pretrained(
+            checkpoint.folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except Exception as error:  # of three libraries
+        raise ModelError(f"{checkpoint.folder}: {' '.join(str(error).split())[:300]}") from error
+    if missing := sorted(map(str, report["missing_keys"])):
+        raise ModelError(
+            f"{checkpoint.folder} lacks {len(missing)} of the weights that transformers "
+            f"{transformers.__version__} needs, e.g. {missing[0]}: see whether another version "
+            "reads them"
+        )
+    if unused := sorted(map(str, report["unexpected_keys"])):
+        message = "%s: %d of its weights are not used, e.g. %s"
+        logger.warning(message, checkpoint.folder, len(unused), unused[0])
+    return model.eval()

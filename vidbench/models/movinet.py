@@ -1,0 +1,221 @@
+"""MoViNet A0 to A5 from TF Hub, base and streaming, Kinetics-600, Kondratyuk et al. 2021.
+
+Names, sizes and accuracies are those of the TensorFlow Model Garden's page, see :data:`REFERENCE`,
+frame rates and the range of pixels those of TF Hub's pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ConfigError
+from vidbench.labels import load_classes
+from vidbench.models._frozen import PixelRange
+from vidbench.models._signature import require_fit
+from vidbench.models._streaming import StreamClassifier, read_stream_signature
+from vidbench.models._weights import Weights, local_weights, published_weights
+from vidbench.models.base import ModelCard
+from vidbench.models.saved_model import SavedModelLoader
+
+REFERENCE = "https://github.com/tensorflow/models/tree/master/official/projects/movinet"
+
+Mode = Literal["base", "stream"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Where one set of weights is published, and what is published of it.
+
+    Attributes:
+        mode: ``base`` takes a whole clip, ``stream`` frame by frame.
+        hub_handle: TF Hub; its host now redirects to Kaggle.
+        kaggle_handle: The same module on Kaggle, which counts versions anew.
+        archive_url: The same module in TF Hub's bucket.
+        spec: The protocol of the accuracies.
+        top1: On Kinetics-600 val, one view, 0 to 1.
+        top5: Likewise.
+        classes: Its class list. The Model Garden's ``kinetics_600_labels.txt`` has as many lines
+            and bytes, and its tutorial says that output 465 is ``skiing crosscountry``, as here.
+        pixel_range: What 0 and 255 become.
+    """
+
+    mode: Mode
+    hub_handle: str
+    kaggle_handle: str
+    archive_url: str
+    spec: PreprocessSpec
+    top1: float
+    top5: float
+    classes: str = "kinetics-600"
+    pixel_range: PixelRange = (0.0, 1.0)
+
+    @property
+    def published(self) -> str:
+        """Of what the accuracies are, and by which protocol."""
+        size = self.spec.crop_size
+        return (
+            f"Kinetics-600 val, 1 view, {self.spec.num_frames} frames at {self.spec.fps:g} fps, "
+            f"{size}x{size}{', frame by frame' if self.mode == 'stream' else ''}"
+        )
+
+
+def _protocol(num_frames: int, fps: float, short_side: int, crop_size: int) -> PreprocessSpec:
+    """The one clip that the Model Garden's configurations evaluate, from the middle of a video.
+
+    They take every 5th frame (A0 to A2), 2nd (A3, A5) or 3rd (A4) of, it seems, 25 a second, hence
+    5, 12.5 and 8.3; TF Hub's pages say 5, 12 and 8, which this follows. A video that is too short
+    is repeated, as ``sample_sequence`` of the Model Garden's ``preprocess_ops_3d.py`` does.
+    """
+    return PreprocessSpec(
+        num_frames=num_frames,
+        sampling="center",
+        fps=fps,
+        resize_type="short_side",
+        short_side=short_side,
+        crop_size=crop_size,
+        too_short="loop",
+    )
+
+
+def _variant(
+    size: str, mode: Mode, spec: PreprocessSpec, top1: float, top5: float
+) -> tuple[str, Variant]:
+    module = f"tensorflow/movinet/{size}/{mode}/kinetics-600/classification/3"
+    kaggle_version = {"base": 3, "stream": 2}[mode]  # TF Hub's streams have no version 1
+    variation = f"{size}-{mode}-kinetics-600-classification"
+    return f"{size}-{mode}", Variant(
+        mode=mode,
+        hub_handle=f"https://tfhub.dev/{module}",
+        kaggle_handle=f"google/movinet/tensorFlow2/{variation}/{kaggle_version}",
+        archive_url=f"https://storage.googleapis.com/tfhub-modules/{module}.tar.gz",
+        spec=spec,
+        top1=top1,
+        top5=top5,
+    )
+
+
+_A0 = _A1 = _protocol(50, 5.0, 192, 172)
+_A2 = _protocol(50, 5.0, 256, 224)
+_A3 = _protocol(120, 12.0, 288, 256)
+_A4 = _protocol(80, 8.0, 320, 290)
+_A5 = _protocol(120, 12.0, 368, 320)
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    dict(
+        (
+            _variant("a0", "base", _A0, 0.7228, 0.9092),
+            _variant("a1", "base", _A1, 0.7669, 0.9340),
+            _variant("a2", "base", _A2, 0.7862, 0.9417),
+            _variant("a3", "base", _A3, 0.8179, 0.9567),
+            _variant("a4", "base", _A4, 0.8348, 0.9616),
+            _variant("a5", "base", _A5, 0.8427, 0.9639),
+            _variant("a0", "stream", _A0, 0.7205, 0.9063),
+            _variant("a1", "stream", _A1, 0.7645, 0.9325),
+            _variant("a2", "stream", _A2, 0.7840, 0.9405),
+            _variant("a3", "stream", _A3, 0.8009, 0.9484),
+            _variant("a4", "stream", _A4, 0.8149, 0.9566),
+            _variant("a5", "stream", _A5, 0.8237, 0.9579),
+        )
+    )
+)
+
+CARDS = tuple(
+    ModelCard(
+        name=f"movinet/{name}",
+        source="TF Hub, Kaggle",
+        classes=variant.classes,
+        top1=variant.top1,
+        top5=variant.top5,
+        published=variant.published,
+        reference=REFERENCE,
+    )
+    for name, variant in VARIANTS.items()
+)
+
+
+def load(variant: str, *, model_path: str | None = None) -> MoViNetLoader | MoViNetStreamLoader:
+    """MoViNet ``a0-base`` to ``a5-base``, or ``a0-stream`` to ``a5-stream``.
+
+    Raises:
+        ConfigError: There is no such variant.
+    """
+    if variant not in VARIANTS:
+        raise ConfigError(f"movinet has no variant {variant!r}, only {', '.join(VARIANTS)}")
+    return _LOADERS[VARIANTS[variant].mode](variant, model_path=model_path)
+
+
+class _Published:
+    """What both modes share: a record, its class list, and where its weights are.
+
+    Args:
+        variant: One of :data:`VARIANTS`.
+        model_path: Take the weights from this folder, archive or TF Hub handle only.
+    """
+
+    def __init__(self, variant: str, *, model_path: str | None = None) -> None:
+        record = VARIANTS[variant]
+        self.name, self.spec = f"movinet/{variant}", record.spec
+        self.trained_on: str | None = record.classes
+        self.pixel_range = record.pixel_range
+        self._variant, self._model_path = record, model_path
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return load_classes(self._variant.classes)
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The SavedModel on this machine, fetched if need be.
+
+        Raises:
+            ConfigError: ``model_path`` holds no SavedModel.
+            ModelError: No place has the weights; the message lists them all.
+        """
+        if self._model_path is not None:
+            return local_weights(self._model_path)
+        record = self._variant
+        return published_weights(
+            self.name, record.hub_handle, record.kaggle_handle, record.archive_url
+        )
+
+
+class MoViNetLoader(_Published, SavedModelLoader):
+    """A MoViNet that takes whole clips; constructing it does no I/O."""
+
+
+class MoViNetStreamLoader(_Published):
+    """A MoViNet that takes frame by frame; constructing it does no I/O."""
+
+    def check(self, spec: PreprocessSpec) -> None:
+        """Nothing, if frames of this spec and the class list fit the model's signatures.
+
+        Raises:
+            ConfigError: They do not, or it is no streaming model.
+        """
+        folder = self.weights.folder
+        require_fit(folder, read_stream_signature(folder).scores, spec, len(self.classes))
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of the weights' content and the class list."""
+        text = "\n".join([self.weights.digest(), *self.classes])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def load(
+        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+    ) -> StreamClassifier:
+        """The model, ready to predict; it keeps nothing in ``cache_dir``."""
+        return StreamClassifier(
+            self.weights, pixel_range=self.pixel_range, precision=precision, device=device
+        )
+
+
+_LOADERS: Mapping[Mode, type[MoViNetLoader] | type[MoViNetStreamLoader]] = MappingProxyType(
+    {"base": MoViNetLoader, "stream": MoViNetStreamLoader}
+)

@@ -1,0 +1,197 @@
+"""Any ONNX model that takes clips and gives the scores of classes, run by ONNX Runtime."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from vidbench.data.hashes import sha256_of
+from vidbench.errors import ConfigError, ModelError
+from vidbench.machine import available_cores
+from vidbench.models._arrays import Network
+from vidbench.models._model_file import ModelFile, one_line
+from vidbench.models._protobuf import Fields, message_classes
+from vidbench.models._signature import Shape, Signature
+from vidbench.models.base import ModelCard
+
+CARDS = (
+    ModelCard(
+        name="onnx", source="--model_path", classes="its TOML file, --classes_file", needs="onnx"
+    ),
+)
+
+_FIELDS: Fields = {  # of onnx.proto; the numbers are theirs
+    "Model": [("graph", 7, "Graph", False), ("functions", 25, "Function", True)],
+    "Function": [("node", 7, "Node", True)],
+    "Graph": [
+        ("node", 1, "Node", True),
+        ("initializer", 5, "Tensor", True),
+        ("input", 11, "Value", True),
+        ("output", 12, "Value", True),
+        ("sparse_initializer", 15, "Sparse", True),
+    ],
+    "Node": [("attribute", 5, "Attribute", True)],
+    "Attribute": [
+        ("t", 5, "Tensor", False),
+        ("g", 6, "Graph", False),
+        ("tensors", 10, "Tensor", True),
+        ("graphs", 11, "Graph", True),
+    ],
+    "Sparse": [("values", 1, "Tensor", False), ("indices", 2, "Tensor", False)],
+    "Tensor": [("name", 8, "string", False), ("external_data", 13, "Entry", True)],
+    "Entry": [("key", 1, "string", False), ("value", 2, "string", False)],
+    "Value": [("name", 1, "string", False), ("type", 2, "Type", False)],
+    "Type": [("tensor_type", 1, "TensorType", False)],
+    "TensorType": [("elem_type", 1, "int32", False), ("shape", 2, "TensorShape", False)],
+    "TensorShape": [("dim", 1, "Dim", True)],
+    "Dim": [("dim_value", 1, "int64", False), ("dim_param", 2, "string", False)],
+}
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
+
+
+def load(
+    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
+) -> OnnxFile:
+    """The model at ``model_path``, a file ``.onnx``.
+
+    Raises:
+        ConfigError: There is no path, or a variant, which this family does not have.
+    """
+    if variant:
+        raise ConfigError(f"model_type onnx has no variant {variant!r}: drop it")
+    if model_path is None:
+        raise ConfigError("model_type onnx needs --model_path, a file .onnx")
+    return OnnxFile(model_path, classes_file=classes_file)
+
+
+class OnnxFile(ModelFile):
+    """An ONNX model; its weights may lie in other files beside it."""
+
+    family = "onnx"
+    suffixes = (".onnx",)
+    libraries = ("onnxruntime",)
+    extra = "onnx"
+
+    def content_digest(self) -> str:
+        """SHA-256 of the file and of those beside it that hold its weights."""
+        digests = [sha256_of(path) for path in (self._path, *self._weight_files())]
+        if len(digests) == 1:
+            return digests[0]
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    def read_signature(self) -> Signature:
+        model = self._read()
+        for path in self._weight_files():
+            if not path.is_file():
+                raise ConfigError(f"{self._path} keeps weights in {path}, which is not there")
+        weights = {tensor.name for tensor in model.graph.initializer}  # inputs too, long ago
+        inputs = {v.name: _shape(v) for v in model.graph.input if v.name not in weights}
+        outputs = {v.name: _shape(v) for v in model.graph.output}
+        return self._signature(inputs, outputs)
+
+    def open(self, device: str) -> Network:
+        """The network in a session of ONNX Runtime, on all cores or on a GPU."""
+        import onnxruntime
+
+        providers = _providers(onnxruntime, device)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = available_cores()
+        options.log_severity_level = 3  # errors
+        try:
+            session = onnxruntime.InferenceSession(str(self._path), options, providers)
+        except Exception as error:  # its errors have no common class
+            raise ModelError(f"{self._path} cannot be loaded: {one_line(error)}") from error
+        if device.startswith("cuda") and "CUDAExecutionProvider" not in session.get_providers():
+            raise ModelError(f"--device {device}: ONNX Runtime cannot use it, see its log")
+        signature = self._signature(
+            {value.name: _known(value.shape) for value in session.get_inputs()},
+            {value.name: _known(value.shape) for value in session.get_outputs()},
+        )
+        (kind,) = (v.type for v in session.get_inputs() if v.name == signature.input_name)
+        if kind not in _DTYPES:
+            raise ModelError(f"{self._path} takes {kind}, must be one of {', '.join(_DTYPES)}")
+        outputs, name = [signature.output_name], signature.input_name
+        return Network(
+            signature, lambda fed: session.run(outputs, {name: fed})[0], np.dtype(_DTYPES[kind])
+        )
+
+    def _read(self) -> Any:
+        """The file's message.
+
+        Raises:
+            ConfigError: It is none.
+        """
+        try:
+            model = _messages()["Model"].FromString(self._path.read_bytes())
+        except (OSError, DecodeError) as error:
+            raise ConfigError(f"{self._path} is no whole ONNX model: {one_line(error)}") from error
+        if not model.graph.node:
+            raise ConfigError(f"{self._path} is no ONNX model: it has no graph")
+        return model
+
+    def _weight_files(self) -> list[Path]:
+        """Other files that hold weights, sorted.
+
+        Raises:
+            ConfigError: One is said to lie outside the model's folder.
+        """
+        names = sorted(set(_locations(self._read())))
+        for name in names:
+            parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
+            if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
+                raise ConfigError(f"{self._path} wants weights outside of its folder: {name!r}")
+        return [self._path.parent / name for name in names]
+
+
+def _locations(message: Any) -> Iterator[str]:
+    """Names of the files that tensors are kept in, of all graphs within graphs."""
+    for _, value in message.ListFields():
+        for part in value if hasattr(value, "add") else [value]:
+            if not hasattr(part, "ListFields"):
+                continue
+            if part.DESCRIPTOR.name == "Entry":
+                if part.key == "location":
+                    yield part.value
+            else:
+                yield from _locations(part)
+
+
+def _providers(onnxruntime: Any, device: str) -> list[Any]:
+    """What the session may run on, in order of preference.
+
+    TensorFloat-32 rounds the factors of float32 products to 10 bits, and is switched off.
+    """
+    kind, _, number = device.partition(":")
+    cuda = ("CUDAExecutionProvider", {"device_id": int(number or 0), "use_tf32": 0})
+    has_cuda = cuda[0] in onnxruntime.get_available_providers()
+    if kind not in ("auto", "cpu") and not (kind == "cuda" and has_cuda):
+        raise ModelError(f"--device {device}: ONNX Runtime finds no such device here")
+    return [*([cuda] if has_cuda and kind != "cpu" else []), "CPUExecutionProvider"]
+
+
+def _shape(value: Any) -> Shape | None:
+    kind = value.type.tensor_type
+    if not kind.HasField("shape"):
+        return None
+    return tuple(dim.dim_value or None for dim in kind.shape.dim)
+
+
+def _known(shape: Any) -> Shape:
+    return tuple(length if isinstance(length, int) else None for length in shape)
+
+
+@cache
+def _messages() -> dict[str, Any]:
+    return message_classes("vidbench_onnx", _FIELDS)

@@ -1,0 +1,140 @@
+"""Any TFLite model that takes clips and gives the scores of classes, of floats or quantised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.errors import ConfigError, ModelError
+from vidbench.machine import available_cores
+from vidbench.models._arrays import Network
+from vidbench.models._flatbuffer import read_ends
+from vidbench.models._frameworks import TFLITE_LIBRARIES, import_tflite, without_noise
+from vidbench.models._interface import not_said
+from vidbench.models._model_file import ModelFile, one_line
+from vidbench.models._signature import Shape, Signature
+from vidbench.models.base import ModelCard
+
+CARDS = (ModelCard(name="tflite", source="--model_path", classes="its TOML file, --classes_file"),)
+
+_IDENTIFIER = b"TFL3"  # file_identifier of TensorFlow's schema.fbs, at byte 4
+_FLOATS = (np.float32, np.float16)
+_QUANTISED = (np.uint8, np.int8, np.int16)
+# What an output of softmax must have, by https://ai.google.dev/edge/litert/models/quantization_spec
+_SOFTMAX = 1 / 256
+
+
+def load(
+    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
+) -> TFLiteFile:
+    """The model at ``model_path``, a file ``.tflite``.
+
+    Raises:
+        ConfigError: There is no path, or a variant, which this family does not have.
+    """
+    if variant:
+        raise ConfigError(f"model_type tflite has no variant {variant!r}: drop it")
+    if model_path is None:
+        raise ConfigError("model_type tflite needs --model_path, a file .tflite")
+    return TFLiteFile(model_path, classes_file=classes_file)
+
+
+class TFLiteFile(ModelFile):
+    """A TFLite model, run on the CPU by the first interpreter that is installed."""
+
+    family = "tflite"
+    suffixes = (".tflite", ".lite")
+    libraries = TFLITE_LIBRARIES
+    extra = "tensorflow"
+
+    def read_signature(self) -> Signature:
+        content = self._path.read_bytes()
+        if content[4:8] != _IDENTIFIER:
+            raise ConfigError(f"{self._path} is no TFLite model: it does not begin like one")
+        try:
+            return self._signature(*read_ends(content))
+        except ValueError as error:
+            raise ConfigError(f"{self._path} is no whole TFLite model: {error}") from error
+
+    def open(self, device: str) -> Network:
+        """The network in an interpreter, on all cores."""
+        if device not in ("auto", "cpu"):
+            raise ModelError(f"--device {device}: model_type tflite runs on the CPU only")
+        interpreter = self._interpreter()
+        inputs = {end["name"]: end for end in interpreter.get_input_details()}
+        outputs = {end["name"]: end for end in interpreter.get_output_details()}
+        signature = self._signature(
+            {name: _shape(end) for name, end in inputs.items()},
+            {name: _shape(end) for name, end in outputs.items()},
+        )
+        into, out = inputs[signature.input_name], outputs[signature.output_name]
+        wanted = self.description.interface
+        for end in (into, out):
+            scaled = end["quantization"][0] or end["dtype"] == np.uint8
+            if end["dtype"] not in _FLOATS and not (end["dtype"] in _QUANTISED and scaled):
+                raise ModelError(f"{self._path}: no clips or scores in {end['dtype'].__name__}")
+        if wanted.output is None and out["quantization"][0] == _SOFTMAX:
+            raise ModelError(not_said())
+        raw = into["dtype"] == np.uint8 and not into["quantization"][0]
+        run = _Runner(interpreter, into, out, normalise=wanted.output == "probabilities")
+        return Network(signature, run, np.dtype(np.uint8 if raw else np.float32))
+
+    def _interpreter(self) -> Any:
+        make, content = import_tflite(), self._path.read_bytes()
+        try:
+            with without_noise():
+                # Of bytes, since they are verified; a damaged file that it maps itself may crash.
+                made = make(model_content=content, num_threads=available_cores())
+                made.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{self._path} cannot be loaded: {one_line(error)}") from error
+        return made
+
+
+class _Runner:
+    """Runs batches through an interpreter, and quantises what goes in and what comes out."""
+
+    def __init__(self, interpreter: Any, into: Any, out: Any, *, normalise: bool) -> None:
+        self._interpreter, self._into, self._out = interpreter, into, out
+        self._shape = tuple(int(length) for length in into["shape"])
+        self._normalise = normalise and out["dtype"] in _QUANTISED
+
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        if pixels.shape != self._shape:
+            self._interpreter.resize_tensor_input(self._into["index"], pixels.shape, strict=True)
+            self._interpreter.allocate_tensors()
+            self._shape = pixels.shape
+        self._interpreter.set_tensor(self._into["index"], _quantised(pixels, self._into))
+        self._interpreter.invoke()
+        scores = _restored(self._interpreter.get_tensor(self._out["index"]), self._out)
+        if self._normalise:  # rounding leaves a sum beside 1
+            sums = scores.reshape(len(scores), -1).sum(axis=1)
+            scores /= np.maximum(sums, 1e-9).reshape(-1, *[1] * (scores.ndim - 1))
+        return scores
+
+
+def _quantised(pixels: NDArray[Any], end: Any) -> NDArray[Any]:
+    """The values as the tensor holds them: round(value / scale) + zero point."""
+    scale, zero = end["quantization"]
+    if end["dtype"] not in _QUANTISED or not scale:
+        return pixels.astype(end["dtype"], copy=False)
+    limits = np.iinfo(end["dtype"])
+    values = np.rint(pixels / np.float32(scale)) + zero
+    return np.asarray(np.clip(values, limits.min, limits.max), end["dtype"])
+
+
+def _restored(values: NDArray[Any], end: Any) -> NDArray[np.float32]:
+    """The numbers that a tensor stands for: (value - zero point) * scale."""
+    scale, zero = end["quantization"]
+    if end["dtype"] not in _QUANTISED or not scale:
+        return values.astype(np.float32)
+    return np.asarray((values.astype(np.float32) - zero) * np.float32(scale), np.float32)
+
+
+def _shape(end: Any) -> Shape:
+    """Lengths of a tensor, None for one that may vary."""
+    lengths = end["shape_signature"] if len(end["shape_signature"]) else end["shape"]
+    return tuple(int(length) if length >= 0 else None for length in lengths)

@@ -1,0 +1,155 @@
+"""What happens when in a long video: scores of windows become segments, shares and labels.
+
+Pure functions of arrays. Windows may overlap. Where they begin and end cuts time into intervals,
+and in interval j the score of class c is the mean over the windows that cover it,
+
+    s_j(c) = mean of p_i(c) over the windows i with start_i <= a_j and b_j <= end_i.
+
+The class of an interval is the one with the highest score, if that reaches its threshold t(c), and
+none otherwise. Adjacent intervals of one class are a segment, whose score is their mean, weighted
+by duration. The share of a class is the part of the video's duration that its segments hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+_ROUNDING = 1e-9  # half of a video is half of it, although times are binary fractions
+
+
+class Segment(NamedTuple):
+    """A part of a video in which one class is seen.
+
+    Attributes:
+        start: Seconds from the first frame.
+        end: Likewise.
+        class_index: Place of the class among the scores.
+        score: Mean over its duration, 0 to 1.
+    """
+
+    start: float
+    end: float
+    class_index: int
+    score: float
+
+
+class ClassShare(NamedTuple):
+    """What a video holds of a class.
+
+    Attributes:
+        class_index: Place of the class among the scores.
+        share: Part of the video's duration that is in its segments, 0 to 1.
+        score: Mean over its segments, weighted by duration, 0 to 1; None where it has none.
+        mean: Mean over all that windows cover, in segments or not, 0 to 1.
+    """
+
+    class_index: int
+    share: float
+    score: float | None
+    mean: float
+
+
+class Scores(NamedTuple):
+    """Scores over time.
+
+    Attributes:
+        starts: (intervals,), seconds, rising.
+        ends: (intervals,), each at most the next start.
+        values: (intervals, classes), 0 to 1.
+    """
+
+    starts: Array
+    ends: Array
+    values: Array
+
+
+def score_intervals(starts: Array, ends: Array, probabilities: NDArray[np.floating]) -> Scores:
+    """The scores of the intervals between any two borders of windows, as above.
+
+    An interval that no window covers is left out.
+
+    Args:
+        starts: (windows,), seconds, rising.
+        ends: (windows,), each above its start, rising.
+        probabilities: (windows, classes), 0 to 1.
+    """
+    borders = np.unique(np.concatenate([starts, ends]))
+    begins, stops = borders[:-1], borders[1:]
+    # Starts and ends both rise, so the windows that cover an interval follow one another.
+    firsts = np.searchsorted(ends, begins, side="right")
+    lasts = np.searchsorted(starts, begins, side="right")
+    covered = firsts < lasts
+    values = [
+        probabilities[first:last].mean(axis=0, dtype=np.float64)
+        for first, last in zip(firsts[covered], lasts[covered], strict=True)
+    ]
+    shape = (len(values), probabilities.shape[1])
+    return Scores(begins[covered], stops[covered], np.array(values, np.float64).reshape(shape))
+
+
+def find_segments(scores: Scores, thresholds: Array) -> list[Segment]:
+    """The segments, in order; they do not overlap.
+
+    Args:
+        scores: Of intervals.
+        thresholds: (classes,), the least score with which a class counts as seen, 0 to 1.
+    """
+    tops = scores.values.argmax(axis=1)
+    values = scores.values[np.arange(len(tops)), tops]
+    seen = np.flatnonzero(values >= thresholds[tops])
+    follows = (np.diff(tops[seen]) == 0) & (scores.ends[seen][:-1] == scores.starts[seen][1:])
+    groups = np.split(seen, np.flatnonzero(~follows) + 1) if len(seen) else []
+    return [
+        Segment(
+            float(scores.starts[group[0]]),
+            float(scores.ends[group[-1]]),
+            int(tops[group[0]]),
+            float(np.average(values[group], weights=(scores.ends - scores.starts)[group])),
+        )
+        for group in groups
+    ]
+
+
+def share_classes(
+    scores: Scores, segments: Sequence[Segment], duration_seconds: float
+) -> list[ClassShare]:
+    """What the video holds of each class: the largest share first, then the highest mean.
+
+    Shares add up to at most 1.
+
+    Args:
+        scores: Of intervals, at least one.
+        segments: Found in them.
+        duration_seconds: Of the video.
+    """
+    means = np.average(scores.values, axis=0, weights=scores.ends - scores.starts)
+    seconds, weighted = np.zeros_like(means), np.zeros_like(means)
+    for segment in segments:
+        length = segment.end - segment.start
+        seconds[segment.class_index] += length
+        weighted[segment.class_index] += length * segment.score
+    order = np.lexsort((-means, -seconds))  # equal ones in the order of the classes
+    return [
+        ClassShare(
+            int(index),
+            float(seconds[index] / duration_seconds),
+            float(weighted[index] / seconds[index]) if seconds[index] else None,
+            float(means[index]),
+        )
+        for index in order
+    ]
+
+
+def choose_labels(shares: Sequence[ClassShare], min_share: float) -> list[ClassShare]:
+    """The classes with a segment that hold at least this share of the video, 0 to 1.
+
+    Each interval of a segment reaches the threshold of its class, so its mean does, too.
+    """
+    least = min_share - _ROUNDING
+    return [found for found in shares if found.score is not None and found.share >= least]
