@@ -426,7 +426,8 @@ def test_a_pipe_in_real_time(stream: Path, tmp_path: Path) -> None:
 
 def test_a_recording_is_read_as_fast_as_it_is_shown(stream: Path) -> None:
     begun = time.monotonic()
-    found = read_live(LiveReader(str(stream), UNIFORM, 1, 0.5))
+    reader = LiveReader(str(stream), UNIFORM, 1, 0.5)
+    found = read_live(reader)
     assert time.monotonic() - begun >= 49 / 25
     assert_windows_of_stream(found, reader)
 
