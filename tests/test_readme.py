@@ -99,6 +99,15 @@ def test_kinetics_with_i3d_runs_as_the_readme_says(
     assert "100 frames uniform" in done.stdout.splitlines()[-1]
 
 
+def test_long_videos_are_labelled_as_the_readme_says(checkout: Path, sample_clip: Path) -> None:
+    (command,) = (block for block in shell_blocks() if block.startswith("vidbench predict"))
+    (checkout / "recordings").mkdir()
+    shutil.copy(sample_clip, checkout / "recordings")
+    done = run(command, checkout, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    assert f"recordings/{sample_clip.name}  2.0 s, 1 window" in done.stdout
+
+
 _NAMES = {"PATH": "data/raw", "RESULTS_DIR": "results", "DIR": "results", "FILE": "subset.csv"}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY, SAMPLE
+from conftest import REPOSITORY, SAMPLE, RunCli
 from http_server import FileServer, visible
 from hypothesis import given
 from hypothesis import strategies as st
@@ -405,3 +405,9 @@ def test_what_is_missing_is_said_at_once(
 def test_a_model_without_published_logits_is_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         run(arguments)
+
+
+@pytest.mark.network
+def test_the_published_weights_give_the_published_logits(run_cli: RunCli) -> None:
+    done = run_cli("verify", "i3d/kinetics-400", "--json")
+    assert done.returncode == 0, done.stderr

@@ -172,7 +172,7 @@ def _record_lines(record: Mapping[str, Any]) -> list[str]:
     if record["labels"]:
         lines += [f"  label {_class_text(row)}" for row in record["labels"]]
     else:
-        lines.append(f"  no label; most of it {_class_text(record['classes'][0])}")
+        lines.append(f"  no label; {_first_text(record['classes'][0])}")
     for row in record.get("segments", ()):
         lines.append(
             f"  {row['start']:8.1f} s to {row['end']:8.1f} s  {row['class']}  {row['score']:.1f}"
@@ -180,9 +180,15 @@ def _record_lines(record: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _first_text(row: Mapping[str, Any]) -> str:
+    """Of the class that comes nearest to a label."""
+    if row["score"] is None:
+        return f"on the whole most likely {row['class']}, {row['mean']:.1f}"
+    return f"longest {_class_text(row)}"
+
+
 def _class_text(row: Mapping[str, Any]) -> str:
-    score = row["mean"] if row["score"] is None else row["score"]
-    return f"{row['class']}: {row['share']:.1f} % of it, score {score:.1f}"
+    return f"{row['class']}: {row['share']:.1f} % of it, score {row['score']:.1f}"
 
 
 def _predict_live(source: str, model: _Model, request: Request, outputs: Outputs) -> None:
