@@ -15,6 +15,10 @@ from mirror import build_mirror
 REPOSITORY = Path(__file__).parents[1]
 SAMPLE = REPOSITORY / "data" / "sample"
 
+# Tests run side by side: threads of OpenMP that wait by spinning keep others from the cores, and
+# tests with PyTorch then take five times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -26,12 +26,12 @@ def check_request(config: RunConfig) -> None:
     _check_folders(config)
     if config.training_list is not None:
         read_source_ids(config.training_list)
-    if not is_module(config.model_type):
-        _check_model(config)
     if not is_module(config.dataset):
         _check_dataset(config)
     elif config.classes is not None:
         _read_classes(config.classes)
+    if not is_module(config.model_type):  # last: the protocol of a hub's model comes with it
+        _check_model(config)
 
 
 def _check_folders(config: RunConfig) -> None:

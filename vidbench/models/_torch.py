@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,8 @@ def import_torch() -> Any:
     TensorFloat-32 rounds the factors of float32 products to 10 bits on newer GPUs, and is
     switched off: https://docs.pytorch.org/docs/stable/notes/cuda.html.
     """
+    # Threads that wait by spinning would keep the decoding workers from the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     torch.set_num_threads(available_cores())  # of a container, which PyTorch ignores

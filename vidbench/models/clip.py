@@ -12,14 +12,8 @@ from types import MappingProxyType
 
 from vidbench.data.records import Views
 from vidbench.models._prompts import CLIP_TEMPLATES
-from vidbench.models._zero_shot import (
-    Array,
-    Family,
-    Variant,
-    ZeroShotClassifier,
-    ZeroShotModel,
-    unit,
-)
+from vidbench.models._towers import Array, ZeroShotClassifier, unit
+from vidbench.models._zero_shot import Family, Variant, ZeroShotModel
 from vidbench.models.base import ModelCard
 
 _PAPER = "https://arxiv.org/abs/2103.00020"

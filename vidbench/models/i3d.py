@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from types import MappingProxyType
 
 from vidbench.data.spec import PRESETS
@@ -12,16 +12,7 @@ from vidbench.errors import ConfigError
 from vidbench.labels import load_classes
 from vidbench.models._frozen import PixelRange
 from vidbench.models._golden import Golden, GoldenScore
-from vidbench.models._weights import (
-    Place,
-    Weights,
-    first_found,
-    from_archive,
-    from_hub,
-    from_hub_cache,
-    from_kaggle,
-    local_weights,
-)
+from vidbench.models._weights import Weights, local_weights, published_weights
 from vidbench.models.base import ModelCard
 from vidbench.models.saved_model import SavedModelLoader
 
@@ -159,14 +150,11 @@ class I3DLoader(SavedModelLoader):
         """
         if self._model_path is not None:
             return local_weights(self._model_path)
-        variant = self._variant
-        archive = partial(
-            from_archive, variant.archive_url, variant.hub_handle, variant.archive_sha256
+        found = self._variant
+        return published_weights(
+            self.name,
+            found.hub_handle,
+            found.kaggle_handle,
+            found.archive_url,
+            found.archive_sha256,
         )
-        places = [
-            Place("TF Hub's cache", partial(from_hub_cache, variant.hub_handle)),
-            Place(f"Kaggle {variant.kaggle_handle}", partial(from_kaggle, variant.kaggle_handle)),
-            Place(variant.archive_url, archive),
-            Place(variant.hub_handle, partial(from_hub, variant.hub_handle)),
-        ]
-        return first_found(self.name, places)

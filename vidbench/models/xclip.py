@@ -12,7 +12,8 @@ from typing import Any
 
 from vidbench.data.records import Views
 from vidbench.models._prompts import CLASS_NAME
-from vidbench.models._zero_shot import Array, Family, Variant, ZeroShotClassifier, ZeroShotModel
+from vidbench.models._towers import Array, ZeroShotClassifier
+from vidbench.models._zero_shot import Family, Variant, ZeroShotModel
 from vidbench.models.base import ModelCard
 
 _REFERENCE = "https://github.com/microsoft/VideoX/tree/master/X-CLIP"
