@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +48,27 @@ class TestKinetics(DatasetContract):
         return lambda **options: load_dataset(
             "kinetics/400", **{"root_url": str(mirror), **options}
         )
+
+
+_EXTRAS = (
+    *("tensorflow", "tensorflow_hub", "keras", "tf_keras", "kagglehub", "mlflow"),
+    *("torch", "transformers", "huggingface_hub", "onnxruntime", "pyarrow"),
+)
+
+
+@pytest.mark.parametrize("command", ["models", "datasets"])
+def test_what_there_is_is_listed_where_no_library_is_installed(command: str) -> None:
+    program = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({_EXTRAS}))\n"  # an import of None fails
+        f"sys.exit(__import__('vidbench.cli').cli.main([{command!r}, '--json']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    cards = model_cards() if command == "models" else dataset_cards()
+    assert [row["name"] for row in json.loads(done.stdout)] == [card.name for card in cards]
 
 
 def test_every_family_has_a_card() -> None:
