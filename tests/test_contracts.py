@@ -8,11 +8,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import SAMPLE
 from contracts import BuildDataset, BuildModel, DatasetContract, ModelContract
 
 from vidbench.data.datasets.base import dataset_cards, dataset_families, load_dataset
+from vidbench.data.records import Views
 from vidbench.models.base import load_model, model_cards, model_families
 
 
@@ -34,6 +36,11 @@ class TestI3D(ModelContract):
     @pytest.fixture
     def weights(self, i3d_path: Path) -> Path:
         return i3d_path
+
+    @pytest.fixture
+    def clips(self) -> Views:
+        """Of fewer frames than the 100 of its own protocol, which take a second a clip."""
+        return np.random.default_rng(0).integers(0, 256, (3, 16, 224, 224, 3), np.uint8)
 
 
 class TestSample(DatasetContract):

@@ -19,8 +19,8 @@ from vidbench.summary import restrict_choices
 
 FILE = "report.html"
 
-NUM_THUMBNAILS = 1000
-"""Of so many videos a page shows frames unless told otherwise: some 10 MB."""
+NUM_THUMBNAILS = 500
+"""Of so many videos a page shows frames unless told otherwise: some 5 MB."""
 
 _EMBED_EACH = 4 << 20
 _EMBED_ALL = 100 << 20  # browsers read a file of this size in seconds
