@@ -29,6 +29,8 @@ class TestSavedModel(ModelContract):
 
 
 class TestI3D(ModelContract):
+    half_tolerance = 0.3  # a random network of this depth makes much of little in noise
+
     @pytest.fixture
     def build(self) -> BuildModel:
         return lambda path: load_model("i3d/kinetics-400", model_path=str(path))

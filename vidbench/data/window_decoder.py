@@ -146,8 +146,9 @@ class WindowDecoder:
                 process.kill()  # which ends the message that may have come in half
 
         timer = threading.Timer(self._timeout_seconds, give_up)
-        timer.start()
+        timer.daemon = True  # a signal may end this before it is cancelled
         try:
+            timer.start()
             return connection.recv()  # type: ignore[no-any-return]
         except (EOFError, OSError) as error:
             taken = f"decoding a window takes longer than {self._timeout_seconds:g} s"
