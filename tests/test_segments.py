@@ -96,6 +96,8 @@ def test_scores_are_the_means_over_time_of_the_windows_that_cover_it(
     starts, ends, probabilities, seconds = video
     scores = score_intervals(starts, ends, probabilities)
     for start, end, values in zip(*scores, strict=True):
+        if end - start < 1e-9:  # borders that differ by rounding have no middle of their own
+            continue
         middle = (start + end) / 2
         covering = probabilities[(starts <= middle) & (middle <= ends)]
         np.testing.assert_allclose(values, covering.mean(axis=0))
