@@ -236,12 +236,17 @@ class Kernel:
         message = self._client.execute(code)
         if meanwhile and code.startswith("if"):
             meanwhile()
-        reply = self._client.get_shell_msg(timeout=_PATIENCE_SECONDS)
-        assert reply["parent_header"]["msg_id"] == message
+        reply = self._reply(message)
         outcome = reply["content"]["status"]
         if outcome == "error":
             outcome = "{ename}: {evalue}".format(**reply["content"])
         return Answer(outcome, self._output(message))
+
+    def _reply(self, message: str) -> dict[str, Any]:
+        while True:  # a kernel slow to start was asked more than once whether it is ready
+            found: dict[str, Any] = self._client.get_shell_msg(timeout=_PATIENCE_SECONDS)
+            if found["parent_header"].get("msg_id") == message:
+                return found
 
     def _output(self, message: str) -> str:
         written: list[str] = []

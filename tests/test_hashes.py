@@ -146,7 +146,7 @@ def test_processes_that_learn_at_once_lose_nothing(tmp_path: Path) -> None:
     for path in paths:
         path.write_text(path.name)
     context = multiprocessing.get_context("spawn")
-    start = context.Barrier(2, timeout=20)
+    start = context.Barrier(2, timeout=120)
     processes = [
         context.Process(target=learn_all, args=(databases, half, start))
         for half in (paths[:NUM_FILES], paths[NUM_FILES:])

@@ -434,9 +434,9 @@ def test_of_two_processes_one_transfers_and_the_other_waits(
                 first.kill()
                 first.wait()
             released.set()
-            assert second.communicate(timeout=60)[1] == ""
+            assert second.communicate(timeout=120)[1] == ""
             assert second.returncode == 0
-        first.communicate(timeout=60)
+        first.communicate(timeout=120)
         assert first.returncode == (-9 if kill else 0)
     first_wanted, *others = ranges(file_server, path)
     assert first_wanted == "-"
@@ -454,11 +454,11 @@ def test_processes_with_other_folders_do_not_wait_for_one_another(
     with started(FETCH, url, tmp_path / "one/video.bin") as first:
         assert asked.wait(60)
         with started(FETCH, url, tmp_path / "two/video.bin") as second:
-            assert second.communicate(timeout=60)[1] == ""
+            assert second.communicate(timeout=120)[1] == ""
         assert (tmp_path / "two/video.bin").read_bytes() == CONTENT
         assert first.poll() is None
         released.set()
-        assert first.communicate(timeout=60)[1] == ""
+        assert first.communicate(timeout=120)[1] == ""
     assert (tmp_path / "one/video.bin").read_bytes() == CONTENT
 
 

@@ -239,7 +239,7 @@ def test_an_interrupt_ends_a_live_source_with_its_summary(long_video: Path, tmp_
         assert program.stdout is not None
         first = program.stdout.readline()
         program.send_signal(signal.SIGINT)
-        rest, errors = program.communicate(timeout=60)
+        rest, errors = program.communicate(timeout=120)
         camera.terminate()
     assert "latency" in first
     assert "frames dropped" in rest.splitlines()[-1]
@@ -267,7 +267,7 @@ def test_an_interrupt_keeps_what_is_done_of_files(
         for _ in range(6):
             program.stdout.readline()
         program.send_signal(signal.SIGINT)
-        _, errors = program.communicate(timeout=60)
+        _, errors = program.communicate(timeout=120)
     assert "stopped by SIGINT" in errors
     videos: list[dict[str, Any]] = json.loads(output.read_text())["videos"]
     assert 3 <= len(videos) < 300
