@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -20,6 +21,17 @@ SAMPLE = REPOSITORY / "data" / "sample"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a command sets up when it is run in this process does not outlive its test."""
+    loggers = logging.getLogger(), logging.getLogger("vidbench")
+    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")
