@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from inspect import Parameter, signature
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,10 @@ class ModelContract:
             shutil.copy(beside, copy.parent)
         assert re.fullmatch("[0-9a-f]{16}", build(weights).digest())
         assert build(copy).digest() == build(weights).digest()
+
+    def test_its_threads_may_be_limited(self, model: Model) -> None:
+        asked = signature(model.load).parameters["num_threads"]
+        assert (asked.kind, asked.default) == (Parameter.KEYWORD_ONLY, None)
 
     def test_it_gives_probabilities(self, model: Model, clips: Views) -> None:
         model.check(model.spec)

@@ -53,11 +53,14 @@ VALUES: dict[str, tuple[str, Any]] = {
     "model_trained_on": ("kinetics-600", "kinetics-600"),
     "model_type": ("saved_model", "saved_model"),
     "num_frames": ("64", 64),
+    "num_models": ("2", 2),
     "num_tarballs": ("2", 2),
+    "num_threads": ("2", 2),
     "num_videos": ("16", 16),
     "num_workers": ("0", 0),
     "precision": ("bf16", "bf16"),
     "preset": ("paper", "paper"),
+    "ray_address": ("local", "local"),
     "resize_type": ("pad", "pad"),
     "results_dir": ("a/b", Path("a/b")),
     "run_name": ("a run", "a run"),
@@ -69,6 +72,7 @@ COMPANIONS: dict[str, dict[str, str | int]] = {  # without which an option contr
     "frame_stride": {"sampling": "center"},
     "num_clips": {"sampling": "dense"},
     "num_crops": {"resize_type": "short_side"},
+    "num_models": {"ray_address": "local"},
     "sampling": {"num_clips": 2},
     "sampling_seed": {"sampling": "random"},
     "short_side": {"resize_type": "short_side"},
@@ -99,7 +103,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_option_is_a_field_and_every_field_an_option() -> None:
     named = {option for action in build_parser()._actions for option in action.option_strings}
-    assert {field.name for field in fields(RunConfig)} == OPTIONS
+    assert {field.name for field in fields(RunConfig)} - {"shared"} == OPTIONS
     former = {"kinetics_split", "kinetics_root_url"}
     assert named == {f"--{name}" for name in OPTIONS | former} | {"-h", "--help"}
 

@@ -13,7 +13,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from conftest import REPOSITORY, SAMPLE
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from ray_processes import free_ports, own_ray, ray_processes
 
 from vidbench.arguments import build_parser
 
@@ -452,6 +453,88 @@ def test_a_job_may_be_a_process(project: Path, arguments: list[str], exit_code: 
     assert (project / "results/mine/metrics.json").is_file() == (exit_code == 0)
 
 
+# On workers, by Ray ----------------------------------------------------------------------------
+
+# Names, parameters and answers as in Cloudera's documentation and in ray_cluster.py of
+# https://github.com/cloudera/cmlextensions:
+# https://docs.cloudera.com/machine-learning/cloud/distributed-computing/topics/ml-workers-api.html
+# Its workers are other containers of the project; these are processes.
+WORKERS_V1 = """
+import os, signal, subprocess, sys
+
+_running = {}
+
+
+def launch_workers(n, cpu, memory, nvidia_gpu=0, kernel="python3", script="", code="", env={}):
+    assert not _running and not nvidia_gpu and not script
+    for _ in range(n):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, **env},
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _running[str(process.pid)] = process
+    print(f"launched {n} workers of {cpu} cores and {memory:g} GiB")
+    return [{"id": name, "app_url": ""} for name in _running]
+
+
+def stop_workers(*ids):
+    for name in ids:
+        os.killpg(int(name), signal.SIGTERM)
+    for name in ids:
+        _running.pop(name).wait(60)
+    print(f"stopped {len(ids)} workers")
+"""
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Variables of a session on a platform whose workers are processes; none outlives it."""
+    pytest.importorskip("ray", reason="needs the extra ray")
+    package = tmp_path / "platform/cml"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "workers_v1.py").write_text(WORKERS_V1)
+    (port,) = free_ports(1)
+    size = {"RAY_WORKERS": "1", "RAY_WORKER_CPU": "1", "RAY_WORKER_MEMORY": "4"}
+    with own_ray() as own:
+        yield {**own, **size, "PYTHONPATH": str(package.parent), "CDSW_APP_PORT": str(port)}
+
+
+FEWER = {"VIDBENCH_NUM_VIDEOS": "12", "VIDBENCH_NUM_THREADS": "1", **MONDAY}
+
+
+def test_workers_give_the_bytes_of_one_machine(project: Path, workers: dict[str, str]) -> None:
+    with kernel(project, **workers, **FEWER) as cml:
+        done = cml.run(project / "cml/evaluate_on_ray.py")
+        wait_for(lambda: not ray_processes(workers))
+    assert done.outcome == _DONE, done.output
+    assert "launched 1 workers of 1 cores and 4 GiB" in done.output
+    assert "stopped 1 workers" in done.output
+    run = project / "results/config_monday"
+    (session,) = json.loads((run / "run.json").read_text())["sessions"]
+    assert session["cluster"]["nodes"] == 2
+    by_ray = files(run)
+    shutil.rmtree(run)
+    with kernel(project, **FEWER) as cml:
+        assert cml.run(project / "cml/evaluate_job.py").outcome == _DONE
+    alone = files(run)
+    assert alone.keys() == by_ray.keys()
+    for name in ("scores.npz", "predictions.csv", "skipped.csv", "per_class.csv", "metrics.json"):
+        assert by_ray[name] == alone[name]
+
+
+def test_workers_that_do_not_join_end_the_job(project: Path, workers: dict[str, str]) -> None:
+    with kernel(project, **workers, RAY_START_SECONDS="0.1") as cml:
+        failed = cml.run(project / "cml/evaluate_on_ray.py")
+        wait_for(lambda: not ray_processes(workers))
+    assert failed.outcome.startswith("SystemExit: not all of 1 workers have joined")
+    assert "stopped 1 workers" in failed.output
+    assert not (project / "results").exists()
+
+
 # Installing -----------------------------------------------------------------------------------
 
 
@@ -520,14 +603,17 @@ def test_installing_takes_the_pinned_requirements_and_the_project_itself(
         REPOSITORY / "vidbench", project / "vidbench", ignore=shutil.ignore_patterns("__pycache__")
     )
     (project / "requirements.txt").write_text("\n".join(installed_pins()))
+    (project / "requirements-ray.txt").write_text(f"fsspec=={version('fsspec')}\n")
     before = installed_from()
     with pytest.raises(subprocess.CalledProcessError):
         vidbench_of(runtime)
-    for _ in range(2):
-        with kernel(project, str(runtime.python), **runtime.environment) as cml:
+    for workers in ("0", "2"):
+        variables = {**runtime.environment, "RAY_WORKERS": workers}
+        with kernel(project, str(runtime.python), **variables) as cml:
             done = cml.run(project / "cml/install_dependencies.py")
         assert done.outcome == _DONE, done.output
         assert "Requirement already satisfied: tensorflow==" in done.output
+        assert ("-r requirements-ray.txt" in done.output) == (workers != "0")
         assert "Successfully installed vidbench" in done.output
         assert vidbench_of(runtime) == project / "vidbench"
     assert installed_from() == before

@@ -28,6 +28,7 @@ if os.environ.get("CI") != "true":
 
 
 def test_products_are_exact_and_use_the_cores_of_this_process() -> None:
+    assert import_torch(1).get_num_threads() == 1
     torch = import_torch()
     assert torch.get_num_threads() == available_cores()
     assert torch.get_float32_matmul_precision() == "highest"

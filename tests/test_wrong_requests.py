@@ -31,6 +31,7 @@ FOLDERS = (
     "x" * 300,
     "a\0b",
     "\udcff",
+    "s3://bucket/folder",  # without --ray_address
 )
 FLAG = ("1", "")
 
@@ -65,7 +66,9 @@ WRONG: dict[str, tuple[str, ...]] = {
     "num_clips": (*COUNTS, "2"),
     "num_crops": (*COUNTS, "2"),
     "num_frames": COUNTS,
+    "num_models": (*COUNTS, "2"),
     "num_tarballs": COUNTS,
+    "num_threads": COUNTS,
     "num_videos": COUNTS,
     "num_workers": tuple(value for value in COUNTS if value != "0"),
     "overwrite_cache": FLAG,
@@ -73,6 +76,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "precision": (*NAMES, "fp16"),
     "preset": (*NAMES, "i3d/nonsense", "saved_model/x", "/", "_weights/x"),
     "profile": FLAG,
+    "ray_address": ("", "a\0b"),
     "resize_type": (*NAMES, "stretch"),
     "restrict_choices": FLAG,
     "results_dir": FOLDERS,
@@ -111,6 +115,14 @@ CONTRADICTIONS = (
     "--restrict_choices",
     "--batch_size 99999",
     "--results_dir folder --run_name inside",
+    "--ray_address local --data_dir nonsense://x",
+    "--ray_address local --results_dir s3://",
+    "--ray_address local --cache_dir simplecache::memory://x",
+    "--ray_address local --dataset_path memory://x/kinetics",
+    "--ray_address local --dataset sample --dataset_path memory://x/kinetics",
+    "--ray_address local --dataset ucf101/1 --dataset_path memory://x/videos",
+    "--ray_address local --dataset ucf101/1 --data_dir memory://x/data",
+    "--dataset flat --dataset_path memory://x/videos",
 )
 
 

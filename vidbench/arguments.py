@@ -14,6 +14,7 @@ import configargparse
 
 from vidbench.data.datasets.base import dataset_families
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
+from vidbench.data.shared import is_shared
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT
 from vidbench.errors import ConfigError
 from vidbench.harmless import visible
@@ -84,6 +85,7 @@ def build_parser() -> configargparse.ArgumentParser:
     _add_data_options(parser.add_argument_group("videos"))
     add_protocol_options(parser.add_argument_group("protocol (default: the preset's)"))
     _add_cache_options(parser.add_argument_group("decoding"))
+    _add_cluster_options(parser.add_argument_group("cluster"))
     _add_run_options(parser.add_argument_group("run"))
     return parser
 
@@ -122,6 +124,7 @@ def add_model_options(group: Any) -> None:
     )
     _add(group, "device", "NAME", "auto (default: a GPU if there is one), cpu, cuda, cuda:1, mps")
     _flag(group, "no_cuda", "as --device cpu")
+    _add(group, "num_threads", "N", "processor threads of the model (default: one a core)", int)
 
 
 def _add_data_options(group: Any) -> None:
@@ -133,7 +136,7 @@ def _add_data_options(group: Any) -> None:
     _flag(group, "restrict_choices", "let the model choose among these classes only")
     _add(group, "seed", "N", "draw the videos at random, equally everywhere", int)
     _add(group, "num_tarballs", "N", "take videos from the first N tarballs only", int)
-    _add(group, "data_dir", "DIR", f"fetched videos (default {DEFAULT_DATA_DIR})", Path)
+    _add(group, "data_dir", "DIR", f"fetched videos (default {DEFAULT_DATA_DIR})", _folder)
 
 
 def add_dataset_options(group: Any) -> None:
@@ -161,7 +164,7 @@ def add_protocol_options(group: Any) -> None:
 
 
 def _add_cache_options(group: Any) -> None:
-    _add(group, "cache_dir", "DIR", f"decoded clips (default {DEFAULT_CACHE_DIR})", Path)
+    _add(group, "cache_dir", "DIR", f"decoded clips (default {DEFAULT_CACHE_DIR})", _folder)
     _add(group, "cache_compression", "NAME", "none (default) or zstd: half the bytes, lossless")
     _flag(group, "overwrite_cache", "decode again the clips that this run reads")
     _add(group, "truncated", "NAME", "videos cut short: skip (default), or score what decodes")
@@ -169,10 +172,15 @@ def _add_cache_options(group: Any) -> None:
     _add(group, "num_workers", "N", "decoding processes (default: one a core; 0: none)", int)
 
 
+def _add_cluster_options(group: Any) -> None:
+    _add(group, "ray_address", "ADDRESS", "run on Ray: HOST:PORT, auto, or local for this machine")
+    _add(group, "num_models", "N", "models that run at once (default: one a GPU, or 4 cores)", int)
+
+
 def _add_run_options(group: Any) -> None:
     _add(group, "batch_size", "N", "videos in a batch (default: 64 MiB of clips, at most 16)", int)
     _add(group, "top_n", "N", "k of the second accuracy; predictions listed (default 5)", int)
-    _add(group, "results_dir", "DIR", "folder of run folders (default results)", Path)
+    _add(group, "results_dir", "DIR", "folder of run folders (default results)", _folder)
     _add(group, "run_name", "NAME", "the run's folder (default: named after what decides it)")
     _flag(group, "overwrite_output_dir", "remove this run's folder and start again")
     _flag(group, "retry_skipped", "try again the videos that were skipped")
@@ -195,6 +203,11 @@ def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("is empty: give a value, or leave it out")
     return Path(text)
+
+
+def _folder(text: str) -> Path | str:
+    """A path, or the URL of a folder that machines share, which a path would mangle."""
+    return text if is_shared(text) else _path(text)
 
 
 def _flag(group: Any, name: str, text: str) -> None:

@@ -35,6 +35,10 @@ class DiskFullError(VidbenchError):
     """A disk has no room left; nothing half written is kept."""
 
 
+class SharedError(VidbenchError):
+    """A shared folder cannot be reached, or refuses what is asked of it."""
+
+
 class StoppedError(VidbenchError):
     """Somebody asked the run to stop; what is done is kept.
 

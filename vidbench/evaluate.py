@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vidbench.data.clips import CachePolicy
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.features import FeatureCache
 from vidbench.data.load import VideoLoader
 from vidbench.data.records import Selection, VideoRecord
+from vidbench.data.shared import SharedFolder
+from vidbench.data.tarballs import FetchTarballs, fetch_tarballs
+from vidbench.engine import Engine, OneMachine, Work
 from vidbench.errors import ConfigError
 from vidbench.finished_run import FinishedRun
 from vidbench.identity import RunIdentity
 from vidbench.labels import Alignment, align, find_classes, restrict
 from vidbench.leakage import Leakage, check_leakage
-from vidbench.machine import default_batch_size, peak_memory
+from vidbench.machine import default_batch_size
 from vidbench.models.base import Model
 from vidbench.pooling import fewer_views
-from vidbench.predict import predict, unfinished_batches
+from vidbench.predict import unfinished_batches
 from vidbench.predictions import Predictions
 from vidbench.report import write_report
 from vidbench.run_config import RunConfig
@@ -64,7 +67,30 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
     stopwatch = stopwatch or Stopwatch()
     with stopwatch("check"):
         model = open_model(config)
-        loader = open_loader(config, model)
+    with open_engine(config) as engine:
+        return _evaluate(config, model, engine, stopwatch)
+
+
+@contextmanager
+def open_engine(config: RunConfig) -> Iterator[Engine]:
+    """What does the work: this machine, or the cluster that is asked for, while it is needed.
+
+    Raises:
+        ConfigError: There is no such cluster, or Ray is not installed.
+    """
+    if config.ray_address is None:
+        yield OneMachine()
+        return
+    from vidbench.cluster import RayCluster, connect
+
+    with connect(config.ray_address, verbose=config.verbose_logging) as nodes:
+        yield RayCluster(config, nodes)
+
+
+def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwatch) -> Evaluation:
+    with stopwatch("check"):
+        loader = open_loader(config, model, engine.fetch_tarballs)
+        engine.bring_lists(loader.dataset)
         labels = match_labels(config, model, loader.dataset)
     with stopwatch("fetch"):
         selection = loader.select(config.num_videos, labels.classes if config.classes else None)
@@ -80,28 +106,26 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
             )
         )
         batch_size = config.batch_size or default_batch_size(loader.spec.views_bytes)
-        batches = unfinished_batches(predictions, selection.records, loader, batch_size)
+        skip_stands = partial(engine.skip_stands, loader)
+        batches = unfinished_batches(predictions, selection.records, skip_stands, batch_size)
+    beside: Mapping[str, float] = {}
     if batches:
-        loader.require_room([selection.records[row] for rows in batches for row in rows])
         videos = sum(map(len, batches))
         logger.info("%s: %d of %d videos to predict", folder.path, videos, len(predictions))
-        load = partial(
-            model.load,
-            precision=config.precision,
-            device=config.processor,
-            cache_dir=config.cache_dir,
-        )
-        pace = predict(load, loader, selection.records, predictions, batches, folder, stopwatch)
-        sizes = {"peak_memory_bytes": peak_memory(), "cache_bytes": loader.cache_bytes}
-        folder.add_session(videos, stopwatch.seconds, loader.work, pace.summary() | sizes)
+        records = selection.records
+        work = Work(config, model, loader, records, predictions, batches, folder, stopwatch)
+        beside, facts = engine.predict(work)
+        folder.add_session(videos, stopwatch.seconds, beside, facts)
     else:
         logger.info("%s is finished: its predictions are scored again", folder.path)
     with stopwatch("score"):
         metrics = folder.finish(predictions, config.top_n)
     if not config.no_report:
         with stopwatch("report"):
-            write_report(FinishedRun(folder.path))
-    return Evaluation(folder.path, metrics, stopwatch.seconds, loader.work)
+            write_report(FinishedRun(folder.path, config.shared_places(loader.dataset.folder)))
+            folder.publish("report.html")
+            folder.publish("thumbnails.zip")
+    return Evaluation(folder.path, metrics, stopwatch.seconds, beside)
 
 
 def open_model(config: RunConfig) -> Model:
@@ -115,17 +139,17 @@ def open_model(config: RunConfig) -> Model:
     return model
 
 
-def open_loader(config: RunConfig, model: Model) -> VideoLoader:
+def open_loader(
+    config: RunConfig, model: Model, fetch_tarballs: FetchTarballs = fetch_tarballs
+) -> VideoLoader:
     """The loader of the dataset's videos, by the protocol that was asked for."""
     return VideoLoader(
-        config.open_dataset(),
+        config.open_dataset(fetch_tarballs),
         config.spec(model.spec),
         cache_dir=config.cache_dir,
         num_workers=config.num_workers,
         compression=config.compression,
-        policy=CachePolicy(
-            config.overwrite_cache, config.retry_skipped, config.truncated == "score"
-        ),
+        policy=config.cache_policy,
         timeout_seconds=config.decode_timeout,
         features=open_features(config, model),
     )
@@ -210,8 +234,15 @@ def open_run(
         choices=labels.choices,
         leakage=leakage.as_dict(),
     )
-    folder = RunFolder(config.results_dir / (config.run_name or identity.run_name()), identity)
-    places = {"videos": loader.dataset.folder, "cache": config.cache_dir}
+    path = config.results_dir / (config.run_name or identity.run_name())
+    folder = RunFolder(path, identity, config.place("results_dir"))
+    places = {
+        name: place.address(place.local) if isinstance(place, SharedFolder) else place.local
+        for name, place in (
+            ("videos", config.place_of(loader.dataset.folder)),
+            ("cache", config.place("cache_dir")),
+        )
+    }
     overwrite = config.overwrite_output_dir
     folder.open(config.as_dict(), facts, selection.unlisted, places, overwrite=overwrite)
     return folder

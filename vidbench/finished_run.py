@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vidbench.data.clips import Places
+from vidbench.data.shared import is_shared, stand_in
 from vidbench.errors import ConfigError
 from vidbench.predictions import Predictions
 from vidbench.summary import Facts
@@ -20,9 +22,12 @@ class FinishedRun:
 
     Args:
         path: The folder.
+        places: Where its videos and clips are had if others share them; without it they are not
+            looked for there.
     """
 
     path: Path
+    places: Places = field(default_factory=Places)
 
     @property
     def name(self) -> str:
@@ -53,20 +58,29 @@ class FinishedRun:
 
     @property
     def videos_dir(self) -> Path:
-        """Where the videos were: the paths of the predictions are relative to it."""
-        return self._place("videos", "data_dir")
+        """Where the videos were: the paths of the predictions are relative to it.
+
+        The run's own folder, where none are, if they were behind a URL.
+        """
+        place = self._place("videos", "data_dir")
+        return place if isinstance(place, Path) else self.path
 
     @property
     def cache_dir(self) -> Path:
-        """Where the decoded clips were."""
-        return self._place("cache", "cache_dir")
+        """Where the decoded clips were, or a folder of this machine for them."""
+        place = self._place("cache", "cache_dir")
+        return place if isinstance(place, Path) else stand_in(place)
 
-    def _place(self, name: str, option: str) -> Path:
-        """As seen from the run's folder; the folder itself where the run does not say it."""
+    def _place(self, name: str, option: str) -> Path | str:
+        """As seen from the run's folder; the folder itself where the run does not say it.
+
+        The URL of a folder that others share.
+        """
         places, config = self.run.get("places", {}), self.run.get("config", {})
-        if name in places:
-            return self.path / str(places[name])
-        return Path(str(config[option])) if option in config else self.path
+        place = str(places.get(name, config.get(option, self.path)))
+        if is_shared(place):
+            return place
+        return self.path / place if name in places else Path(place)
 
     @property
     def timed_session(self) -> Mapping[str, Any]:

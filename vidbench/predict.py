@@ -26,18 +26,24 @@ logger = logging.getLogger(__name__)
 def unfinished_batches(
     predictions: Predictions,
     records: Sequence[VideoRecord],
-    loader: VideoLoader,
+    skip_stands: Callable[[VideoRecord], bool],
     batch_size: int,
 ) -> list[range]:
     """The batches in which a video has no outcome yet, or a skip that no longer stands.
 
     Batches are cut from the whole list of requested videos, so that what is predicted together
     depends neither on where a run was stopped nor on how many videos were skipped.
+
+    Args:
+        predictions: The table.
+        records: Its videos.
+        skip_stands: Whether a video that was skipped need not be tried again.
+        batch_size: Most videos in a batch.
     """
 
     def is_open(row: int) -> bool:
         reason = predictions.reasons[row]
-        return bool(reason) and (reason == PENDING or not loader.skip_stands(records[row]))
+        return bool(reason) and (reason == PENDING or not skip_stands(records[row]))
 
     return [rows for rows in cut(len(records), batch_size) if any(map(is_open, rows))]
 
@@ -68,7 +74,7 @@ def predict(
     total = sum(len(rows) for rows in batches)
     fewer = fewer_views(loader.spec)
     pace = Pace()
-    _note(predictions)
+    note_outcomes(predictions)
     with ExitStack() as stack:
         with hidden_from_children():
             stream = stack.enter_context(loader.stream(records, batches))  # decoding starts here
@@ -79,8 +85,7 @@ def predict(
             with unstopped():
                 begun = time.perf_counter()
                 with stopwatch("predict"):
-                    scores = _scores(classifier, loader, batch, predictions.classes)
-                    _fill(predictions, batch, scores, fewer)
+                    fill(predictions, batch, classifier, loader.features, fewer)
                 seconds = time.perf_counter() - begun
                 if batch.rows:  # else all features were there, which is not the model's pace
                     pace.add(seconds, len(batch.rows))
@@ -88,11 +93,12 @@ def predict(
                 with stopwatch("write"):
                     folder.add(predictions, rows)
                 advance(len(rows))
-                _note(predictions)
+                note_outcomes(predictions)
     return pace
 
 
-def _note(predictions: Predictions) -> None:
+def note_outcomes(predictions: Predictions) -> None:
+    """Keeps how many videos are done, to be said if a signal comes."""
     note_progress(int((predictions.reasons != PENDING).sum()), len(predictions))
 
 
@@ -105,13 +111,38 @@ def _timed(stream: Iterator[Batch], stopwatch: Stopwatch) -> Iterator[Batch]:
         yield batch
 
 
+def fill(
+    predictions: Predictions,
+    batch: Batch,
+    classifier: Classifier,
+    features: FeatureCache | None,
+    fewer: Mapping[str, ViewIndices],
+) -> None:
+    """Fills the rows of a batch: with the scores of its videos, or why they have none.
+
+    Args:
+        predictions: The table.
+        batch: Clips of some of its rows.
+        classifier: An :class:`~vidbench.models.base.EmbeddingClassifier` where there are features.
+        features: Where those are kept, if the model has any.
+        fewer: As of :func:`~vidbench.pooling.fewer_views`.
+    """
+    for row, of_views in _scores(classifier, features, batch, predictions.classes).items():
+        pooled = {name: pool(of_views[chosen]) for name, chosen in fewer.items()}
+        damage = batch.damages.get(row)
+        note = f"{damage.reason}: {damage.detail}" if damage else ""
+        predictions.set_scores(row, pool(of_views), pooled, note)
+    for row, skip in batch.skips.items():
+        if predictions.reasons[row]:  # a score that is there is not lost with its video
+            predictions.set_skip(row, skip)
+
+
 def _scores(
-    classifier: Classifier, loader: VideoLoader, batch: Batch, classes: Sequence[str]
+    classifier: Classifier, features: FeatureCache | None, batch: Batch, classes: Sequence[str]
 ) -> Mapping[int, Scores]:
     """The scores (views, classes) of each video, by its place."""
-    if loader.features is not None:
-        embedding = cast(EmbeddingClassifier, classifier)
-        return _scores_of_features(embedding, loader.features, batch, classes)
+    if features is not None:
+        return _scores_of_features(cast(EmbeddingClassifier, classifier), features, batch, classes)
     if not batch.rows:
         return {}
     videos, views = batch.views.shape[:2]
@@ -136,19 +167,3 @@ def _scores_of_features(
         row: require_probabilities(classifier.classify(of_views), len(of_views), classes)
         for row, of_views in features.items()
     }
-
-
-def _fill(
-    predictions: Predictions,
-    batch: Batch,
-    scores: Mapping[int, Scores],
-    fewer: Mapping[str, ViewIndices],
-) -> None:
-    for row, of_views in scores.items():
-        pooled = {name: pool(of_views[chosen]) for name, chosen in fewer.items()}
-        damage = batch.damages.get(row)
-        note = f"{damage.reason}: {damage.detail}" if damage else ""
-        predictions.set_scores(row, pool(of_views), pooled, note)
-    for row, skip in batch.skips.items():
-        if predictions.reasons[row]:  # a score that is there is not lost with its video
-            predictions.set_skip(row, skip)

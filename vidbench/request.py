@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from vidbench.checks import require_address, require_file, require_folder
+from vidbench.data.shared import require_shared
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.labels import find_classes, list_names, load_classes, read_classes, restrict
@@ -35,6 +36,9 @@ def check_request(config: RunConfig) -> None:
 
 
 def _check_folders(config: RunConfig) -> None:
+    """Of folders that are shared, their stand-ins are checked, and what is needed to reach them."""
+    for name, url in config.shared.items():
+        require_shared(name, url)
     require_folder("data_dir", config.data_dir, written=False)  # all may be there already
     require_folder("cache_dir", config.cache_dir)
     require_folder("results_dir", config.results_dir)
@@ -69,7 +73,21 @@ def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:
         )
 
 
+def _refuse_unshared(config: RunConfig) -> None:
+    """Refuses a shared data folder where a dataset would unpack its one archive into it."""
+    family = config.dataset.partition("/")[0]
+    source = config.dataset_path
+    in_place = source is not None and Path(source).is_dir()
+    if "data_dir" in config.shared and family in ("ucf101", "hmdb51") and not in_place:
+        raise ConfigError(
+            f"--data_dir {config.as_dict()['data_dir']}: --dataset {family} is one archive, which "
+            "is not unpacked into shared storage: unpack it into a folder that all machines see, "
+            "and name that with --dataset_path"
+        )
+
+
 def _check_dataset(config: RunConfig) -> None:
+    _refuse_unshared(config)
     dataset = config.open_dataset()
     if config.classes is None:
         return

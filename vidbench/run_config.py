@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from vidbench.checks import require_address, require_file, require_number, require_text
 from vidbench.data.cache import COMPRESSIONS
+from vidbench.data.clips import CachePolicy, Places
 from vidbench.data.datasets._releases import RELEASES
 from vidbench.data.datasets.base import Dataset, dataset_families, load_dataset
 from vidbench.data.fetch import require_source
+from vidbench.data.folders import Folder, LocalFolder
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
+from vidbench.data.shared import SharedFolder, is_shared, stand_in, without_password
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT, PreprocessSpec
+from vidbench.data.tarballs import FetchTarballs, fetch_tarballs
 from vidbench.errors import ConfigError
 from vidbench.labels import list_names
 from vidbench.models.base import PRECISIONS, Model, load_model, model_families, require_device
@@ -31,7 +35,9 @@ _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mea
     "num_clips": (1, 1_000),
     "num_crops": (1, 3),
     "num_frames": (1, 100_000),
+    "num_models": (1, 100_000),
     "num_tarballs": (1, 1_000_000),
+    "num_threads": (1, 10_000),
     "num_videos": (1, 100_000_000),
     "num_workers": (0, 1_000),
     "sampling_seed": (0, 2**64 - 1),
@@ -42,12 +48,20 @@ _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mea
 
 
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
+_PLACES = (*_FOLDERS, "dataset_path")  # what may be shared
+_LISTED_IN_PLACE = ("folder", "flat", "manifest")  # datasets whose videos lie at --dataset_path
 _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Everything that one evaluation is asked for; each field is the option of the same name.
+
+    A folder that is given as the URL of a shared one, e.g. ``s3://bucket/prefix``, becomes its
+    stand-in on this machine (:mod:`vidbench.data.shared`), and on another machine that one's.
+
+    Attributes:
+        shared: No option: the URLs of the folders that are shared, by option.
 
     Raises:
         ConfigError: A value is out of range, or two options contradict one another.
@@ -93,6 +107,9 @@ class RunConfig:
     no_cuda: bool = False
     device: str = "auto"
     precision: str = "fp32"
+    num_threads: int | None = None
+    ray_address: str | None = None
+    num_models: int | None = None
     profile: bool = False
     no_report: bool = False
     mlflow: bool = False
@@ -101,11 +118,14 @@ class RunConfig:
     overwrite_output_dir: bool = False
     overwrite_cache: bool = False
     retry_skipped: bool = False
+    shared: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if isinstance(value := getattr(self, field.name), str | Path):
-                require_text(field.name, str(value))
+        for name in _option_names():
+            if isinstance(value := getattr(self, name), str | Path):
+                require_text(name, str(value))
+        self._note_shared()
+        self._put_stand_ins()
         for name in ("classes_file", "prompts", "training_list", *_FOLDERS):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(value))
@@ -115,6 +135,33 @@ class RunConfig:
         self._refuse_unknown_names()
         self._refuse_contradictions()
         self._refuse_bad_paths()
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._put_stand_ins()
+
+    def _note_shared(self) -> None:
+        """Notes the URLs that are given, and forgets those that others have taken the place of."""
+        given = {name: getattr(self, name) for name in _PLACES}
+        urls = {n: v for n, v in given.items() if is_shared(v) and self._may_share(n)}
+        kept = {n: u for n, u in self.shared.items() if str(given[n]) == str(self._stand_in(n, u))}
+        object.__setattr__(self, "shared", kept | urls)
+
+    def _may_share(self, name: str) -> bool:
+        """Datasets of others may know URLs of their own, and fetching refuses what it does not."""
+        return name != "dataset_path" or self.dataset in _LISTED_IN_PLACE
+
+    def _put_stand_ins(self) -> None:
+        for name, url in self.shared.items():
+            path = self._stand_in(name, url)
+            object.__setattr__(self, name, str(path) if name == "dataset_path" else path)
+
+    def _stand_in(self, name: str, url: str) -> Path:
+        """What stands for the URL on this machine; a manifest lies in what is shared."""
+        if name == "dataset_path" and self.dataset == "manifest":
+            folder, _, file = url.rstrip("/").rpartition("/")
+            return stand_in(folder) / file
+        return stand_in(url)
 
     def _refuse_unknown_names(self) -> None:
         for name, families in (("model_type", model_families()), ("dataset", dataset_families())):
@@ -150,6 +197,16 @@ class RunConfig:
                 raise ConfigError(f"--{other} contradicts --{name} {getattr(self, name)}")
         if self.no_cuda and self.device not in ("auto", "cpu"):
             raise ConfigError(f"--no_cuda contradicts --device {self.device}")
+        if self.ray_address is not None and self.num_workers == 0:
+            raise ConfigError("--num_workers 0 contradicts --ray_address: decoders are processes")
+        if self.num_models is not None and self.ray_address is None:
+            raise ConfigError("--num_models needs --ray_address: on one machine there is one model")
+        for name, url in self.shared.items():
+            if self.ray_address is None:
+                raise ConfigError(
+                    f"--{name} {without_password(url)} is read and written with Ray alone: add "
+                    "--ray_address local, or the address of a cluster"
+                )
         if self.model_type == "saved_model" and self.model_trained_on is not None:
             raise ConfigError("--model_trained_on contradicts --model_type saved_model")
         if self.dataset == "sample" and self.kinetics_version is not None:
@@ -170,8 +227,36 @@ class RunConfig:
             raise ConfigError(f"--run_name {name!r} must be one plain folder name")
         if self.dataset_path is not None:
             require_address("dataset_path", self.dataset_path)
-            if self.dataset.partition("/")[0] in ("kinetics", "sample"):
-                require_source(self.dataset_path)
+            self._refuse_source(self.dataset_path)
+
+    def _refuse_source(self, source: str) -> None:
+        family = self.dataset.partition("/")[0]
+        if is_shared(source) and family in dataset_families():
+            raise ConfigError(
+                f"--dataset_path {without_password(source)}: --dataset {family} is fetched from "
+                "http(s) or a folder; only " + ", ".join(_LISTED_IN_PLACE) + " read shared storage"
+            )
+        if family in ("kinetics", "sample"):
+            require_source(source)
+
+    def place(self, name: str) -> Folder:
+        """The folder of an option, and how its files are had.
+
+        Args:
+            name: ``data_dir``, ``cache_dir``, ``results_dir`` or ``dataset_path``; that of a
+                manifest means the folder that it lies in.
+        """
+        above = name == "dataset_path" and self.dataset == "manifest"
+        if name in self.shared:
+            url = self.shared[name]
+            return SharedFolder(url.rstrip("/").rpartition("/")[0] if above else url)
+        path = Path(getattr(self, name) or ".")
+        return LocalFolder(path.parent if above else path)
+
+    def place_of(self, folder: Path) -> Folder:
+        """The folder of one of the options that has this local path; a local one if none has."""
+        places = (self.place(name) for name in self.shared)
+        return next((place for place in places if place.local == folder), LocalFolder(folder))
 
     @property
     def model_name(self) -> str:
@@ -197,8 +282,20 @@ class RunConfig:
             prompts=self.prompts,
         )
 
-    def open_dataset(self) -> Dataset:
+    def shared_places(self, videos: Path) -> Places:
+        """Where the files of a run lie that others share.
+
+        Args:
+            videos: The folder of its dataset.
+        """
+        shared = {place.local: place for place in map(self.place, self.shared)}
+        return Places(shared.get(videos), shared.get(self.cache_dir))
+
+    def open_dataset(self, fetch_tarballs: FetchTarballs = fetch_tarballs) -> Dataset:
         """The dataset's split; nothing is read or fetched.
+
+        Args:
+            fetch_tarballs: Fetches tarballs when they are wanted.
 
         Raises:
             ConfigError: There is no such dataset or split.
@@ -210,6 +307,7 @@ class RunConfig:
             root_url=self.dataset_path,
             seed=self.seed,
             num_tarballs=self.num_tarballs,
+            fetch_tarballs=fetch_tarballs,
         )
 
     @property
@@ -221,6 +319,11 @@ class RunConfig:
     def compression(self) -> str | None:
         """How decoded clips are written: ``zstd``, or None for as they are."""
         return None if self.cache_compression == "none" else self.cache_compression
+
+    @property
+    def cache_policy(self) -> CachePolicy:
+        """Which of the cache's entries are made anew."""
+        return CachePolicy(self.overwrite_cache, self.retry_skipped, self.truncated == "score")
 
     def spec(self, default: PreprocessSpec) -> PreprocessSpec:
         """What is done to pixels: the preset or else the model's own, and what goes over it.
@@ -238,8 +341,12 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """The options by name, with paths as text, and without the passwords of addresses."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: _publishable(value) for name, value in values.items()}
+        values = {name: _publishable(getattr(self, name)) for name in _option_names()}
+        return values | {name: without_password(url) for name, url in self.shared.items()}
+
+
+def _option_names() -> list[str]:
+    return [field.name for field in fields(RunConfig) if field.name != "shared"]
 
 
 def _publishable(value: Any) -> Any:
@@ -254,6 +361,8 @@ def is_module(name: str) -> bool:
 
 
 def nearest(name: str, valid: Sequence[str]) -> str:
-    """What to say of an unknown name: the valid one that is most like it."""
-    close = difflib.get_close_matches(name.partition("=")[0], valid, n=1, cutoff=0.0)
+    """What to say of an unknown name: the valid one that is most like it, or begins so."""
+    asked = name.partition("=")[0]
+    longer = [each for each in valid if each.startswith(asked)]
+    close = difflib.get_close_matches(asked, longer or valid, n=1, cutoff=0.0)
     return f"{name!r} is unknown: the nearest valid one is {close[0]!r}"

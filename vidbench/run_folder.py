@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -12,6 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from vidbench.data.folders import Folder, LocalFolder
+from vidbench.data.shared import bring_all, is_shared, without_password
 from vidbench.errors import ConfigError
 from vidbench.files import disk_errors, seen_from, sweep, temporary_path, write_json
 from vidbench.identity import RunIdentity
@@ -22,7 +25,16 @@ from vidbench.summary import Facts
 
 logger = logging.getLogger(__name__)
 
-_NOWHERE: Mapping[str, Path] = MappingProxyType({})
+_NOWHERE: Mapping[str, Path | str] = MappingProxyType({})
+
+_OUTPUTS = (  # whoever sees the last one, sees all
+    "scores.npz",
+    "predictions.csv",
+    "skipped.csv",
+    "per_class.csv",
+    "confusion.csv",
+    "metrics.json",
+)
 
 
 class RunFolder:
@@ -34,18 +46,21 @@ class RunFolder:
     Args:
         path: The folder.
         identity: What decides the run's predictions.
+        shared: The folder of runs where others share it; ``path`` lies in its stand-in. What lies
+            only there, of a driver that was killed, is forgotten.
     """
 
-    def __init__(self, path: Path, identity: RunIdentity) -> None:
+    def __init__(self, path: Path, identity: RunIdentity, shared: Folder | None = None) -> None:
         self.path = path
         self._identity = identity
+        self._files = shared or LocalFolder(path.parent)
 
     def open(
         self,
         config: Mapping[str, Any],
         facts: Facts,
         unlisted: Sequence[Path] = (),
-        places: Mapping[str, Path] = _NOWHERE,
+        places: Mapping[str, Path | str] = _NOWHERE,
         *,
         overwrite: bool = False,
     ) -> None:
@@ -55,15 +70,17 @@ class RunFolder:
             config: What was asked for.
             facts: What is known of the run beside its predictions.
             unlisted: Files that no annotation lists.
-            places: Where the run's videos and clips lie.
+            places: Where the run's videos and clips lie; the URL of what others share.
             overwrite: Remove what is there first.
 
         Raises:
             ConfigError: The folder belongs to a run of another identity.
         """
+        self._files.forget(self.path)
         self._refuse_foreign()
-        if overwrite and self.path.exists():
-            shutil.rmtree(self.path)
+        if overwrite:
+            self._remove_all()
+        self._files.bring(self.path / "run.json")
         found = {"facts": facts.as_dict(), "places": self._relative(places)}
         if (self.path / "run.json").exists():
             self._refuse_other_identity()
@@ -74,6 +91,7 @@ class RunFolder:
     def load(self, predictions: Predictions) -> Predictions:
         """The table as far as it was written; the other rows stay pending."""
         table = self.path / "scores.npz"
+        bring_all(self._files, [table, *self._files.names(self.path / "batches")])
         for path in [*([table] if table.exists() else []), *self._batches()]:
             predictions.update(path)
         return predictions
@@ -84,8 +102,10 @@ class RunFolder:
         Raises:
             DiskFullError: There is no room; earlier batches are kept.
         """
+        path = self.path / "batches" / f"{next(self._numbers):09d}.npz"
         with disk_errors(self.path):
-            predictions.save(self.path / "batches" / f"{next(self._numbers):09d}.npz", rows)
+            predictions.save(path, rows)
+        self._files.publish(path)
 
     def finish(self, predictions: Predictions, top_n: int) -> dict[str, Any]:
         """The metrics; writes everything that a finished run has, and only then drops batches.
@@ -97,9 +117,16 @@ class RunFolder:
             if self._batches() or not (self.path / "scores.npz").exists():
                 predictions.save(self.path / "scores.npz")
             metrics = score(self.path, predictions, self._read_run(), top_n)
+        for name in _OUTPUTS:
+            self.publish(name)
         self._drop_batches()
         sweep(self.path, "")
         return metrics
+
+    def publish(self, name: str) -> None:
+        """Gives others a file of this folder, such as a report, where the folder is shared."""
+        if (self.path / name).is_file():
+            self._files.publish(self.path / name)
 
     def add_session(
         self,
@@ -124,29 +151,44 @@ class RunFolder:
     @cached_property
     def _numbers(self) -> Iterator[int]:
         """Numbers of new batches; they rise, because later outcomes go over earlier ones."""
-        return itertools.count(len(self._batches()))
+        found = self._batches()
+        return itertools.count(_number(found[-1]) + 1 if found else 0)
 
     def _drop_batches(self) -> None:
-        """Removes all at once: earlier outcomes must not outlive those that went over them."""
+        """Removes all at once: earlier outcomes must not outlive those that went over them.
+
+        What others share cannot be removed at once, so the earliest goes first.
+        """
         batches = self.path / "batches"
         if batches.exists():
             shutil.rmtree(batches.rename(temporary_path(batches)), ignore_errors=True)
+        for path in self._files.names(batches):
+            self._files.remove(path)
 
     def _batches(self) -> list[Path]:
         return sorted((self.path / "batches").glob("[0-9]*.npz"))
 
     def _refuse_foreign(self) -> None:
         """Refuses a folder with files that no run wrote; temporary ones have hidden names."""
-        if not self.path.exists() or (self.path / "run.json").exists():
+        files = self._files
+        if files.has(self.path / "run.json"):
             return
-        if not self.path.is_dir() or any(not p.match(".*.tmp") for p in self.path.iterdir()):
-            raise ConfigError(f"{self.path} exists and is no run folder: take another --run_name")
+        if files.has(self.path) or files.names(self.path):
+            shown = files.address(self.path)
+            raise ConfigError(f"{shown} exists and is no run folder: take another --run_name")
+
+    def _remove_all(self) -> None:
+        """Removes the folder; ``run.json`` last, without which it would seem somebody else's."""
+        for path in self._files.names(self.path):
+            if path.name != "run.json":
+                self._files.clear(path)
+        self._files.clear(self.path)
 
     def _refuse_other_identity(self) -> None:
-        found = self._read_run()["digest"]
-        if found != self._identity.digest():
+        found, own = self._read_run()["digest"], self._identity.digest()
+        if found != own:
             raise ConfigError(
-                f"{self.path} holds run {found}, this is {self._identity.digest()} (other model, "
+                f"{self._files.address(self.path)} holds run {found}, this is {own} (other model, "
                 "videos or preprocessing): take another --run_name or --overwrite_output_dir"
             )
 
@@ -157,13 +199,21 @@ class RunFolder:
             run["digest"], run["sessions"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(
-                f"{path} is damaged ({error!r}): --overwrite_output_dir starts the run again"
+                f"{self._files.address(path)} is damaged ({error!r}): --overwrite_output_dir "
+                "starts the run again"
             ) from error
         return run
 
-    def _relative(self, places: Mapping[str, Path]) -> dict[str, str]:
+    def _relative(self, places: Mapping[str, Path | str]) -> dict[str, str]:
         """The places as seen from this folder, so that all may be moved together."""
-        return {name: seen_from(self.path, path) for name, path in places.items()}
+        return {name: self._seen(place) for name, place in places.items()}
+
+    def _seen(self, place: Path | str) -> str:
+        if isinstance(place, str) and is_shared(place):
+            return without_password(place)
+        if not isinstance(self._files, LocalFolder):  # others have no path to it from here
+            return Path(place).absolute().as_posix()
+        return seen_from(self.path, Path(place))
 
     def _describe(self, config: Mapping[str, Any], unlisted: Sequence[Path]) -> dict[str, Any]:
         return {
@@ -179,6 +229,12 @@ class RunFolder:
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         with disk_errors(self.path):
             write_json(self.path / name, content)
+        self._files.publish(self.path / name)
+
+
+def _number(batch: Path) -> int:
+    found = re.match(r"\d+", batch.name)
+    return int(found[0]) if found else 0
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import select
 import signal
@@ -11,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any
@@ -93,12 +92,21 @@ class _Stop:
         self.number = self.number or number
         text = f"{_line_start()}vidbench: {self.message()}\n"
         os.write(self._stderr, text.encode(errors="replace"))
-        for child in multiprocessing.active_children():
-            child.kill()
+        _kill_children()
         os._exit(128 + self.number)
 
     def close(self) -> None:
         os.close(self._stderr)
+
+
+def _kill_children() -> None:
+    """Ends all child processes, also one that is just being started and would miss its parent."""
+    import psutil
+
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if "resource_tracker" not in " ".join(child.cmdline()):  # which cleans up after us
+                child.kill()
 
 
 _current: _Stop | None = None
@@ -191,6 +199,21 @@ def unstopped() -> Iterator[None]:
     finally:
         stop.busy = False
     stop.check()
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Whatever a library does with signals meanwhile, afterwards they are handled as before."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # else it was not set by Python, and cannot be
+                signal.signal(number, handler)
 
 
 @contextmanager

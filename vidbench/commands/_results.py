@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vidbench.data.folders import Folder, LocalFolder
 from vidbench.statistics import Estimate
 
 
-def result_lines(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
-    """The accuracies with their intervals, over which videos, and the signature that they need."""
-    lines = [f"results    {folder}", *_report(folder), f"videos     {_videos(metrics)}"]
+def result_lines(
+    folder: Path, metrics: Mapping[str, Any], files: Folder | None = None
+) -> list[str]:
+    """The accuracies with their intervals, over which videos, and the signature that they need.
+
+    Args:
+        folder: The run's, on this machine.
+        metrics: Its ``metrics.json``.
+        files: Tells where others find the folder, if they share it.
+    """
+    files = files or LocalFolder(folder)
+    page = folder / "report.html"
+    lines = [f"results    {files.address(folder)}"]
+    lines += [f"to look at {files.address(page)}"] if page.exists() else []
+    lines += [f"videos     {_videos(metrics)}"]
     lines += [
         f"{name.replace('top', 'top-'):<10} {_accuracy(metrics, name)}" for name in _tops(metrics)
     ]
@@ -19,11 +32,6 @@ def result_lines(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
         lines.append(f"{'mean class':<10} {show(metrics['mean_class_accuracy'])}")
         lines += _caveats(metrics)
     return [*lines, f"signature  {metrics['signature']}"]
-
-
-def _report(folder: Path) -> list[str]:
-    page = folder / "report.html"
-    return [f"to look at {page}"] if page.exists() else []
 
 
 def show(estimate: Mapping[str, Any]) -> str:

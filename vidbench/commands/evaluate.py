@@ -52,7 +52,7 @@ def _evaluate(config: RunConfig, again: Callable[[], str]) -> None:
     if config.json:
         print(json.dumps({"folder": str(folder), **metrics}, indent=2))
     else:
-        print("\n".join(result_lines(folder, metrics)))
+        print("\n".join(result_lines(folder, metrics, config.place("results_dir"))))
     if config.profile:
         print("\n".join(_profile(seconds, beside)), file=sys.stderr if config.json else sys.stdout)
     if experiment is not None:
@@ -81,6 +81,7 @@ _STAGES = {
     "open": "the run's folder",
     "load_model": "TensorFlow and the model; videos are decoded meanwhile",
     "wait_for_clips": "the model waits for clips",
+    "wait_for_shards": "the cluster decodes and predicts",
     "predict": "the model",
     "write": "scores of each batch",
     "score": "metrics and tables",
@@ -89,6 +90,7 @@ _STAGES = {
     "decode": "videos to frames",
     "write_cache": "clips to the cache",
     "read_cache": "clips from the cache",
+    "predict_shards": "the models of the cluster",
 }
 
 

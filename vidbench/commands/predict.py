@@ -99,7 +99,10 @@ def _open_model(config: RunConfig, request: Request) -> _Model:
     thresholds = find_thresholds(model, rules.threshold)
     return _Model(
         classifier=model.load(
-            precision=config.precision, device=config.processor, cache_dir=config.cache_dir
+            precision=config.precision,
+            device=config.processor,
+            num_threads=config.num_threads,
+            cache_dir=config.cache_dir,
         ),
         classes=model.classes,
         spec=spec,

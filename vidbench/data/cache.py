@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.clip_file import pack_clip, unpack_clip
+from vidbench.data.folders import Folder, LocalFolder
 from vidbench.data.records import Skip, Views
 from vidbench.data.sealed import read_sealed
 from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 from vidbench.errors import CacheError, ConfigError
-from vidbench.files import disk_errors, replacing, sweep, temporary_path
+from vidbench.files import disk_errors, sweep, temporary_path
 
 COMPRESSIONS = ("none", "zstd")
 
@@ -56,16 +57,25 @@ class ClipCache:
     Args:
         folder: Layout: ``<spec digest>-px<version>/<2 digits>/<SHA-256>.h5`` (or ``.skip.json``).
         compression: How clips are written, ``zstd`` or None; both kinds are read in any case.
+        shared: Where clips and skips are kept instead, if others share them; ``folder`` is its
+            stand-in, which holds locks and what is in use. Usage and pruning see only that.
 
     Raises:
         ConfigError: There is no such compression.
     """
 
-    def __init__(self, folder: Path, compression: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, compression: str | None = None, shared: Folder | None = None
+    ) -> None:
         if compression not in (None, "zstd"):
             raise ConfigError(f"clips are compressed by 'zstd' or None, not {compression!r}")
-        self.folder = folder
         self._compression = compression
+        self._files = shared or LocalFolder(folder)
+
+    @property
+    def folder(self) -> Path:
+        """Of the files; of what is shared, this machine's stand-in."""
+        return self._files.local
 
     def find(self, key: CacheKey, score_truncated: bool = False) -> CacheKey | Skip | None:
         """The key if its clip may be used, why the video was skipped before, or None.
@@ -80,15 +90,18 @@ class ClipCache:
         """
         skip, has_clip = self.read_skip(key), self.has(key)
         truncated = skip is not None and skip.reason == "truncated"
-        whole = not self._path(key, ".skip.json").exists()  # a damaged one may have said otherwise
-        if has_clip and (whole or (truncated and score_truncated)):
+        if has_clip and (self._is_whole(key) or (truncated and score_truncated)):
             return key
         decode_again = score_truncated if truncated else has_clip
         return None if decode_again else skip
 
     def has(self, key: CacheKey) -> bool:
         """Whether the clip is there; reading it may still find it damaged."""
-        return self._path(key, ".h5").is_file()
+        return self._files.has(self._path(key, ".h5"))
+
+    def _is_whole(self, key: CacheKey) -> bool:
+        """Whether no skip is there; a damaged one may have said that the video is truncated."""
+        return not self._files.has(self._path(key, ".skip.json"))
 
     def damage(self, key: CacheKey) -> Skip | None:
         """How the video of this clip is truncated; None if it is not, or there is no clip."""
@@ -103,16 +116,14 @@ class ClipCache:
         """
         path = self._path(key, ".h5")
         try:
-            return unpack_clip(read_sealed(path), *key)
+            with self._files.borrow(path) as file:
+                return unpack_clip(read_sealed(file), *key)
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, CacheError) as error:
-            raise CacheError(f"{path} cannot be read: {error}") from error
+            raise CacheError(f"{self._files.address(path)} cannot be read: {error}") from error
 
     def num_bytes(self, key: CacheKey) -> int:
         """Size of the clip's file; 0 if there is none."""
-        try:
-            return self._path(key, ".h5").stat().st_size
-        except OSError:
-            return 0
+        return self._files.size(self._path(key, ".h5")) or 0
 
     def write(self, key: CacheKey, views: Views, damage: Skip | None = None) -> None:
         """Keeps a clip; it is readable at once, by any process.
@@ -131,14 +142,15 @@ class ClipCache:
             self.write_skip(key, damage)
         self._write(self._path(key, ".h5"), key.spec, content)
         if damage is None:
-            self._path(key, ".skip.json").unlink(missing_ok=True)
+            self._files.remove(self._path(key, ".skip.json"))
         elif self.read_skip(key) is None:  # pruned between the two
             self.write_skip(key, damage)
 
     def read_skip(self, key: CacheKey) -> Skip | None:
         """Why this video was skipped before, or None if it was not."""
         try:
-            found = json.loads(self._path(key, ".skip.json").read_text("utf-8"))
+            with self._files.borrow(self._path(key, ".skip.json")) as file:
+                found = json.loads(file.read_text("utf-8"))
             return Skip(str(found["reason"]), str(found["detail"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -205,23 +217,23 @@ class ClipCache:
     def _write(self, path: Path, spec: PreprocessSpec, content: memoryview) -> None:
         described = path.parent.parent / "spec.json"
         with disk_errors(self.folder, len(content)):
-            _replace(path, content)
-            if not described.exists():
-                _replace(described, memoryview(json.dumps(spec.canonical(), indent=1).encode()))
+            _replace(self._files, path, content)
+            if not self._files.has(described):
+                text = json.dumps(spec.canonical(), indent=1)
+                _replace(self._files, described, memoryview(text.encode()))
 
 
-def _replace(path: Path, content: memoryview) -> None:
+def _replace(files: Folder, path: Path, content: memoryview) -> None:
     """Writes the file, and again where its folder is pruned meanwhile."""
     for _ in range(_TRIES):
         with suppress(FileNotFoundError, FileExistsError):  # `mkdir` may raise either
-            return _replace_once(path, content)
-    return _replace_once(path, content)
+            return _replace_once(files, path, content)
+    return _replace_once(files, path, content)
 
 
-def _replace_once(path: Path, content: memoryview) -> None:
+def _replace_once(files: Folder, path: Path, content: memoryview) -> None:
     try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
+        files.write(path, content)
     except IsADirectoryError as error:
         raise CacheError(f"{path} is a folder, where a file belongs: remove it") from error
 

@@ -6,12 +6,14 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.cache import CacheKey, ClipCache
+from vidbench.data.folders import Folder, LocalFolder
 from vidbench.data.hashes import HashMemory
 from vidbench.data.prepare import Prepared, Task, Workers, clip_key
 from vidbench.data.records import Section, Skip, VideoRecord, Views
@@ -39,14 +41,31 @@ class CachePolicy:
     score_truncated: bool = False
 
 
+class Places(NamedTuple):
+    """Where files lie that other machines share; None for the folder itself.
+
+    Attributes:
+        videos: Of videos.
+        cache: Of decoded clips.
+        hashes: The SQLite file that keeps hashes of video files; beside the clips otherwise.
+    """
+
+    videos: Folder | None = None
+    cache: Folder | None = None
+    hashes: Path | None = None
+
+
 class _Work(NamedTuple):
-    """A video that is being prepared."""
+    """A video that is being prepared, and what gives back its file if that is a copy."""
 
     task: Task
     future: Future[Prepared]
+    borrowed: ExitStack
 
 
 _Begun = CacheKey | Skip | _Work
+
+_MISSING = Skip("missing", "there is no such file: not fetched, or removed since")
 
 
 class ClipSource:
@@ -58,6 +77,7 @@ class ClipSource:
         cache_dir: Decoded clips, and the hashes of video files.
         policy: Which of the cache's entries are made anew.
         compression: How clips are written, ``zstd`` or None.
+        places: Where files lie if they are shared with other machines.
 
     Attributes:
         work: Seconds spent on clips, in all workers together.
@@ -71,14 +91,16 @@ class ClipSource:
         cache_dir: Path,
         policy: CachePolicy,
         compression: str | None = None,
+        places: Places | None = None,
     ) -> None:
+        places = places or Places()
         self.spec = spec
         self.work = Stopwatch()
         self.cache_bytes = 0
-        self._folder = folder
+        self._videos = places.videos or LocalFolder(folder)
         self._policy = policy
-        self._cache = ClipCache(cache_dir, compression)
-        self._hashes = HashMemory(cache_dir / "files.sqlite")
+        self._cache = ClipCache(cache_dir, compression, places.cache)
+        self._hashes = HashMemory(places.hashes or cache_dir / "files.sqlite")
 
     def sweep(self) -> None:
         """Removes what killed workers left of clips half written."""
@@ -86,7 +108,7 @@ class ClipSource:
 
     def is_cached(self, path: Path, section: Section | None = None) -> bool:
         """Whether the clip of this video, relative to the folder, is in the cache."""
-        key = self._known_key(self._folder / path, section)
+        key = self._known_key(self._videos.local / path, section)
         return key is not None and self._cache.has(key)
 
     def known_key(self, record: VideoRecord) -> CacheKey | None:
@@ -153,8 +175,8 @@ class ClipSource:
                     return self._read(result)
             except CacheError as error:
                 logger.warning("%s; decoding it again", error)
-            task = self._task(record)._replace(overwrite=True)
-            result = self._finish(_Work(task, workers.submit(task)), workers)
+            begun = self._begin_decoding(record, workers, overwrite=True)
+            result = self._finish(begun, workers) if isinstance(begun, _Work) else begun
         return result if isinstance(result, Skip) else self._read(result)
 
     def _read(self, key: CacheKey) -> Views:
@@ -165,19 +187,30 @@ class ClipSource:
     def _begin(self, record: VideoRecord, workers: Workers) -> _Begun:
         """What is known of a video at once: that it is missing, or cached; else it is decoded."""
         file = self._file(record)
-        if not file.is_file():
-            return Skip("missing", "there is no such file: not fetched, or removed since")
         key = self._known_key(file, record.section)
         if key and not self._policy.overwrite and isinstance(self._find(key), CacheKey):
             logger.debug("%s is cached", record.path)
             return key
-        task = self._task(record)
-        return _Work(task, workers.submit(task))
+        return self._begin_decoding(record, workers, overwrite=self._policy.overwrite)
+
+    def _begin_decoding(
+        self, record: VideoRecord, workers: Workers, *, overwrite: bool
+    ) -> _Work | Skip:
+        borrowed = ExitStack()
+        try:
+            file = borrowed.enter_context(self._videos.borrow(self._file(record)))
+        except FileNotFoundError:
+            return _MISSING
+        if not file.is_file():
+            return _MISSING
+        task = self._task(record, file, overwrite=overwrite)
+        return _Work(task, workers.submit(task), borrowed)
 
     def _finish(self, work: _Work, workers: Workers) -> CacheKey | Skip:
-        outcome = workers.result(work.future, work.task)
+        with work.borrowed:
+            outcome = workers.result(work.future, work.task)
         self.work.add(outcome.seconds)
-        if outcome.identity and outcome.sha256:
+        if outcome.identity and outcome.sha256 and work.task.path.is_file():
             self._hashes.remember(work.task.path, outcome.identity, outcome.sha256)
         _log(work.task.path, outcome)
         return outcome.result
@@ -185,14 +218,13 @@ class ClipSource:
     def _find(self, key: CacheKey) -> CacheKey | Skip | None:
         return self._cache.find(key, score_truncated=self._policy.score_truncated)
 
-    def _task(self, record: VideoRecord) -> Task:
-        file = self._file(record)
+    def _task(self, record: VideoRecord, file: Path, *, overwrite: bool) -> Task:
         return Task(
             file,
             self.spec,
             self._cache,
             self._known_hash(file),
-            overwrite=self._policy.overwrite,
+            overwrite=overwrite,
             retry=self._policy.retry_skipped,
             score_truncated=self._policy.score_truncated,
             section=record.section,
@@ -200,7 +232,7 @@ class ClipSource:
 
     def _file(self, record: VideoRecord) -> Path:
         """The record's file; the folder itself, which is no file, where it has none."""
-        return self._folder / (record.path or "")
+        return self._videos.local / (record.path or "")
 
     def _known_key(self, file: Path, section: Section | None) -> CacheKey | None:
         sha256 = self._known_hash(file)

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbench.data.cache import CacheKey
+from vidbench.data.folders import Folder, LocalFolder
 from vidbench.data.sealed import USER_BLOCK, read_sealed, seal
 from vidbench.data.spec import PIXELS_VERSION
 from vidbench.errors import CacheError
-from vidbench.files import disk_errors, replacing, sweep
+from vidbench.files import disk_errors, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -49,15 +50,20 @@ class FeatureCache:
             ``features/<digest>-<spec digest>-px<version>/<2 digits>/<SHA-256>.npy`` for clips, and
             ``features/text/<digest>.npy`` for prompts.
         digest: Of all that decides what the model makes of a clip of a given spec.
+        shared: Where they are kept instead, if others share them; ``cache_dir`` is its stand-in.
     """
 
-    def __init__(self, cache_dir: Path, digest: str) -> None:
-        self._folder = cache_dir / FEATURE_FOLDER
-        self._digest = digest
+    def __init__(self, cache_dir: Path, digest: str, shared: Folder | None = None) -> None:
+        self._files = shared or LocalFolder(cache_dir)
+        self.digest = digest
+
+    @property
+    def _folder(self) -> Path:
+        return self._files.local / FEATURE_FOLDER
 
     def has(self, key: CacheKey) -> bool:
         """Whether there are features of this clip; reading them may still find them damaged."""
-        return self._path(key).is_file()
+        return self._files.has(self._path(key))
 
     def read(self, key: CacheKey) -> Array | None:
         """The features of a video's views, (views, ...); None if there are none, or not whole."""
@@ -84,27 +90,26 @@ class FeatureCache:
         self._write(self._folder / _TEXT / f"{digest}.npy", embeddings)
 
     def _path(self, key: CacheKey) -> Path:
-        folder = f"{self._digest}-{key.spec.digest()}-px{PIXELS_VERSION}"
+        folder = f"{self.digest}-{key.spec.digest()}-px{PIXELS_VERSION}"
         return self._folder / folder / key.sha256[:2] / f"{key.sha256}.npy"
 
     def _read(self, path: Path) -> Array | None:
-        if not path.is_file():
-            return None
         try:
-            return _unpack(read_sealed(path), self._name(path))
+            with self._files.borrow(path) as file:
+                return _unpack(read_sealed(file), self._name(path))
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError, CacheError) as error:
-            logger.warning("%s cannot be read: %s; making it again", path, error)
+            logger.warning(
+                "%s cannot be read: %s; making it again", self._files.address(path), error
+            )
             return None
 
     def _write(self, path: Path, array: Array) -> None:
         content = _pack(array, self._name(path))
         # A prune meanwhile may take the folder: then there is nothing kept, which is no fault.
-        with (
-            disk_errors(self._folder, len(content)),
-            suppress(FileNotFoundError),
-            replacing(path) as temporary,
-        ):
-            temporary.write_bytes(content)
+        with disk_errors(self._folder, len(content)), suppress(FileNotFoundError):
+            self._files.write(path, content)
 
     def _name(self, path: Path) -> bytes:
         return path.relative_to(self._folder).as_posix().encode()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vidbench.data.cache import CacheKey
-from vidbench.data.clips import CachePolicy, ClipSource
+from vidbench.data.clips import CachePolicy, ClipSource, Places
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.features import Array, FeatureCache
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
@@ -68,6 +68,7 @@ class VideoLoader:
         timeout_seconds: For one video; a decoder that takes longer is ended, and skips it.
         features: Where the model keeps what it makes of clips, if it does; clips of which there
             are features are not read.
+        places: Where files lie if they are shared with other machines.
     """
 
     def __init__(
@@ -81,17 +82,17 @@ class VideoLoader:
         compression: str | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         features: FeatureCache | None = None,
+        places: Places | None = None,
     ) -> None:
         self.dataset = dataset
         self.spec = spec
         self.features = features
         self._cache_dir = cache_dir
         self._num_workers = default_num_workers() if num_workers is None else num_workers
+        self._policy = policy or CachePolicy()
         self._compression = compression
         self._timeout_seconds = timeout_seconds
-        self._clips = ClipSource(
-            dataset.folder, spec, cache_dir, policy or CachePolicy(), compression
-        )
+        self._clips = ClipSource(dataset.folder, spec, cache_dir, self._policy, compression, places)
 
     def select(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
@@ -144,32 +145,61 @@ class VideoLoader:
     def prepare(self, records: Sequence[VideoRecord]) -> Mapping[int, Skip]:
         """Why videos cannot be used, by place; all the others are cached afterwards."""
         skips: dict[int, Skip] = {}
-        with self._workers(len(records)) as workers, progress("decode", len(records)) as advance:
-            results = self._clips.prepare(records, workers, lookahead=0)
-            for row, result in enumerate(results):
+        with self.workers(len(records)) as workers, progress("decode", len(records)) as advance:
+            for row, result in enumerate(self.results(records, workers)):
                 if isinstance(result, Skip):
                     skips[row] = result
                 advance(1)
         return skips
 
+    def results(
+        self, records: Sequence[VideoRecord], workers: Workers, lookahead: int = 0
+    ) -> Iterator[CacheKey | Skip]:
+        """Where the clip of each video is, or why there is none, in order; begins at once.
+
+        A clip of which there are features need not be there.
+
+        Args:
+            records: The videos.
+            workers: Decode what the cache lacks.
+            lookahead: How many later videos are decoded meanwhile, beside those that keep the
+                workers busy.
+        """
+        kept = {row: key for row, one in enumerate(records) if (key := self._kept_features(one))}
+        wanted = [record for row, record in enumerate(records) if row not in kept]
+        prepared = self._clips.prepare(wanted, workers, lookahead)
+        return (kept[row] if row in kept else next(prepared) for row in range(len(records)))
+
     @contextmanager
     def stream(
-        self, records: Sequence[VideoRecord], slots: Sequence[Sequence[int]]
+        self,
+        records: Sequence[VideoRecord],
+        slots: Sequence[Sequence[int]],
+        results: Sequence[CacheKey | Skip] | None = None,
     ) -> Iterator[Iterator[Batch]]:
         """An iterator of batches in order; decoding starts on entering and stops on leaving.
 
         Args:
             records: All requested videos.
             slots: The places of the videos of each batch.
+            results: What :meth:`results` gave for these places, one batch after another; None
+                to do that work here, ahead of the batches.
         """
-        with self._workers(len(records)) as workers:
+        with self.workers(len(records)) as workers:
             # Workers start here if they are needed, before the caller imports a framework.
-            batches = self._batches(records, slots, workers)
+            if results is None:
+                wanted = [records[row] for places in slots for row in places]
+                largest = max((len(places) for places in slots), default=0)
+                found = self.results(wanted, workers, largest)
+            else:
+                found = iter(results)
+            batches = self._cut_batches(records, slots, found, workers)
             with prefetched(batches, _BATCHES_AHEAD, on_leaving=workers.close) as ahead:
                 yield ahead
 
     @contextmanager
-    def _workers(self, num_videos: int) -> Iterator[Workers]:
+    def workers(self, num_videos: int) -> Iterator[Workers]:
+        """Decoding processes for so many videos, started when the first one is to be decoded."""
         useful = math.ceil(num_videos / _VIDEOS_PER_WORKER)
         try:
             number = min(self._num_workers, useful)
@@ -178,16 +208,6 @@ class VideoLoader:
                 yield workers
         finally:
             self._clips.sweep()
-
-    def _batches(
-        self, records: Sequence[VideoRecord], slots: Sequence[Sequence[int]], workers: Workers
-    ) -> Iterator[Batch]:
-        rows = [row for places in slots for row in places]
-        kept = {row: key for row in rows if (key := self._kept_features(records[row]))}
-        wanted = [records[row] for row in rows if row not in kept]
-        largest = max((len(places) for places in slots), default=0)
-        results = self._clips.prepare(wanted, workers, lookahead=largest)
-        return self._cut_batches(records, slots, kept, results, workers)
 
     def _kept_features(self, record: VideoRecord) -> CacheKey | None:
         """What the features of this video are found by, if there are any."""
@@ -200,7 +220,6 @@ class VideoLoader:
         self,
         records: Sequence[VideoRecord],
         slots: Sequence[Sequence[int]],
-        kept: Mapping[int, CacheKey],
         results: Iterator[CacheKey | Skip],
         workers: Workers,
     ) -> Iterator[Batch]:
@@ -212,8 +231,8 @@ class VideoLoader:
             keys: dict[int, CacheKey] = {}
             views = np.empty((len(places), *self.spec.views_shape), np.uint8)
             for row in places:
-                result = kept[row] if row in kept else next(results)
-                if row in kept and (found := self._read_features(kept[row])) is not None:
+                result = next(results)
+                if (found := self._read_features(result)) is not None:
                     features[row] = found
                     continue
                 clip = self._clips.read(records[row], result, workers)
@@ -228,8 +247,10 @@ class VideoLoader:
                     keys[row] = result
             yield Batch(rows, views[: len(rows)], skips, damages, features, keys)
 
-    def _read_features(self, key: CacheKey) -> Array | None:
-        return None if self.features is None else self.features.read(key)
+    def _read_features(self, result: CacheKey | Skip) -> Array | None:
+        if self.features is None or isinstance(result, Skip) or self._policy.overwrite:
+            return None
+        return self.features.read(result)
 
 
 def cut(count: int, size: int) -> list[range]:

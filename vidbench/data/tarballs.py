@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -15,12 +15,16 @@ from vidbench.data.archives import extract_archive
 from vidbench.data.fetch import alone, fetch_alone, is_url, size_of
 from vidbench.errors import ArchiveError, FetchError
 from vidbench.files import sweep
+from vidbench.locks import locked
 from vidbench.progress import Advance, format_bytes, progress
 
 logger = logging.getLogger(__name__)
 
 PARALLEL_TARBALLS = 4
 """Downloads at once; more gain nothing from one server."""
+
+FetchTarballs = Callable[[Sequence[str], Path], list[Path]]
+"""What :func:`fetch_tarballs` is."""
 
 _SUFFIXES = (".tar.gz", ".tgz", ".tar")
 
@@ -60,6 +64,29 @@ def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:
     return folders
 
 
+def fetch_tarball(source: str, folder: Path, on_bytes: Advance | None = None) -> Path:
+    """The folder with the files of one tarball, below ``folder``; as :func:`fetch_tarballs`.
+
+    Only whoever wants the same tarball waits meanwhile.
+
+    Args:
+        source: Of the tarball.
+        folder: Where the folder of its files belongs.
+        on_bytes: Told how many bytes have come.
+
+    Raises:
+        FetchError, ArchiveError: It could not be had.
+        DiskFullError: There is no room for it.
+    """
+    found = folder / tarball_name(source)
+    if not found.exists():
+        # Not the lock of fetch_tarballs, inside of which this is called.
+        with locked(folder / ".locks" / "tarballs", found.name):
+            if not found.exists():  # still, behind another process
+                _fetch_and_extract(source, folder, on_bytes or (lambda _: None))
+    return found
+
+
 def _fetch_all(sources: Sequence[str], folder: Path) -> None:
     sizes = _sizes(sources)
     _require_room_for(sources, sizes, folder)
@@ -70,7 +97,7 @@ def _fetch_all(sources: Sequence[str], folder: Path) -> None:
         ThreadPoolExecutor(PARALLEL_TARBALLS) as pool,
     ):
         count = partial(_count, advance, stop)
-        jobs = [pool.submit(_fetch_and_extract, source, folder, count) for source in sources]
+        jobs = [pool.submit(fetch_tarball, source, folder, count) for source in sources]
         try:
             for job in as_completed(jobs):
                 job.result()

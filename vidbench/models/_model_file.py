@@ -130,16 +130,22 @@ class ModelFile(ABC):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def load(
-        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+        self,
+        *,
+        precision: str = "fp32",
+        device: str = "auto",
+        num_threads: int | None = None,
+        cache_dir: Path | None = None,
     ) -> ArrayClassifier:
         """The model, ready to predict.
 
         Raises:
+            ConfigError: It cannot be run in so many threads.
             ModelError: It cannot be loaded, has other classes, or cannot run so.
         """
         if precision != "fp32":
             raise ModelError(f"{self.family} runs in fp32 only, not {precision}: drop --precision")
-        network = self.open(device)
+        network = self.open(device, num_threads)
         lengths = (network.signature.output_shape or ())[1:]
         if None not in lengths and lengths and _product(lengths) != len(self.classes):
             raise ModelError(
@@ -170,10 +176,11 @@ class ModelFile(ABC):
         """
 
     @abstractmethod
-    def open(self, device: str) -> Network:
-        """The network.
+    def open(self, device: str, num_threads: int | None) -> Network:
+        """The network, in so many threads, or in one a core.
 
         Raises:
+            ConfigError: It cannot be run in so many.
             ModelError: It cannot be loaded, or not on this device.
         """
 

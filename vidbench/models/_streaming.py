@@ -19,7 +19,7 @@ from vidbench.errors import ConfigError, ModelError
 from vidbench.models._frameworks import has_gpu, import_tensorflow
 from vidbench.models._frozen import PixelRange
 from vidbench.models._signature import Shape, Signature, read_entry_points
-from vidbench.models._tensorflow import choose_device
+from vidbench.models._tensorflow import choose_device, choose_threads
 from vidbench.models._weights import Weights
 
 logger = logging.getLogger(__name__)
@@ -94,8 +94,10 @@ class StreamClassifier:
         pixel_range: What 0 and 255 become.
         precision: ``fp32``; there is no other.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
+        num_threads: Processor threads; None for one a core.
 
     Raises:
+        ConfigError: TensorFlow computes in another number of threads already.
         ModelError: There is no such device, or another precision is asked for.
     """
 
@@ -106,11 +108,13 @@ class StreamClassifier:
         pixel_range: PixelRange = (0.0, 1.0),
         precision: str = "fp32",
         device: str = "auto",
+        num_threads: int | None = None,
     ) -> None:
         if precision != "fp32":
             raise ModelError(f"a streaming model runs in fp32 only, not {precision}")
         self._tf = tf = import_tensorflow()
         choose_device(tf, device)
+        choose_threads(tf, num_threads)
         logger.debug("streaming %s on %s", weights.folder, "a GPU" if has_gpu(tf) else "the CPU")
         tf.config.experimental.enable_tensor_float_32_execution(False)
         self._pixel_range = pixel_range

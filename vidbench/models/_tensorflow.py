@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbench.data.records import Views
-from vidbench.errors import ModelError
+from vidbench.errors import ConfigError, ModelError
 from vidbench.machine import available_cores
 from vidbench.models._frameworks import has_gpu, import_tensorflow
 from vidbench.models._frozen import (
@@ -47,9 +47,11 @@ class SavedModelClassifier:
         interface: What else is done to them there, and what comes out.
         precision: ``fp32``; or ``bf16``, which on a GPU is float16 with TF32 (not tried yet).
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
+        num_threads: Processor threads; None for one a core.
         graph_dir: Keep the frozen graph here, and take it from here next time.
 
     Raises:
+        ConfigError: TensorFlow computes in another number of threads already.
         ModelError: It cannot be run in bf16, or there is no such device.
     """
 
@@ -61,10 +63,12 @@ class SavedModelClassifier:
         interface: Interface | None = None,
         precision: str = "fp32",
         device: str = "auto",
+        num_threads: int | None = None,
         graph_dir: Path | None = None,
     ) -> None:
         tf = import_tensorflow()
         choose_device(tf, device)
+        choose_threads(tf, num_threads)
         on_gpu = has_gpu(tf)
         recipe = Recipe(
             weights.folder, pixel_range, precision, not on_gpu, interface or Interface()
@@ -101,6 +105,34 @@ def choose_device(tf: Any, device: str) -> None:
     tf.config.set_visible_devices(chosen, "GPU")
 
 
+def choose_threads(tf: Any, num_threads: int | None) -> None:
+    """Lets TensorFlow compute one operation after another, each in so many threads.
+
+    It makes its threads once in a process, at its first operation or session, and a session ignores
+    in silence what is asked for later. So it is made to begin here; a device is chosen before.
+
+    Args:
+        tf: TensorFlow.
+        num_threads: On the processor; None for one a core, of a container too, or for those that
+            it has made already.
+
+    Raises:
+        ConfigError: It has made another number of threads already.
+    """
+    threading = tf.config.threading
+    try:
+        threading.set_inter_op_parallelism_threads(1)
+        threading.set_intra_op_parallelism_threads(num_threads or available_cores())
+    except RuntimeError as error:
+        if num_threads is not None:
+            made = threading.get_intra_op_parallelism_threads() or "as many as it chose"
+            raise ConfigError(
+                f"--num_threads {num_threads}: TensorFlow has made {made} in this process already: "
+                "load the model in another process, or before TensorFlow is used"
+            ) from error
+    tf.config.list_logical_devices("CPU")
+
+
 def _runner(tf: Any, recipe: Recipe, graph_dir: Path | None) -> Callable[[Views], Any]:
     """A function from clips to probabilities."""
     try:
@@ -117,12 +149,8 @@ def _runner(tf: Any, recipe: Recipe, graph_dir: Path | None) -> Callable[[Views]
 
 def _session(tf: Any, frozen: Frozen, recipe: Recipe) -> Callable[[Views], Any]:
     v1 = tf.compat.v1
-    # Operations one after another, each on all cores: within 5 % as fast, in less memory.
-    config = v1.ConfigProto(
-        allow_soft_placement=True,
-        inter_op_parallelism_threads=1,
-        intra_op_parallelism_threads=available_cores(),  # of a container, which TensorFlow ignores
-    )
+    # Operations one after another, each in all threads: within 5 % as fast, in less memory.
+    config = v1.ConfigProto(allow_soft_placement=True, inter_op_parallelism_threads=1)
     config.gpu_options.allow_growth = True
     rewrites = config.graph_options.rewrite_options
     rewrites.disable_meta_optimizer = recipe.optimise  # done already

@@ -39,17 +39,23 @@ def require_installed(family: str, extra: str, *libraries: str) -> None:
             )
 
 
-def import_torch() -> Any:
-    """PyTorch, with a thread for each core that this process may use, and exact float32.
+def import_torch(num_threads: int | None = None) -> Any:
+    """PyTorch, with so many threads, and exact float32.
+
+    Threads are those of the whole process: the last model that is loaded decides.
 
     TensorFloat-32 rounds the factors of float32 products to 10 bits on newer GPUs, and is
     switched off: https://docs.pytorch.org/docs/stable/notes/cuda.html.
+
+    Args:
+        num_threads: On the processor; None for one for each core that this process may use.
     """
     # Threads that wait by spinning would keep the decoding workers from the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    torch.set_num_threads(available_cores())  # of a container, which PyTorch ignores
+    # PyTorch ignores the share of a container.
+    torch.set_num_threads(num_threads or available_cores())
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
     return torch

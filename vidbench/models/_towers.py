@@ -36,8 +36,10 @@ class Network:
         model: What transformers made of it.
     """
 
-    def __init__(self, checkpoint: Checkpoint, precision: str, device: str) -> None:
-        self.torch = import_torch()
+    def __init__(
+        self, checkpoint: Checkpoint, precision: str, device: str, num_threads: int | None = None
+    ) -> None:
+        self.torch = import_torch(num_threads)
         self.device = choose_device(self.torch, device)
         require_precision(self.torch, self.device, precision)
         self._precision = precision
@@ -138,7 +140,9 @@ class ZeroShotClassifier(ABC):
 
     def _classify_clip(self, features: Array) -> Array:
         video, texts = self.compare(features)
-        logits = self._scale * (self._class_embeddings(texts) @ unit(video))
+        # A product by BLAS would be split among threads of its own, as many as there are cores.
+        cosines = np.einsum("cd,d->c", self._class_embeddings(texts), unit(video))
+        logits = self._scale * cosines
         odds = np.exp(logits - logits.max())
         return np.asarray(odds / odds.sum(), np.float32)
 

@@ -172,7 +172,12 @@ class ZeroShotModel:
         return _digest(*self._decisive, precision, *versions)
 
     def load(
-        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+        self,
+        *,
+        precision: str = "fp32",
+        device: str = "auto",
+        num_threads: int | None = None,
+        cache_dir: Path | None = None,
     ) -> ZeroShotClassifier:
         """The model, ready to predict; embeddings of prompts are kept in the cache.
 
@@ -180,7 +185,7 @@ class ZeroShotModel:
             ConfigError: A prompt is too long.
             ModelError: The weights do not fit, or there is no such precision or device.
         """
-        network = Network(self._checkpoint, precision, device)
+        network = Network(self._checkpoint, precision, device, num_threads)
         texts = [text for prompts in self._prompts.texts.values() for text in prompts]
         counts = [len(prompts) for prompts in self._prompts.texts.values()]
         if cache_dir is None:

@@ -104,16 +104,24 @@ class Model(Protocol):
         ...
 
     def load(
-        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+        self,
+        *,
+        precision: str = "fp32",
+        device: str = "auto",
+        num_threads: int | None = None,
+        cache_dir: Path | None = None,
     ) -> Classifier:
         """The model, ready to predict.
 
         Args:
             precision: Of its arithmetic, one of :data:`PRECISIONS`.
             device: ``auto`` for a GPU if there is one, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+            num_threads: Processor threads; None for one a core. A framework has one number for
+                the whole process: of PyTorch the last model decides, of TensorFlow the first.
             cache_dir: Where it may keep what makes the next start faster; None for nowhere.
 
         Raises:
+            ConfigError: The framework computes in another number of threads already.
             ModelError: It has no such precision, or there is no such device.
         """
         ...
@@ -127,7 +135,12 @@ class EmbeddingModel(Model, Protocol):
         ...
 
     def load(
-        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+        self,
+        *,
+        precision: str = "fp32",
+        device: str = "auto",
+        num_threads: int | None = None,
+        cache_dir: Path | None = None,
     ) -> EmbeddingClassifier:
         """As :meth:`Model.load`."""
         ...

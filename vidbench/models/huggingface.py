@@ -157,11 +157,20 @@ class HuggingFaceModel:
         return hashlib.sha256("\n".join([*parts, *self.classes]).encode()).hexdigest()[:16]
 
     def load(
-        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+        self,
+        *,
+        precision: str = "fp32",
+        device: str = "auto",
+        num_threads: int | None = None,
+        cache_dir: Path | None = None,
     ) -> HuggingFaceClassifier:
         """The model, ready to predict; ``cache_dir`` is not used."""
         return HuggingFaceClassifier(
-            self._checkpoint, self._scaling, precision=precision, device=device
+            self._checkpoint,
+            self._scaling,
+            precision=precision,
+            device=device,
+            num_threads=num_threads,
         )
 
 
@@ -173,15 +182,22 @@ class HuggingFaceClassifier:
         scaling: Of pixels.
         precision: ``fp32`` or ``bf16``.
         device: As ``--device`` names it.
+        num_threads: Processor threads; None for one a core.
 
     Raises:
         ModelError: The weights do not fit the architecture, or there is no such device.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, scaling: Scaling, *, precision: str, device: str
+        self,
+        checkpoint: Checkpoint,
+        scaling: Scaling,
+        *,
+        precision: str,
+        device: str,
+        num_threads: int | None = None,
     ) -> None:
-        self._torch = torch = import_torch()
+        self._torch = torch = import_torch(num_threads)
         self._device = choose_device(torch, device)
         require_precision(torch, self._device, precision)
         self._precision = precision

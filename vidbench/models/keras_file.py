@@ -16,7 +16,7 @@ from vidbench.models._arrays import Network
 from vidbench.models._frameworks import import_keras, import_tensorflow
 from vidbench.models._model_file import ModelFile, one_line
 from vidbench.models._signature import Shape, Signature
-from vidbench.models._tensorflow import choose_device
+from vidbench.models._tensorflow import choose_device, choose_threads
 from vidbench.models.base import ModelCard
 
 CARDS = (
@@ -66,12 +66,18 @@ class KerasFile(ModelFile):
         shape = built.get("input_shape") if isinstance(built, dict) else None
         return Signature("", "", _shape(shape), "", None) if isinstance(shape, list) else None
 
-    def open(self, device: str) -> Network:
+    def open(self, device: str, num_threads: int | None) -> Network:
         """The network, run by TensorFlow, or what Keras is configured for."""
         tensorflow = import_tensorflow()
         choose_device(tensorflow, device)
+        choose_threads(tensorflow, num_threads)
         tensorflow.config.experimental.enable_tensor_float_32_execution(False)
         keras = import_keras()
+        if num_threads is not None and keras.config.backend() != "tensorflow":
+            raise ConfigError(
+                f"--num_threads {num_threads}: Keras runs on {keras.config.backend()}, which does "
+                "not take it from here; drop the option, or set KERAS_BACKEND=tensorflow"
+            )
         try:
             model = keras.saving.load_model(self._path, compile=False, safe_mode=True)
         except Exception as error:  # of any kind, by what is wrong with the file

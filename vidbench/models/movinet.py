@@ -208,11 +208,20 @@ class MoViNetStreamLoader(_Published):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def load(
-        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+        self,
+        *,
+        precision: str = "fp32",
+        device: str = "auto",
+        num_threads: int | None = None,
+        cache_dir: Path | None = None,
     ) -> StreamClassifier:
         """The model, ready to predict; it keeps nothing in ``cache_dir``."""
         return StreamClassifier(
-            self.weights, pixel_range=self.pixel_range, precision=precision, device=device
+            self.weights,
+            pixel_range=self.pixel_range,
+            precision=precision,
+            device=device,
+            num_threads=num_threads,
         )
 
 

@@ -101,13 +101,13 @@ class OnnxFile(ModelFile):
         outputs = {v.name: _shape(v) for v in model.graph.output}
         return self._signature(inputs, outputs)
 
-    def open(self, device: str) -> Network:
-        """The network in a session of ONNX Runtime, on all cores or on a GPU."""
+    def open(self, device: str, num_threads: int | None) -> Network:
+        """The network in a session of ONNX Runtime, which has threads of its own, or on a GPU."""
         import onnxruntime
 
         providers = _providers(onnxruntime, device)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = available_cores()
+        options.intra_op_num_threads = num_threads or available_cores()
         options.log_severity_level = 3  # errors
         try:
             session = onnxruntime.InferenceSession(str(self._path), options, providers)

@@ -179,7 +179,12 @@ class SavedModelLoader:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def load(
-        self, *, precision: str = "fp32", device: str = "auto", cache_dir: Path | None = None
+        self,
+        *,
+        precision: str = "fp32",
+        device: str = "auto",
+        num_threads: int | None = None,
+        cache_dir: Path | None = None,
     ) -> SavedModelClassifier:
         """The model, ready to predict; the arguments are those of the classifier."""
         return SavedModelClassifier(
@@ -188,5 +193,6 @@ class SavedModelLoader:
             interface=self.description.interface,
             precision=precision,
             device=device,
+            num_threads=num_threads,
             graph_dir=None if cache_dir is None else cache_dir / GRAPH_FOLDER,
         )

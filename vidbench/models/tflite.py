@@ -59,11 +59,11 @@ class TFLiteFile(ModelFile):
         except ValueError as error:
             raise ConfigError(f"{self._path} is no whole TFLite model: {error}") from error
 
-    def open(self, device: str) -> Network:
-        """The network in an interpreter, on all cores."""
+    def open(self, device: str, num_threads: int | None) -> Network:
+        """The network in an interpreter, which has threads of its own."""
         if device not in ("auto", "cpu"):
             raise ModelError(f"--device {device}: model_type tflite runs on the CPU only")
-        interpreter = self._interpreter()
+        interpreter = self._interpreter(num_threads or available_cores())
         inputs = {end["name"]: end for end in interpreter.get_input_details()}
         outputs = {end["name"]: end for end in interpreter.get_output_details()}
         signature = self._signature(
@@ -82,12 +82,12 @@ class TFLiteFile(ModelFile):
         run = _Runner(interpreter, into, out, normalise=wanted.output == "probabilities")
         return Network(signature, run, np.dtype(np.uint8 if raw else np.float32))
 
-    def _interpreter(self) -> Any:
+    def _interpreter(self, num_threads: int) -> Any:
         make, content = import_tflite(), self._path.read_bytes()
         try:
             with without_noise():
                 # Of bytes, since they are verified; a damaged file that it maps itself may crash.
-                made = make(model_content=content, num_threads=available_cores())
+                made = make(model_content=content, num_threads=num_threads)
                 made.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{self._path} cannot be loaded: {one_line(error)}") from error

@@ -70,7 +70,7 @@ def _make(run: FinishedRun, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
     spec = PreprocessSpec(**run.run["identity"]["spec"])
     config = run.run.get("config", {})
     policy = CachePolicy(score_truncated=config.get("truncated") == "score")
-    clips = ClipSource(run.videos_dir, spec, run.cache_dir, policy)
+    clips = ClipSource(run.videos_dir, spec, run.cache_dir, policy, places=run.places)
     most = config.get("num_workers")
     num_workers = default_num_workers() if most is None else most
     timeout = config.get("decode_timeout", DEFAULT_TIMEOUT_SECONDS)
@@ -86,7 +86,8 @@ def _make(run: FinishedRun, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
 
 def _has_video(run: FinishedRun, row: int) -> bool:
     path = run.predictions.paths[row]
-    return bool(run.predictions.scored[row] and path and (run.videos_dir / path).is_file())
+    there = run.places.videos is not None or (run.videos_dir / path).is_file()
+    return bool(run.predictions.scored[row] and path and there)
 
 
 def _record(run: FinishedRun, row: int) -> VideoRecord:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 import vidbench.data.datasets
 from vidbench.data.records import Selection
+from vidbench.data.tarballs import FetchTarballs, fetch_tarballs
 from vidbench.families import import_family, list_families
 
 
@@ -76,12 +77,14 @@ class FetchOptions:
         seed: Draw the videos at random, equally on every machine; otherwise the first ones are
             taken.
         num_tarballs: Take videos from the first so many tarballs only.
+        fetch_tarballs: Fetches tarballs into a folder, where it is not this machine that does.
     """
 
     data_dir: Path
     root_url: str | None = None
     seed: int | None = None
     num_tarballs: int | None = None
+    fetch_tarballs: FetchTarballs = fetch_tarballs
 
 
 def dataset_families() -> list[str]:

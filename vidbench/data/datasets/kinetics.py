@@ -19,7 +19,6 @@ from vidbench.data.fetch import fetch, is_url, join_source
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.data.tarballs import (
     PARALLEL_TARBALLS,
-    fetch_tarballs,
     format_size,
     tarball_name,
     total_bytes,
@@ -101,6 +100,7 @@ class Kinetics:
         self._root = options.root_url or release.root
         self._seed = options.seed
         self._num_tarballs = options.num_tarballs
+        self._fetch_into = options.fetch_tarballs
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -248,7 +248,7 @@ class Kinetics:
 
     def _fetch_tarballs(self, sources: Sequence[str]) -> list[Path]:
         try:
-            return fetch_tarballs(sources, self._split_folder)
+            return self._fetch_into(sources, self._split_folder)
         except FetchError as error:
             raise _with_advice(error) from error
 

@@ -1,0 +1,134 @@
+"""RayCluster: the stages of a run, mapped over the machines of a cluster by Ray Data."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vidbench.cluster.pipeline import fetch_all, map_shards
+from vidbench.cluster.plan import Node, Plan, plan
+from vidbench.cluster.preflight import require_equal_nodes
+from vidbench.cluster.shards import cut_shards, take_outcomes
+from vidbench.cluster.stages import Job
+from vidbench.data.datasets.base import Dataset
+from vidbench.data.load import VideoLoader
+from vidbench.data.records import VideoRecord
+from vidbench.data.shared import SharedFolder, show
+from vidbench.data.shared_tarballs import bring_split
+from vidbench.engine import Measured, Work
+from vidbench.pace import Pace
+from vidbench.predict import note_outcomes
+from vidbench.progress import progress
+from vidbench.run_config import RunConfig
+from vidbench.signals import unstopped
+from vidbench.stopwatch import Stopwatch
+
+logger = logging.getLogger(__name__)
+
+_PATHS = (
+    "data_dir",
+    "cache_dir",
+    "results_dir",
+    "dataset_path",
+    "model_path",
+    "classes",
+    "classes_file",
+    "prompts",
+)
+
+
+class RayCluster:
+    """The machines of a Ray cluster; see :class:`~vidbench.engine.Engine`.
+
+    Args:
+        config: What the run was asked for.
+        nodes: The machines.
+
+    Raises:
+        ConfigError: They do not see the same folders, or have another vidbench.
+    """
+
+    def __init__(self, config: RunConfig, nodes: Sequence[Node]) -> None:
+        require_equal_nodes(nodes, config)
+        self._config = config
+        self._nodes = nodes
+
+    def bring_lists(self, dataset: Dataset) -> None:
+        data, listed = (self._config.place(name) for name in ("data_dir", "dataset_path"))
+        if isinstance(listed, SharedFolder):
+            show(listed)
+        elif isinstance(data, SharedFolder):
+            bring_split(data, dataset.folder / dataset.name / dataset.split)
+
+    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
+        return fetch_all(sources, folder, self._config.place("data_dir"), self._nodes)
+
+    def skip_stands(self, loader: VideoLoader, record: VideoRecord) -> bool:
+        """Yes, unless it was asked to try again: videos may lie where only workers see them."""
+        return not self._config.retry_skipped
+
+    def predict(self, work: Work) -> Measured:
+        chosen = plan(self._nodes, work.config)
+        cut = cut_shards(work.batches, work.records, chosen.models)
+        shards = {shard.name: shard for shard in cut}
+        job = self._job(work, chosen.threads)
+        logger.info("%d shards; %s", len(shards), chosen.describe())
+        pace, beside, cache_bytes, peak = Pace(), Stopwatch(), 0, 0
+        note_outcomes(work.predictions)
+        with progress("predict", sum(map(len, work.batches))) as advance:
+            rows = map_shards(cut, job, chosen)
+            for row in _timed(rows, work.stopwatch):
+                shard, facts = shards[row["name"]], json.loads(row["facts"])
+                with unstopped(), work.stopwatch("write"):
+                    take_outcomes(work.predictions, shard.rows, row)
+                    work.folder.add(work.predictions, shard.rows)
+                    note_outcomes(work.predictions)
+                logger.debug("%s is kept", shard.name)
+                advance(len(shard.records))
+                for seconds, videos in facts["pace"]:
+                    if videos:
+                        pace.add(seconds, videos)
+                beside.add(facts["work"])
+                cache_bytes += facts["cache_bytes"]
+                peak = max(peak, facts["peak_memory_bytes"])
+        sizes = {"peak_memory_bytes": peak, "cache_bytes": cache_bytes}
+        return Measured(beside.seconds, pace.summary() | sizes | {"cluster": self._facts(chosen)})
+
+    def _job(self, work: Work, threads: int) -> Job:
+        features = work.loader.features
+        return Job(
+            config=_absolute(work.config),
+            spec=work.loader.spec,
+            own_hashes=len(self._nodes) > 1,
+            weights=work.model.digest(),
+            classes=work.predictions.classes,
+            features=features.digest if features else None,
+            threads=threads,
+        )
+
+    def _facts(self, chosen: Plan) -> dict[str, Any]:
+        """For ``run.json``: where the sizes and the pace are those of model processes."""
+        return {"nodes": len(self._nodes), **chosen._asdict()}
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    """The same with absolute paths of what lies here: workers have other current folders."""
+    found: dict[str, Any] = {}
+    for name in _PATHS:
+        value = getattr(config, name)
+        if value is not None and name not in config.shared and Path(value).exists():
+            found[name] = type(value)(Path(value).absolute())
+    return replace(config, **found)
+
+
+def _timed(rows: Iterator[Mapping[str, Any]], stopwatch: Stopwatch) -> Iterator[Mapping[str, Any]]:
+    while True:
+        with stopwatch("wait_for_shards"):
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row
