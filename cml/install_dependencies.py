@@ -1,11 +1,18 @@
-"""Installs the pinned requirements, and vidbench as it lies here, for all later sessions."""
+"""Installs the pinned requirements, and vidbench as it lies here, for all later sessions.
+
+Where RAY_WORKERS is not 0, Ray is installed too.
+"""
 
 if __name__ == "__main__":
+    import os
     import subprocess
     import sys
 
+    requirements = ["--requirement", "requirements.txt"]
+    if int(os.environ.get("RAY_WORKERS") or 0):
+        requirements += ["--requirement", "requirements-ray.txt"]
     for what in (
-        ["--requirement", "requirements.txt"],
+        requirements,
         # Built by the setuptools that came with the requirements.
         ["--no-deps", "--no-build-isolation", "--editable", "."],
     ):

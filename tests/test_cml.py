@@ -458,7 +458,7 @@ def test_a_job_may_be_a_process(project: Path, arguments: list[str], exit_code: 
 # Names, parameters and answers as in Cloudera's documentation and in ray_cluster.py of
 # https://github.com/cloudera/cmlextensions:
 # https://docs.cloudera.com/machine-learning/cloud/distributed-computing/topics/ml-workers-api.html
-# Its workers are other containers of the project; these are processes.
+# Its workers are other containers with the project's home and variables; these are processes.
 WORKERS_V1 = """
 import os, signal, subprocess, sys
 
@@ -467,10 +467,11 @@ _running = {}
 
 def launch_workers(n, cpu, memory, nvidia_gpu=0, kernel="python3", script="", code="", env={}):
     assert not _running and not nvidia_gpu and not script
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH_")} | env
     for _ in range(n):
         process = subprocess.Popen(
             [sys.executable, "-c", code],
-            env={**os.environ, **env},
+            env=variables,
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -499,7 +500,8 @@ def workers(tmp_path: Path) -> Iterator[dict[str, str]]:
     (package / "workers_v1.py").write_text(WORKERS_V1)
     (port,) = free_ports(1)
     size = {"RAY_WORKERS": "1", "RAY_WORKER_CPU": "1", "RAY_WORKER_MEMORY": "4"}
-    with own_ray() as own:
+    with own_ray(token=False) as own:
+        own["HOME"] = str(tmp_path)
         yield {**own, **size, "PYTHONPATH": str(package.parent), "CDSW_APP_PORT": str(port)}
 
 
@@ -533,6 +535,12 @@ def test_workers_that_do_not_join_end_the_job(project: Path, workers: dict[str, 
     assert failed.outcome.startswith("SystemExit: not all of 1 workers have joined")
     assert "stopped 1 workers" in failed.output
     assert not (project / "results").exists()
+
+
+def test_without_workers_ray_need_not_be_there(project: Path) -> None:
+    with kernel(project, RAY_WORKERS="0") as cml:
+        refused = cml.run(project / "cml/evaluate_on_ray.py")
+    assert refused.outcome.startswith("SystemExit: RAY_WORKERS is 0")
 
 
 # Installing -----------------------------------------------------------------------------------

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 from vidbench.cluster.plan import Node
@@ -44,20 +41,27 @@ def connect(address: str, *, verbose: bool = False) -> Iterator[list[Node]]:
     if ray.is_initialized():
         yield _nodes()
         return
+    dashboard = _join(address, verbose=verbose)
     try:
-        # Ray takes SIGTERM for itself.
-        with handlers_kept(), nullcontext() if verbose else _quiet():
+        nodes = _nodes()
+        logger.info("%s", _describe(nodes, dashboard))
+        yield nodes
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str, *, verbose: bool) -> str | None:
+    """Where the cluster's dashboard is, if it has one; connected to it afterwards."""
+    import ray
+
+    try:
+        with handlers_kept():  # Ray takes SIGTERM for itself
             context = ray.init(
                 **_options(address), log_to_driver=verbose, logging_level=logging.ERROR
             )
-        try:
-            nodes = _nodes()
-            logger.info("%s", _describe(nodes, context.dashboard_url))
-            yield nodes
-        finally:
-            ray.shutdown()
-    except (ConnectionError, ValueError) as error:
+    except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(f"--ray_address {address}: {' '.join(str(error).split())}") from error
+    return context.dashboard_url or None
 
 
 def require_address(address: str) -> None:
@@ -81,24 +85,6 @@ def require_address(address: str) -> None:
             f"--ray_address {address}: no cluster answers there ({error.strerror or error}): "
             "`ray start --head` starts one, and local means this machine alone"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Ray's own errors go to its log files alone: what matters of them is raised here too.
-
-    It tells on standard error that it was asked to be quiet, past Python.
-    """
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 def _options(address: str) -> dict[str, Any]:

@@ -54,9 +54,8 @@ class Plan(NamedTuple):
 
     def describe(self) -> str:
         """E.g. ``2 models of 4 threads and 4 decoders``, for the log."""
-        models = f"{self.models} model{'s' * (self.models > 1)}"
         of = "on a GPU each" if self.model_gpus else f"of {_count(self.threads, 'thread')}"
-        return f"{models} {of} and {_count(self.decoders, 'decoder')}"
+        return f"{_count(self.models, 'model')} {of} and {_count(self.decoders, 'decoder')}"
 
 
 def _count(number: int, name: str) -> str:
