@@ -121,3 +121,23 @@ def test_a_node_that_does_not_share_a_folder_is_told_of(run_cli: RunCli, tmp_pat
     assert "does not see what lies in --cache_dir here" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "results").exists()
     assert not any((tmp_path / "cache").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "subset --dataset sample --per_class 2 --output x.csv --data_dir s3://b/data",
+        "check s3://b/videos",
+        "report s3://b/results/run",
+        "evaluate --dataset sample --cache_dir s3://b/clips",
+        "evaluate --training_list s3://b/train.csv",
+    ],
+)
+def test_a_url_where_no_cluster_reads_it_is_one_line(
+    run_cli: RunCli, tmp_path: Path, command: str
+) -> None:
+    done = run_cli(*command.split())
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "s3://b/" in done.stderr
+    assert not any(tmp_path.iterdir())

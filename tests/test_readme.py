@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, SAMPLE, RunCli
+from ray_processes import own_ray
 
 from vidbench.cli import _COMMANDS
 
@@ -106,6 +107,21 @@ def test_long_videos_are_labelled_as_the_readme_says(checkout: Path, sample_clip
     done = run(command, checkout, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
     assert f"recordings/{sample_clip.name}  2.0 s, 1 window" in done.stdout
+
+
+def test_this_machine_is_a_cluster_as_the_readme_says(checkout: Path) -> None:
+    pytest.importorskip("ray", reason="needs the extra ray")
+    (block,) = (block for block in shell_blocks() if "--ray_address local" in block)
+    install, command = block.strip().splitlines()
+    assert install == "pip install -r requirements-ray.txt"  # which the environment has
+    with own_ray() as environment:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = run(command, checkout, PATH=path, **environment)
+    assert done.returncode == 0, done.stderr
+    shown = [line for line in done.stdout.splitlines() if line.startswith(("top", "signature"))]
+    assert len(shown) == 3
+    page = (checkout / "README.md").read_text()
+    assert all(line in page for line in shown)
 
 
 _NAMES = {"PATH": "data/raw", "RESULTS_DIR": "results", "DIR": "results", "FILE": "subset.csv"}

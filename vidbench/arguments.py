@@ -14,7 +14,7 @@ import configargparse
 
 from vidbench.data.datasets.base import dataset_families
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
-from vidbench.data.shared import is_shared
+from vidbench.data.shared import is_shared, without_password
 from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT
 from vidbench.errors import ConfigError
 from vidbench.harmless import visible
@@ -192,22 +192,24 @@ def _add_run_options(group: Any) -> None:
 
 
 def _add(group: Any, name: str, metavar: str, text: str, kind: Callable[[str], Any] = str) -> None:
-    kind = _path if kind is Path else kind
+    kind = local_path if kind is Path else kind
     names = (name, *(former for former, now in _FORMER.items() if now == name))
     options = (f"--{each}" for each in names)
     group.add_argument(*options, metavar=metavar, type=kind, help=text, dest=name)
 
 
-def _path(text: str) -> Path:
-    """Not of an empty text, which would be the current folder."""
+def local_path(text: str) -> Path:
+    """Not of an empty text, which would be the current folder, nor of a shared folder's URL."""
     if not text:
         raise argparse.ArgumentTypeError("is empty: give a value, or leave it out")
+    if is_shared(text):
+        raise argparse.ArgumentTypeError(f"{without_password(text)!r} is no path of this machine")
     return Path(text)
 
 
 def _folder(text: str) -> Path | str:
     """A path, or the URL of a folder that machines share, which a path would mangle."""
-    return text if is_shared(text) else _path(text)
+    return text if is_shared(text) else local_path(text)
 
 
 def _flag(group: Any, name: str, text: str) -> None:

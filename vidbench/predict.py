@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import cast
 
@@ -81,7 +81,7 @@ def predict(
         with stopwatch("load_model"):
             classifier = load()
         advance = stack.enter_context(progress("predict", total))
-        for rows, batch in zip(batches, _timed(stream, stopwatch), strict=True):
+        for rows, batch in zip(batches, stopwatch.each("wait_for_clips", stream), strict=True):
             with unstopped():
                 begun = time.perf_counter()
                 with stopwatch("predict"):
@@ -100,15 +100,6 @@ def predict(
 def note_outcomes(predictions: Predictions) -> None:
     """Keeps how many videos are done, to be said if a signal comes."""
     note_progress(int((predictions.reasons != PENDING).sum()), len(predictions))
-
-
-def _timed(stream: Iterator[Batch], stopwatch: Stopwatch) -> Iterator[Batch]:
-    while True:
-        with stopwatch("wait_for_clips"):
-            batch = next(stream, None)
-        if batch is None:
-            return
-        yield batch
 
 
 def fill(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar, cast
+
+_Item = TypeVar("_Item")
 
 
 class Stopwatch:
@@ -25,6 +28,16 @@ class Stopwatch:
             yield
         finally:
             self.add({stage: time.perf_counter() - begun})
+
+    def each(self, stage: str, items: Iterator[_Item]) -> Iterator[_Item]:
+        """The items; the time until each one comes counts to this stage."""
+        end = object()
+        while True:
+            with self(stage):
+                item = next(items, end)
+            if item is end:
+                return
+            yield cast(_Item, item)
 
     def add(self, seconds: Mapping[str, float]) -> None:
         """Counts what was measured elsewhere."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vidbench.cluster.pipeline import fetch_all, map_shards
-from vidbench.cluster.plan import Node, Plan, plan
+from vidbench.cluster.plan import Node, plan
 from vidbench.cluster.preflight import require_equal_nodes
 from vidbench.cluster.shards import cut_shards, take_outcomes
 from vidbench.cluster.stages import Job
@@ -29,16 +29,8 @@ from vidbench.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 
-_PATHS = (
-    "data_dir",
-    "cache_dir",
-    "results_dir",
-    "dataset_path",
-    "model_path",
-    "classes",
-    "classes_file",
-    "prompts",
-)
+_FOLDERS = ("data_dir", "cache_dir", "results_dir")
+_FILES = ("dataset_path", "model_path", "classes", "classes_file", "prompts")  # or other names
 
 
 class RayCluster:
@@ -75,28 +67,22 @@ class RayCluster:
         chosen = plan(self._nodes, work.config)
         cut = cut_shards(work.batches, work.records, chosen.models)
         shards = {shard.name: shard for shard in cut}
-        job = self._job(work, chosen.threads)
         logger.info("%d shards; %s", len(shards), chosen.describe())
-        pace, beside, cache_bytes, peak = Pace(), Stopwatch(), 0, 0
+        rows = map_shards(cut, self._job(work, chosen.threads), chosen)
+        totals = _Totals()
         note_outcomes(work.predictions)
         with progress("predict", sum(map(len, work.batches))) as advance:
-            rows = map_shards(cut, job, chosen)
-            for row in _timed(rows, work.stopwatch):
-                shard, facts = shards[row["name"]], json.loads(row["facts"])
+            for row in work.stopwatch.each("wait_for_shards", rows):
+                shard = shards[row["name"]]
                 with unstopped(), work.stopwatch("write"):
                     take_outcomes(work.predictions, shard.rows, row)
                     work.folder.add(work.predictions, shard.rows)
                     note_outcomes(work.predictions)
                 logger.debug("%s is kept", shard.name)
+                totals.add(json.loads(row["facts"]))
                 advance(len(shard.records))
-                for seconds, videos in facts["pace"]:
-                    if videos:
-                        pace.add(seconds, videos)
-                beside.add(facts["work"])
-                cache_bytes += facts["cache_bytes"]
-                peak = max(peak, facts["peak_memory_bytes"])
-        sizes = {"peak_memory_bytes": peak, "cache_bytes": cache_bytes}
-        return Measured(beside.seconds, pace.summary() | sizes | {"cluster": self._facts(chosen)})
+        cluster = {"nodes": len(self._nodes), **chosen._asdict()}
+        return Measured(totals.beside.seconds, totals.summary() | {"cluster": cluster})
 
     def _job(self, work: Work, threads: int) -> Job:
         features = work.loader.features
@@ -110,25 +96,38 @@ class RayCluster:
             threads=threads,
         )
 
-    def _facts(self, chosen: Plan) -> dict[str, Any]:
-        """For ``run.json``: where the sizes and the pace are those of model processes."""
-        return {"nodes": len(self._nodes), **chosen._asdict()}
+
+class _Totals:
+    """What workers say of their shards, taken together."""
+
+    def __init__(self) -> None:
+        self.beside = Stopwatch()
+        self._pace = Pace()
+        self._cache_bytes = 0
+        self._peak_memory_bytes = 0
+
+    def add(self, facts: Mapping[str, Any]) -> None:
+        self.beside.add(facts["work"])
+        for seconds, videos in facts["pace"]:
+            if videos:  # else all features were there, which is not the model's pace
+                self._pace.add(seconds, videos)
+        self._cache_bytes += facts["cache_bytes"]
+        self._peak_memory_bytes = max(self._peak_memory_bytes, facts["peak_memory_bytes"])
+
+    def summary(self) -> dict[str, Any]:
+        """For ``run.json``: sizes and pace are those of processes with a model."""
+        return self._pace.summary() | {
+            "peak_memory_bytes": self._peak_memory_bytes,
+            "cache_bytes": self._cache_bytes,
+        }
 
 
 def _absolute(config: RunConfig) -> RunConfig:
     """The same with absolute paths of what lies here: workers have other current folders."""
     found: dict[str, Any] = {}
-    for name in _PATHS:
+    for name in (*_FOLDERS, *_FILES):
         value = getattr(config, name)
-        if value is not None and name not in config.shared and Path(value).exists():
+        here = value is not None and (name in _FOLDERS or Path(value).exists())
+        if here and name not in config.shared:
             found[name] = type(value)(Path(value).absolute())
     return replace(config, **found)
-
-
-def _timed(rows: Iterator[Mapping[str, Any]], stopwatch: Stopwatch) -> Iterator[Mapping[str, Any]]:
-    while True:
-        with stopwatch("wait_for_shards"):
-            row = next(rows, None)
-        if row is None:
-            return
-        yield row

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vidbench.arguments import add_model_options, add_protocol_options, new_parser
+from vidbench.arguments import add_model_options, add_protocol_options, local_path, new_parser
 from vidbench.checks import require_number, require_target, require_text
 from vidbench.data.load import DEFAULT_CACHE_DIR
 from vidbench.errors import ConfigError
@@ -66,12 +66,12 @@ def build_parser() -> Any:
     add("--share", metavar="P", type=float, help="percent of a video for a label (default 50)")
     add("--top_n", metavar="N", type=int, help="classes listed, at most (default 5)")
     add("--batch_size", metavar="N", type=int, help="windows at once (default: 64 MiB of clips)")
-    add("--cache_dir", metavar="DIR", type=Path, help=f"models (default {DEFAULT_CACHE_DIR})")
+    add("--cache_dir", metavar="DIR", type=local_path, help=f"models (default {DEFAULT_CACHE_DIR})")
     add = parser.add_argument_group("results").add_argument
     add("--include_clips", action="store_true", help="list segments: start, end, class, score")
     add("--json", action="store_true", help="print all as JSON; of a live source a line each")
-    add("--output", metavar="FILE", type=Path, help="write it as JSON")
-    add("--csv", metavar="FILE", type=Path, help="write it as a table")
+    add("--output", metavar="FILE", type=local_path, help="write it as JSON")
+    add("--csv", metavar="FILE", type=local_path, help="write it as a table")
     add("--overwrite", action="store_true", help="write over files that are there")
     add("--verbose_logging", action="store_true", help="say everything that happens")
     return parser

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from vidbench.arguments import OneLineParser
+from vidbench.arguments import OneLineParser, local_path
 from vidbench.checks import require_folder
 
 
@@ -24,7 +23,7 @@ def run(arguments: Sequence[str]) -> None:
         description="Show the clips, models and features kept on disk, or remove some.",
         add_config_file_help=False,
     )
-    parser.add_argument("--cache_dir", type=Path, default=DEFAULT_CACHE_DIR, metavar="DIR")
+    parser.add_argument("--cache_dir", type=local_path, default=DEFAULT_CACHE_DIR, metavar="DIR")
     parser.add_argument(
         "--prune",
         nargs="?",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from vidbench.arguments import OneLineParser, add_dataset_options
+from vidbench.arguments import OneLineParser, add_dataset_options, local_path
 from vidbench.check import check_videos
 from vidbench.data.load import DEFAULT_DATA_DIR
 from vidbench.data.media import Found, find_videos
@@ -66,12 +66,23 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("path", metavar="PATH", type=Path, nargs="?", help="a folder of videos, or one video")
+    add("path", metavar="PATH", type=local_path, nargs="?", help="a folder of videos, or one video")
     add("--dataset", metavar="NAME", help="kinetics or sample: check a split's videos on disk")
     add_dataset_options(parser)
-    add("--data_dir", metavar="DIR", type=Path, default=DEFAULT_DATA_DIR, help="fetched videos")
+    add(
+        "--data_dir",
+        metavar="DIR",
+        type=local_path,
+        default=DEFAULT_DATA_DIR,
+        help="fetched videos",
+    )
     add("--num_workers", metavar="N", type=int, help="processes (default: one a core; 0: none)")
-    add("--csv", metavar="FILE", type=Path, help="write path, status and reason of every video")
+    add(
+        "--csv",
+        metavar="FILE",
+        type=local_path,
+        help="write path, status and reason of every video",
+    )
     add("--json", action="store_true", help="print them as JSON")
     return parser
 

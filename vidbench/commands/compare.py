@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidbench.arguments import OneLineParser
+from vidbench.arguments import OneLineParser, local_path
 from vidbench.checks import require_target
 from vidbench.errors import ConfigError
 from vidbench.files import replacing
@@ -74,7 +74,7 @@ def _parse(arguments: Sequence[str]) -> Any:
         add_config_file_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run")
+    parser.add_argument("runs", type=local_path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument(
         "--k", type=int, default=1, metavar="N", help="right is among the k first choices (1)"
     )
@@ -87,10 +87,13 @@ def _parse(arguments: Sequence[str]) -> Any:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write the videos that only one run got right"
+        "--csv",
+        type=local_path,
+        metavar="FILE",
+        help="write the videos that only one run got right",
     )
     parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a page with every video side by side"
+        "--html", type=local_path, metavar="FILE", help="write a page with every video side by side"
     )
     return parser.parse_args(arguments)
 

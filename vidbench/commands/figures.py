@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
-from vidbench.arguments import OneLineParser
+from vidbench.arguments import OneLineParser, local_path
 from vidbench.checks import require_folder
 from vidbench.errors import ConfigError
 from vidbench.files import disk_errors
@@ -45,9 +44,12 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         add_config_file_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run")
+    parser.add_argument("runs", type=local_path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the files (of one run: RUN/figures)"
+        "--out",
+        type=local_path,
+        metavar="DIR",
+        help="folder of the files (of one run: RUN/figures)",
     )
     parser.add_argument("--json", action="store_true", help="print the files as JSON")
     options: Namespace = parser.parse_args(arguments)

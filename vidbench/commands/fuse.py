@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidbench.arguments import OneLineParser
+from vidbench.arguments import OneLineParser, local_path
 from vidbench.commands._results import result_lines
 from vidbench.errors import ConfigError
 from vidbench.finished_run import FinishedRun
@@ -44,12 +44,12 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         add_config_file_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run")
+    parser.add_argument("runs", type=local_path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument(
         "--weights", type=float, nargs="+", metavar="W", help="one a run (default: equal)"
     )
     parser.add_argument(
-        "--results_dir", type=Path, required=True, metavar="DIR", help="folder of run folders"
+        "--results_dir", type=local_path, required=True, metavar="DIR", help="folder of run folders"
     )
     parser.add_argument("--run_name", metavar="NAME", help="the fusion's folder")
     parser.add_argument(

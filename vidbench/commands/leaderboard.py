@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from vidbench.arguments import OneLineParser
+from vidbench.arguments import OneLineParser, local_path
 from vidbench.leaderboard import Leaderboard, leaderboard
 from vidbench.tables import FORMATS
 
@@ -24,7 +23,7 @@ def run(arguments: Sequence[str]) -> None:
         add_config_file_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("results_dir", type=Path, metavar="RESULTS_DIR")
+    parser.add_argument("results_dir", type=local_path, metavar="RESULTS_DIR")
     parser.add_argument("--dataset", metavar="NAME", help="only runs on it, e.g. kinetics-400")
     parser.add_argument("--format", choices=FORMATS, default="text", help="text is the default")
     parser.add_argument("--json", action="store_true", help="the same as --format json")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from vidbench.arguments import OneLineParser
+from vidbench.arguments import OneLineParser, local_path
 from vidbench.commands._results import result_lines
 from vidbench.errors import ConfigError
 from vidbench.finished_run import FinishedRun
@@ -52,7 +51,7 @@ def _parser() -> OneLineParser:
         add_config_file_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", type=local_path, metavar="RUN", help="the run's folder")
     parser.add_argument("--top_n", type=int, metavar="N", help="k of the second accuracy")
     parser.add_argument(
         "--thumbnails",

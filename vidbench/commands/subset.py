@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from vidbench.arguments import OneLineParser, add_dataset_options
+from vidbench.arguments import OneLineParser, add_dataset_options, local_path
 from vidbench.checks import require_folder, require_number, require_target
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.load import DEFAULT_DATA_DIR
@@ -84,14 +84,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--dataset", metavar="NAME", default="kinetics", help="kinetics (default) or sample")
     add_dataset_options(parser)
     add("--num_tarballs", metavar="N", type=int, help="draw from the first N tarballs only")
-    add("--data_dir", metavar="DIR", type=Path, default=DEFAULT_DATA_DIR, help="fetched videos")
+    add(
+        "--data_dir",
+        metavar="DIR",
+        type=local_path,
+        default=DEFAULT_DATA_DIR,
+        help="fetched videos",
+    )
     add("--classes", metavar="LIST", help="file of class names, one a line, or a list's name")
     add("--per_class", metavar="N", type=int, help="videos of each class")
     add("--num_videos", metavar="N", type=int, help="videos in all, evenly over the classes")
     add("--seed", metavar="N", type=int, default=0, help="another one draws others (default 0)")
-    add("--output", metavar="FILE", type=Path, help="the manifest, CSV")
-    add("--copy_dir", metavar="DIR", type=Path, help="copy the videos there, with names that tell "
-        "nothing; the key to them goes beside the manifest")  # fmt: skip
+    add("--output", metavar="FILE", type=local_path, help="the manifest, CSV")
+    add("--copy_dir", metavar="DIR", type=local_path, help="copy the videos there, with names "
+        "that tell nothing; the key to them goes beside the manifest")  # fmt: skip
     add("--min_size", metavar="PX", type=int, help="enlarge copies whose shorter side is below it")
     add("--overwrite", action="store_true", help="write over another manifest")
     add("--dry_run", action="store_true", help="fetch and count only, write no manifest or copy")

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidbench.arguments import OneLineParser
+from vidbench.arguments import OneLineParser, local_path
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.errors import ConfigError, FetchError, ModelError, VidbenchError
 from vidbench.models._golden import FloatClip, Golden, find_clip
@@ -56,8 +56,8 @@ def _parser() -> OneLineParser:
         metavar="FILE_OR_URL",
         help="the published clip's .npy file (default: fetched from where it was published)",
     )
-    parser.add_argument("--data_dir", type=Path, default=DEFAULT_DATA_DIR, metavar="DIR")
-    parser.add_argument("--cache_dir", type=Path, default=DEFAULT_CACHE_DIR, metavar="DIR")
+    parser.add_argument("--data_dir", type=local_path, default=DEFAULT_DATA_DIR, metavar="DIR")
+    parser.add_argument("--cache_dir", type=local_path, default=DEFAULT_CACHE_DIR, metavar="DIR")
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
     return parser
 
