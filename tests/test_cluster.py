@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,3 +142,23 @@ def test_a_url_where_no_cluster_reads_it_is_one_line(
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "s3://b/" in done.stderr
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["ray", "pyarrow"])
+def test_a_missing_package_is_one_line(tmp_path: Path, name: str) -> None:
+    program = (
+        "import sys\n"
+        "sys.modules[sys.argv.pop(1)] = None\n"
+        "from vidbench.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, name, *RUN, "--ray_address", "local"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"needs {name}, which is not installed" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix as confusions_by_sklearn
 from sklearn.metrics import precision_recall_fscore_support, top_k_accuracy_score
@@ -50,17 +51,32 @@ def random_table(
     return table
 
 
+def outcomes_of(
+    scores: NDArray[np.floating], targets: NDArray[np.intp], groups: NDArray[np.str_] | None = None
+) -> Outcomes:
+    """Of videos that are all scored, by scores (videos, classes) and right classes."""
+    count, names = len(scores), np.array([f"class {i}" for i in range(scores.shape[1])])
+    table = Predictions(
+        classes=tuple(names.tolist()),
+        video_ids=np.arange(count).astype(np.str_),
+        paths=np.full(count, "x.mp4"),
+        labels=names[targets],
+        targets=names[targets],
+        groups=np.full(count, "") if groups is None else groups,
+        scores=scores.astype(np.float32),
+        reasons=np.full(count, "", np.object_),
+        details=np.full(count, "", np.object_),
+    )
+    return Outcomes.of(table)
+
+
 def random_outcomes(seed: int, videos: int, classes: int) -> Outcomes:
     """Some classes have no videos, some are never chosen, and some videos share a source."""
     rng = np.random.default_rng(seed)
     scores = rng.dirichlet(rng.uniform(0.05, 0.6, size=classes), size=videos).astype(np.float32)
     sources = rng.integers(2 * videos, size=videos).astype(np.str_)
-    return Outcomes(
-        scores=scores,
-        targets=rng.integers(max(1, classes - 2), size=videos),
-        groups=np.where(rng.random(videos) < 0.3, "", sources),
-        classes=tuple(f"class {i}" for i in range(classes)),
-    )
+    targets = rng.integers(max(1, classes - 2), size=videos)
+    return outcomes_of(scores, targets, np.where(rng.random(videos) < 0.3, "", sources))
 
 
 some_outcomes = st.builds(random_outcomes, seeds, st.integers(1, 80), st.integers(2, 9))
@@ -76,6 +92,17 @@ def test_top_k_hits_agree_with_scikit_learn(
     labels = rng.integers(classes, size=videos)
     expected = top_k_accuracy_score(labels, scores, k=k, labels=np.arange(classes))
     assert top_k_hits(scores, labels, k).mean() == pytest.approx(expected)
+
+
+@given(seeds, st.integers(1, 40), st.integers(1, 12), st.integers(1, 13))
+def test_the_outcomes_know_the_hits_of_their_scores(
+    seed: int, videos: int, classes: int, k: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(3, size=(videos, classes)).astype(np.float32)
+    labels = rng.integers(classes, size=videos)
+    hits = outcomes_of(scores, labels).hits(k)
+    np.testing.assert_array_equal(hits, top_k_hits(scores, labels, k))
 
 
 def test_ties_go_to_the_first_class() -> None:
@@ -146,15 +173,16 @@ def test_outcomes_are_the_scored_videos_that_the_model_has_a_class_for() -> None
     found = Outcomes.of(table)
     assert found.targets.tolist() == [2, 1, 1]
     assert found.groups.tolist() == ["source 0", "source 0", "source 2"]
-    np.testing.assert_array_equal(found.scores, table.scores[[0, 1, 5]])
+    np.testing.assert_array_equal(found.confidences, table.scores[[0, 1, 5]].max(axis=1))
     assert found.choices.tolist() == [1, 0, 0]
+    assert found.ranks.tolist() == [1, 1, 1]
     assert found.classes == ("a", "b", "c")
 
 
 @given(some_outcomes, st.integers(1, 9))
 def test_accuracy_is_the_share_of_hits_with_the_sources_in_mind(outcomes: Outcomes, k: int) -> None:
     found = accuracy(outcomes, k)
-    hits = top_k_hits(outcomes.scores, outcomes.targets, k)
+    hits = outcomes.hits(k)
     assert found == share(hits, outcomes.groups)
     alone = accuracy(outcomes._replace(groups=np.full(len(hits), "")), k)
     assert alone == wilson(int(hits.sum()), len(hits))
@@ -208,7 +236,7 @@ def test_the_confusion_matrix_agrees_with_scikit_learn(outcomes: Outcomes) -> No
 
 def test_the_first_choice_of_equal_scores_is_the_first_class() -> None:
     scores = np.array([[0.2, 0.4, 0.4], [0.5, 0.5, 0.0]], np.float32)
-    outcomes = Outcomes(scores, np.array([2, 1]), np.array(["", ""]), ("a", "b", "c"))
+    outcomes = outcomes_of(scores, np.array([2, 1]))
     assert confusion_matrix(outcomes).tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
 
 
@@ -236,7 +264,7 @@ def test_confusions_are_all_the_errors(outcomes: Outcomes) -> None:
 def test_the_bins_of_calibration_agree_with_scikit_learn(outcomes: Outcomes, num_bins: int) -> None:
     found = calibration(outcomes, num_bins)
     hits = outcomes.choices == outcomes.targets
-    confidences = np.minimum(outcomes.scores.max(axis=1).astype(np.float64), 1)
+    confidences = np.minimum(outcomes.confidences, 1)
     right, confidence = calibration_curve(hits, confidences, n_bins=num_bins, pos_label=True)
     assert [one.accuracy.value for one in found.bins] == pytest.approx(right)
     assert [one.confidence for one in found.bins] == pytest.approx(confidence)
@@ -253,8 +281,7 @@ def test_the_calibration_error_is_the_sum_by_hand() -> None:
     scores = np.zeros((4, 4), np.float32)
     scores[:, 0] = firsts
     scores[:, 1:] = ((1 - firsts) / 3)[:, None]
-    outcomes = Outcomes(scores, np.array([0, 1, 0, 0]), np.full(4, ""), ("a", "b", "c", "d"))
-    found = calibration(outcomes, num_bins=4)
+    found = calibration(outcomes_of(scores, np.array([0, 1, 0, 0])), num_bins=4)
     assert [(one.low, one.high, one.num_videos) for one in found.bins] == [
         (0.25, 0.5, 2),
         (0.75, 1, 2),
@@ -266,10 +293,9 @@ def test_scores_that_are_probabilities_have_a_small_calibration_error() -> None:
     rng = np.random.default_rng(0)
     scores = rng.dirichlet(np.full(5, 0.5), size=20_000)
     targets = (scores.cumsum(axis=1) < rng.random(20_000)[:, None]).sum(axis=1).clip(max=4)
-    outcomes = Outcomes(scores.astype(np.float32), targets, np.full(20_000, ""), tuple("abcde"))
-    assert calibration(outcomes).error < 0.015
-    sharper = (scores**3 / (scores**3).sum(axis=1, keepdims=True)).astype(np.float32)
-    assert calibration(outcomes._replace(scores=sharper)).error > 0.1
+    assert calibration(outcomes_of(scores, targets)).error < 0.015
+    sharper = scores**3 / (scores**3).sum(axis=1, keepdims=True)
+    assert calibration(outcomes_of(sharper, targets)).error > 0.1
 
 
 def test_without_labelled_videos_there_are_no_averages_and_nothing_else_fails() -> None:

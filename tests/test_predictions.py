@@ -170,7 +170,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         Predictions.pending(RECORDS, CLASSES).update(tmp_path / "t.npz")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_byte_is_noticed_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

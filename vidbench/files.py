@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     :func:`~vidbench.harmless.csv_line` says what becomes of texts that look like formulas.
     """
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        file.writelines(f"{csv_line(row)}\n" for row in (header, *rows))
+        file.writelines(f"{csv_line(row)}\n" for row in chain([header], rows))
 
 
 def temporary_path(path: Path) -> Path:

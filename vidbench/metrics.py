@@ -188,7 +188,7 @@ def calibration(outcomes: Outcomes, num_bins: int = 15) -> Calibration:
     if not len(outcomes.targets):
         raise ValueError("calibration needs at least one video that was scored")
     edges = np.linspace(0, 1, num_bins + 1)
-    confidences = outcomes.scores.max(axis=1).astype(np.float64)
+    confidences = outcomes.confidences
     places = np.searchsorted(edges[1:-1], confidences)
     hits = outcomes.choices == outcomes.targets
     bins = [

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbench.columns import SavedColumns, cut_rows, gather, read_columns, write_columns
 from vidbench.data.records import Section, Skip, VideoRecord
 from vidbench.errors import VidbenchError
 from vidbench.files import replacing, write_csv
@@ -39,7 +38,6 @@ _COLUMNS = (
     "detail",
     "classes",
 )
-_DAMAGES = (TypeError, RuntimeError)  # what zipfile and numpy also raise for a damaged file
 
 
 @dataclass
@@ -94,7 +92,7 @@ class Predictions:
             targets: The model's class by label, where it has one; None where labels are classes.
             fewer_views: Names of the protocols with fewer views.
         """
-        shape = (len(records), len(classes))
+        shape = len(records), len(classes)
         targets = {name: name for name in classes} if targets is None else targets
         return cls(
             classes=classes,
@@ -103,10 +101,10 @@ class Predictions:
             labels=np.array([record.label or "" for record in records], np.str_),
             targets=np.array([targets.get(record.label or "", "") for record in records], np.str_),
             groups=np.array([record.group for record in records], np.str_),
-            scores=np.full(shape, np.nan, np.float32),
+            scores=_nothing(shape),
             reasons=np.full(len(records), PENDING, np.object_),
             details=np.full(len(records), "", np.object_),
-            fewer_views={name: np.full(shape, np.nan, np.float32) for name in fewer_views},
+            fewer_views={name: _nothing(shape) for name in fewer_views},
             sections=np.array([record.section or _WHOLE for record in records], np.float64),
         )
 
@@ -117,24 +115,25 @@ class Predictions:
         Raises:
             VidbenchError: The file is damaged.
         """
-        saved = _read(path)
-        return cls(
-            classes=tuple(saved["classes"].tolist()),
-            video_ids=saved["video_id"],
-            paths=saved["path"],
-            labels=saved["label"],
-            targets=saved["target"],
-            groups=saved["group"],
-            scores=saved["scores"],
-            reasons=saved["reason"].astype(np.object_),
-            details=saved["detail"].astype(np.object_),
-            fewer_views={
-                name.removeprefix(_FEWER): column
-                for name, column in saved.items()
-                if name.startswith(_FEWER)
-            },
-            sections=saved.get(_SECTIONS, np.empty((0, 2))),
-        )
+        with read_columns(path, _COLUMNS) as saved:
+            classes, video_ids = tuple(saved.read("classes").tolist()), saved.read("video_id")
+            shape = len(video_ids), len(classes)
+            fewer = [name for name in saved.names if name.startswith(_FEWER)]
+            return cls(
+                classes=classes,
+                video_ids=video_ids,
+                paths=saved.read("path"),
+                labels=saved.read("label"),
+                targets=saved.read("target"),
+                groups=saved.read("group"),
+                scores=_read_scores(saved, "scores", shape),
+                reasons=saved.read_texts("reason", len(video_ids)),
+                details=saved.read_texts("detail", len(video_ids)),
+                fewer_views={
+                    name.removeprefix(_FEWER): _read_scores(saved, name, shape) for name in fewer
+                },
+                sections=saved.read(_SECTIONS) if _SECTIONS in saved.names else np.empty((0, 2)),
+            )
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -147,6 +146,20 @@ class Predictions:
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
+
+    def best(self, top_n: int) -> NDArray[np.intp]:
+        """The classes with the highest scores, best first, (videos, at most ``top_n``).
+
+        Ties go to the first class.
+        """
+        found = np.empty((len(self), min(top_n, len(self.classes))), np.intp)
+        for rows in self.pieces():
+            found[rows] = _best(self.scores[rows], top_n)
+        return found
+
+    def pieces(self) -> Iterator[slice]:
+        """All rows, as many at a time as leave the memory to others."""
+        return cut_rows(len(self), 4 * len(self.classes))
 
     def section(self, row: int) -> Section | None:
         """The part of the row's file that is meant; None for all of it."""
@@ -193,7 +206,7 @@ class Predictions:
 
     def save(self, path: Path, rows: Sequence[int] | None = None) -> None:
         """Writes these rows, or the whole table, as one .npz: there whole or not at all."""
-        chosen = np.arange(len(self)) if rows is None else np.asarray(rows, np.intp)
+        chosen = slice(None) if rows is None else np.asarray(rows, np.intp)
         columns = {
             "video_id": self.video_ids[chosen],
             "path": self.paths[chosen],
@@ -201,15 +214,15 @@ class Predictions:
             "target": self.targets[chosen],
             "group": self.groups[chosen],
             "scores": self.scores[chosen],
-            "reason": self.reasons[chosen].astype(np.str_),
-            "detail": self.details[chosen].astype(np.str_),
+            "reason": self.reasons[chosen],
+            "detail": self.details[chosen],
             "classes": np.array(self.classes, np.str_),
         }
         columns |= {_FEWER + name: column[chosen] for name, column in self.fewer_views.items()}
         if (self.sections != _WHOLE).any():
             columns[_SECTIONS] = self.sections[chosen]
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **columns)
+            write_columns(file, columns)
 
     def update(self, path: Path) -> None:
         """Takes scores and skips from a file of :meth:`save`, by video id.
@@ -217,37 +230,41 @@ class Predictions:
         Raises:
             VidbenchError: The file is damaged or is of other classes.
         """
-        saved = _read(path)
-        if tuple(saved["classes"].tolist()) != self.classes:
-            raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
-        if not {_FEWER + name for name in self.fewer_views} <= saved.keys():
-            raise VidbenchError(f"{path} has scores of other views: remove it and run again")
-        for i, video_id in enumerate(saved["video_id"].tolist()):
-            if (row := self._rows.get(video_id)) is not None:
-                self.scores[row] = saved["scores"][i]
-                for name, column in self.fewer_views.items():
-                    column[row] = saved[_FEWER + name][i]
-                self.reasons[row] = str(saved["reason"][i])
-                self.details[row] = str(saved["detail"][i])
+        columns = {"scores": self.scores, "reason": self.reasons, "detail": self.details}
+        columns |= {_FEWER + name: column for name, column in self.fewer_views.items()}
+        with read_columns(path, _COLUMNS) as saved:
+            if tuple(saved.read("classes").tolist()) != self.classes:
+                raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
+            if not columns.keys() <= set(saved.names):
+                raise VidbenchError(f"{path} has scores of other views: remove it and run again")
+            video_ids = saved.read("video_id").tolist()
+            places = np.array([self._rows.get(video_id, -1) for video_id in video_ids], np.intp)
+            for name, column in columns.items():
+                shape = len(places), *column.shape[1:]
+                for rows, piece in saved.read_pieces(name, shape):
+                    known = places[rows] >= 0
+                    column[places[rows][known]] = piece[known]
 
     def write_csv(self, path: Path, top_n: int) -> None:
         """Writes ``predictions.csv``: a line for each scored video, its top classes and scores."""
         ranks = range(1, top_n + 1)
         header = ["video_id", "path", "label", "target"]
         header += [f"pred_{k}" for k in ranks] + [f"score_{k}" for k in ranks] + ["note"]
-        rows = np.flatnonzero(self.scored)
-        best = np.argsort(-self.scores[rows], axis=1, kind="stable")[:, :top_n]
-        lines = (
-            [
-                *self._identity(row),
-                self.targets[row],
-                *(self.classes[place] for place in top),
-                *(f"{self.scores[row, place]:.6f}" for place in top),
-                self.details[row],
-            ]
-            for row, top in zip(rows.tolist(), best.tolist(), strict=True)
-        )
-        write_csv(path, header, lines)
+        write_csv(path, header, self._lines(top_n))
+
+    def _lines(self, top_n: int) -> Iterator[list[object]]:
+        scored = self.scored
+        for rows in self.pieces():
+            best = _best(self.scores[rows], top_n).tolist()
+            for row, top in zip(range(rows.start, rows.stop), best, strict=True):
+                if scored[row]:
+                    yield [
+                        *self._identity(row),
+                        self.targets[row],
+                        *(self.classes[place] for place in top),
+                        *(f"{self.scores[row, place]:.6f}" for place in top),
+                        self.details[row],
+                    ]
 
     def write_skipped_csv(self, path: Path) -> None:
         """Writes ``skipped.csv``: a line for each video that was not scored, and why."""
@@ -261,9 +278,17 @@ class Predictions:
         return [str(column[row]) for column in (self.video_ids, self.paths, self.labels)]
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in dict.fromkeys([*_COLUMNS, *file.files])}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, *_DAMAGES) as error:
-        raise VidbenchError(f"{path} cannot be read ({error}): remove it and run again") from error
+def _best(scores: NDArray[np.float32], top_n: int) -> NDArray[np.intp]:
+    """Likewise to :meth:`Predictions.best`; a stable sort of what is lowest first."""
+    return np.argsort(-scores, axis=1, kind="stable")[:, :top_n]
+
+
+def _nothing(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Scores that are not known yet."""
+    pieces = cut_rows(shape[0], 4 * shape[1])
+    lengths = (rows.stop - rows.start for rows in pieces)
+    return gather((np.full((own, shape[1]), np.nan, np.float32) for own in lengths), shape)
+
+
+def _read_scores(saved: SavedColumns, name: str, shape: tuple[int, int]) -> NDArray[np.float32]:
+    return gather((piece for _, piece in saved.read_pieces(name, shape)), shape)

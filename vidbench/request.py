@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from vidbench.checks import require_address, require_file, require_folder
@@ -24,6 +25,8 @@ def check_request(config: RunConfig) -> None:
     Raises:
         ConfigError: It contradicts the model, the dataset or the files that it names.
     """
+    if config.ray_address is not None:
+        _require_ray()
     _check_folders(config)
     if config.training_list is not None:
         read_source_ids(config.training_list)
@@ -33,6 +36,14 @@ def check_request(config: RunConfig) -> None:
         _read_classes(config.classes)
     if not is_module(config.model_type):  # last: the protocol of a hub's model comes with it
         _check_model(config)
+
+
+def _require_ray() -> None:
+    for name in ("ray", "pyarrow"):  # the latter by Ray Data
+        if find_spec(name) is None:
+            raise ConfigError(
+                f'--ray_address needs {name}, which is not installed: pip install "vidbench[ray]"'
+            )
 
 
 def _check_folders(config: RunConfig) -> None:

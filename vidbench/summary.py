@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vidbench.columns import Scores, gather
 from vidbench.coverage import bound, cover
 from vidbench.errors import ConfigError
 from vidbench.metrics import (
@@ -91,13 +93,19 @@ def restrict_choices(predictions: Predictions, choices: Sequence[str]) -> Predic
         return predictions
     allowed = np.isin(predictions.classes, choices)
 
-    def restrict(scores: Any) -> Any:
-        kept = np.where(allowed, scores, 0).astype(np.float32)
-        kept[np.isnan(scores).any(axis=1)] = np.nan
-        return kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    def restrict(scores: Scores) -> Scores:
+        pieces = (_share_out(scores[rows], allowed) for rows in predictions.pieces())
+        return gather(pieces, (len(predictions), len(allowed)))
 
     fewer = {name: restrict(scores) for name, scores in predictions.fewer_views.items()}
     return replace(predictions, scores=restrict(predictions.scores), fewer_views=fewer)
+
+
+def _share_out(scores: Scores, allowed: NDArray[np.bool_]) -> Scores:
+    kept = np.where(allowed, scores, 0).astype(np.float32)
+    kept[np.isnan(scores).any(axis=1)] = np.nan
+    total = np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return np.asarray(kept / total, np.float32)
 
 
 def _sign(signature: str, predictions: Predictions) -> str:
@@ -145,7 +153,7 @@ def _accuracies(outcomes: Outcomes, ks: Sequence[int]) -> dict[str, Any]:
 def _over_all(predictions: Predictions, outcomes: Outcomes, ks: Sequence[int]) -> dict[str, Any]:
     """Accuracies over all labelled videos; where the model lacks the class it is wrong."""
     rows = predictions.scored & (predictions.labels != "")
-    lacking = np.flatnonzero(predictions.targets[rows] == "")
+    lacking = np.flatnonzero((predictions.targets == "")[rows])
     found: dict[str, Any] = {}
     for k in ks:
         hits = np.insert(outcomes.hits(k), lacking - np.arange(len(lacking)), False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ def _join(address: str, *, verbose: bool) -> str | None:
     """Where the cluster's dashboard is, if it has one; connected to it afterwards."""
     import ray
 
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody asked to tell Ray's makers
     try:
         with handlers_kept():  # Ray takes SIGTERM for itself
             context = ray.init(

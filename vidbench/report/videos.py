@@ -40,7 +40,8 @@ class Videos:
         """The scored rows: wrong ones, then near ones, then the others."""
         order = np.array([2, 1, 0, 3, 4])[self.states]
         rows = np.argsort(order, kind="stable")
-        return [int(row) for row in rows if self.table.scored[row]]
+        found: list[int] = rows[self.table.scored[rows]].tolist()
+        return found
 
     def only(self, rows: Sequence[int]) -> Videos:
         """Some of the videos, in the order of the rows."""
@@ -96,8 +97,7 @@ def describe_videos(run: FinishedRun, table: Predictions, top_n: int, k: int = 1
         top_n: How many classes are told of each.
         k: A video is right where its class is among the k highest scores.
     """
-    # A stable sort of what is lowest first, so that ties go to the first class, as in Outcomes.
-    best = np.argsort(-table.scores, axis=1, kind="stable")[:, :top_n]
+    best = table.best(top_n)
     classes = np.array(table.classes, np.str_)
     hits = (classes[best] == table.targets[:, None]) & (table.targets != "")[:, None]
     states = np.select(
