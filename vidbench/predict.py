@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import cast
 
+import numpy as np
+
 from vidbench.data.features import FeatureCache
 from vidbench.data.load import Batch, VideoLoader, cut
 from vidbench.data.records import VideoRecord
@@ -74,7 +76,7 @@ def predict(
     total = sum(len(rows) for rows in batches)
     fewer = fewer_views(loader.spec)
     pace = Pace()
-    note_outcomes(predictions)
+    done = Done(predictions)
     with ExitStack() as stack:
         with hidden_from_children():
             stream = stack.enter_context(loader.stream(records, batches))  # decoding starts here
@@ -93,13 +95,26 @@ def predict(
                 with stopwatch("write"):
                     folder.add(predictions, rows)
                 advance(len(rows))
-                note_outcomes(predictions)
+                done.add(rows)
     return pace
 
 
-def note_outcomes(predictions: Predictions) -> None:
-    """Keeps how many videos are done, to be said if a signal comes."""
-    note_progress(int((predictions.reasons != PENDING).sum()), len(predictions))
+class Done:
+    """How many videos of a table have an outcome, to be said if a signal comes.
+
+    Args:
+        predictions: The table, as it is before more of it is filled.
+    """
+
+    def __init__(self, predictions: Predictions) -> None:
+        self._pending = np.asarray(predictions.reasons == PENDING)
+        self.add(())
+
+    def add(self, rows: Sequence[int]) -> None:
+        """Notes that these rows have an outcome now."""
+        self._pending[list(rows)] = False
+        left = int(np.count_nonzero(self._pending))
+        note_progress(len(self._pending) - left, len(self._pending))
 
 
 def fill(

@@ -21,7 +21,7 @@ from vidbench.data.shared import SharedFolder, show
 from vidbench.data.shared_tarballs import bring_split
 from vidbench.engine import Measured, Work
 from vidbench.pace import Pace
-from vidbench.predict import note_outcomes
+from vidbench.predict import Done
 from vidbench.progress import progress
 from vidbench.run_config import RunConfig
 from vidbench.signals import unstopped
@@ -69,15 +69,14 @@ class RayCluster:
         shards = {shard.name: shard for shard in cut}
         logger.info("%d shards; %s", len(shards), chosen.describe())
         rows = map_shards(cut, self._job(work, chosen.threads), chosen)
-        totals = _Totals()
-        note_outcomes(work.predictions)
+        totals, done = _Totals(), Done(work.predictions)
         with progress("predict", sum(map(len, work.batches))) as advance:
             for row in work.stopwatch.each("wait_for_shards", rows):
                 shard = shards[row["name"]]
                 with unstopped(), work.stopwatch("write"):
                     take_outcomes(work.predictions, shard.rows, row)
                     work.folder.add(work.predictions, shard.rows)
-                    note_outcomes(work.predictions)
+                    done.add(shard.rows)
                 logger.debug("%s is kept", shard.name)
                 totals.add(json.loads(row["facts"]))
                 advance(len(shard.records))
