@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,20 @@ SAMPLE = REPOSITORY / "data" / "sample"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with clusters first, each of which takes minutes, then those with most tests.
+
+    Processes take files in this order (``--no-loadscope-reorder``), and end at about one time.
+    """
+    tests = Counter(item.path for item in items)
+
+    def order(item: pytest.Item) -> tuple[bool, int, str]:
+        has_cluster = item.path.name.startswith(("test_cluster", "test_ray"))
+        return not has_cluster, -tests[item.path], item.path.name
+
+    items.sort(key=order)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import json
 import math
 import subprocess
 import sys
@@ -10,13 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import SAMPLE
 
 from benchmarks.__main__ import STAGES
 from benchmarks.clips import made_clips
 from benchmarks.decode import opencv_clip
-from benchmarks.mirror import copy_distinct
+from benchmarks.mirror import build_sample_mirror, copy_distinct
+from benchmarks.on_ray import Shard, evaluate_on_ray, read_shards, steady_rate
 from benchmarks.programs import run_module
 from benchmarks.rows import Row, interleaved, write_rows
+from benchmarks.sizing import all_plans
+from benchmarks.sizing import main as size
 from benchmarks.workspace import SPEC, Workspace
 from vidbench.data.decode import decode_views
 from vidbench.data.hashes import sha256_of
@@ -173,3 +179,99 @@ def test_gflop_of_i3d_is_what_tensorflow_counts() -> None:
     counted = profiler.profile(graph, options=builder.with_empty_output().build())
     assert gflop_of_clip(100) == pytest.approx(347.6, abs=0.1)
     assert gflop_of_clip(100) == pytest.approx(counted.total_float_ops / 1e9, rel=0.002)
+
+
+def test_the_logs_of_a_run_tell_who_did_what_when(tmp_path: Path) -> None:
+    logs = tmp_path / "ray" / "session_2026-11-21_22-24-00_000000_1" / "logs"
+    logs.mkdir(parents=True)
+    (tmp_path / "ray" / "session_latest").symlink_to(logs.parent)
+    said = "INFO vidbench.cluster.stages: shard"
+    (logs / "worker-a1b2-01000000-28366.err").write_text(
+        f"2026-11-21 22:24:03.126+00:00 {said} 0-1: 2 videos decoded or found in 1.5 s, 0 skipped\n"
+    )
+    (logs / "worker-c3d4-01000000-77.err").write_text(
+        "2026-11-21 22:24:03.000+00:00 DEBUG vidbench.data.load: 2 videos\n"
+        f"2026-11-21 23:24:09.500+01:00 {said} 64-127: 64 videos predicted in 5.4 s\n"
+    )
+    second = 1795299843.0  # 2026-11-21 22:24:03 UTC, by `date -d`
+    (decoded,), (predicted,) = read_shards(tmp_path)
+    assert decoded._replace(end=0) == (28366, 0, 2, 1.5)
+    assert predicted._replace(end=0) == (77, 0, 64, 5.4)
+    assert [one.end - second for one in (decoded, predicted)] == pytest.approx([0.126, 6.5])
+
+
+def test_the_steady_rate_is_that_of_all_workers_without_their_first_shards() -> None:
+    slow = [Shard(1, 30.0 + 8 * number, 4, 7.0) for number in range(4)]  # 4 videos in 8 s
+    fast = [Shard(2, 11.0 + 2 * number, 4, 1.0) for number in range(9)]  # 4 videos in 2 s
+    assert steady_rate([*slow, *fast]) == pytest.approx(0.5 + 2.0)
+    with pytest.raises(SystemExit, match="too little work"):
+        steady_rate([*slow, fast[0]])
+
+
+def test_a_run_on_ray_is_watched(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="needs the extra ray")
+    run = evaluate_on_ray(
+        tmp_path,
+        12,
+        1,
+        "--dataset=sample",
+        f"--kinetics_root_url={build_sample_mirror(tmp_path / 'mirror', 12)}",
+        "--model_type=saved_model",
+        f"--model_path={SAMPLE / 'model'}",
+        "--num_frames=16",
+        "--batch_size=3",
+    )
+    assert [shard.videos for shard in run.predicted] == [3, 3, 3, 3]
+    assert sum(shard.videos for shard in run.decoded) == 12
+    assert len({shard.pid for shard in run.predicted}) == 1
+    assert min(run.rate, run.whole_rate, run.start_seconds, run.driver_seconds) > 0
+    assert min(run.driver_bytes, run.model_bytes) > 50e6
+    assert run.start_seconds + run.end_seconds < run.seconds
+
+
+def test_a_plan_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten seconds of a core for each of 3,600 videos on ten cores are an hour, with its price."""
+    few = ("--videos", "3600", "--cores", "10", "--decode_seconds", "1e-6")
+    assert size([*few, "--predict_seconds", "10", "--price_hour", "100"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert float(lines["hours"].split(",")[0]) == pytest.approx(1.25, abs=0.06)  # 8 of 10 cores
+    assert float(lines["money"].split(",")[0]) == pytest.approx(100 * 1.25, abs=6)
+    assert lines["bottleneck"].startswith("cores")
+
+
+def test_measured_runs_are_compared_with_simulated_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One worker took what it takes; two took a quarter more, of which the machine is one half."""
+    one = _measured(workers=1, seconds_of_shard=16.0)
+    two = _measured(workers=2, seconds_of_shard=20.0)
+    rates = {"alone 1": [{"rates": [0.5]}], "alone 2": [{"rates": [0.4, 0.4889]}]}
+    (tmp_path / "scale.json").write_text(json.dumps({"warm 1": [one], "warm 2": [two]} | rates))
+    assert size(["--check", str(tmp_path / "scale.json")]) == 0
+    cells = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[:5] for row in cells] == [
+        ["| warm", "1", "64.0", "64.0", "+0.0%"],
+        ["| warm", "2", "80.0", "72.0", "-10.0%"],
+    ]
+
+
+def _measured(workers: int, seconds_of_shard: float) -> dict[str, object]:
+    """Four shards of eight videos for each worker, the first begun after 20 s; 5 s at the end."""
+    ends = [20 + seconds_of_shard * number for number in range(1, 5)]
+    shards = [(pid, end, 8, seconds_of_shard) for pid in range(workers) for end in ends]
+    return {
+        "cores": 4,
+        "began": 0.0,
+        "seconds": ends[-1] + 5,
+        "start_seconds": 20.0,
+        "end_seconds": 5.0,
+        "predicted": shards,
+        "decoded": [(pid, 10.0, 8, 0.0) for pid, *_ in shards],
+    }
+
+
+def test_the_documented_plans_are_those_that_are_printed() -> None:
+    """The small ones, which take no time."""
+    documented = (REPOSITORY / "docs" / "scale.md").read_text("utf-8").splitlines()
+    for row in itertools.islice(all_plans(), 2 + 4):
+        assert row in documented

@@ -80,6 +80,7 @@ class RayCluster:
                 logger.debug("%s is kept", shard.name)
                 totals.add(json.loads(row["facts"]))
                 advance(len(shard.records))
+        work.loader.sweep()
         cluster = {"nodes": len(self._nodes), **chosen._asdict()}
         return Measured(totals.beside.seconds, totals.summary() | {"cluster": cluster})
 

@@ -24,7 +24,8 @@ def require_equal_nodes(nodes: Sequence[Node], config: RunConfig) -> None:
     if len(nodes) < 2:
         return
     with _tokens(config) as wanted:
-        found = [_ask(node, look, wanted) for node in nodes]
+        asked = [_ask(node, look, wanted) for node in nodes]
+        found = [_answer(node, reference) for node, reference in zip(nodes, asked, strict=True)]
     for node, (version, missing) in zip(nodes, found, strict=True):
         if version != vidbench.__version__:
             raise ConfigError(
@@ -70,15 +71,21 @@ def _touch(path: Path) -> bool:
 
 
 def _ask(node: Node, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function says on this node."""
+    """Ray's reference to what the function says on this node."""
     import ray
-    from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
     remote: Any = ray.remote(num_cpus=0)(function)
+    return remote.options(scheduling_strategy=there).remote(*arguments)
+
+
+def _answer(node: Node, reference: Any) -> Any:
+    import ray
+    from ray.exceptions import RayError
+
     try:
-        return ray.get(remote.options(scheduling_strategy=there).remote(*arguments))
+        return ray.get(reference)
     except RayError as error:
         said = (str(error).strip().splitlines() or [repr(error)])[-1]
         raise ConfigError(f"node {node.address} cannot run vidbench: {said}") from error

@@ -85,6 +85,7 @@ class Job:
             timeout_seconds=config.decode_timeout,
             features=features,
             places=places,
+            sweep=False,  # after each shard; the driver does it, once
         )
 
 

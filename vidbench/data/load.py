@@ -69,6 +69,8 @@ class VideoLoader:
         features: Where the model keeps what it makes of clips, if it does; clips of which there
             are features are not read.
         places: Where files lie if they are shared with other machines.
+        sweep: Look for what killed workers left in the cache whenever batches end, which takes
+            as long as the cache is large; otherwise whoever calls :meth:`sweep` does.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class VideoLoader:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         features: FeatureCache | None = None,
         places: Places | None = None,
+        sweep: bool = True,
     ) -> None:
         self.dataset = dataset
         self.spec = spec
@@ -92,6 +95,7 @@ class VideoLoader:
         self._policy = policy or CachePolicy()
         self._compression = compression
         self._timeout_seconds = timeout_seconds
+        self._sweeps = sweep
         self._clips = ClipSource(dataset.folder, spec, cache_dir, self._policy, compression, places)
 
     def select(
@@ -109,6 +113,10 @@ class VideoLoader:
     def cache_bytes(self) -> int:
         """Bytes on disk of the clips read so far."""
         return self._clips.cache_bytes
+
+    def sweep(self) -> None:
+        """Removes what killed workers left in the cache of clips half written."""
+        self._clips.sweep()
 
     def skip_stands(self, record: VideoRecord) -> bool:
         """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
@@ -207,7 +215,8 @@ class VideoLoader:
             with closing(Workers(number, self._timeout_seconds)) as workers:
                 yield workers
         finally:
-            self._clips.sweep()
+            if self._sweeps:
+                self.sweep()
 
     def _kept_features(self, record: VideoRecord) -> CacheKey | None:
         """What the features of this video are found by, if there are any."""
