@@ -36,8 +36,16 @@ def own_ray(token: bool = True) -> Iterator[dict[str, str]]:
 
 def ray_processes(environment: Mapping[str, str]) -> list[list[str]]:
     """The command lines of Ray's own processes that run with these variables."""
-    found = [process.cmdline() for process in _processes(environment)]
-    return [words for words in found if "/ray/" in " ".join(words) or words[0][:5] == "ray::"]
+    found = [" ".join(_words(process)) for process in _processes(environment)]
+    return [line.split(" ") for line in found if "/ray/" in line or line.startswith("ray::")]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """The command line; nothing of a process that has ended meanwhile."""
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
 
 
 def _processes(environment: Mapping[str, str]) -> list[psutil.Process]:

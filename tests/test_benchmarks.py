@@ -208,6 +208,7 @@ def test_the_steady_rate_is_that_of_all_workers_without_their_first_shards() -> 
         steady_rate([*slow, fast[0]])
 
 
+@pytest.mark.slow
 def test_a_run_on_ray_is_watched(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="needs the extra ray")
     run = evaluate_on_ray(

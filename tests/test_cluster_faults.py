@@ -43,6 +43,7 @@ def has(folder: Path, pattern: str) -> bool:
     return any(folder.glob(pattern))
 
 
+@pytest.mark.slow
 def test_lost_workers_lose_nothing(
     tmp_path: Path, alone: dict[str, bytes], two_nodes: Cluster
 ) -> None:
@@ -60,6 +61,7 @@ def test_lost_workers_lose_nothing(
     assert outputs(tmp_path) == alone
 
 
+@pytest.mark.slow
 def test_a_driver_goes_on_from_the_shards_that_are_done(
     run_cli: RunCli, tmp_path: Path, alone: dict[str, bytes], two_nodes: Cluster
 ) -> None:

@@ -508,6 +508,7 @@ def workers(tmp_path: Path) -> Iterator[dict[str, str]]:
 FEWER = {"VIDBENCH_NUM_VIDEOS": "12", "VIDBENCH_NUM_THREADS": "1", **MONDAY}
 
 
+@pytest.mark.slow
 def test_workers_give_the_bytes_of_one_machine(project: Path, workers: dict[str, str]) -> None:
     with kernel(project, **workers, **FEWER) as cml:
         done = cml.run(project / "cml/evaluate_on_ray.py")
@@ -528,6 +529,7 @@ def test_workers_give_the_bytes_of_one_machine(project: Path, workers: dict[str,
         assert by_ray[name] == alone[name]
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_join_end_the_job(project: Path, workers: dict[str, str]) -> None:
     with kernel(project, **workers, RAY_START_SECONDS="0.1") as cml:
         failed = cml.run(project / "cml/evaluate_on_ray.py")

@@ -15,6 +15,7 @@ from conftest import REPOSITORY, RunCli
 from ray_processes import free_ports, own_ray
 
 pytest.importorskip("ray", reason="needs the extra ray")
+pytestmark = pytest.mark.slow
 
 _PATIENCE_SECONDS = 120
 OUTPUTS = ("scores.npz", "predictions.csv", "skipped.csv", "metrics.json", "per_class.csv")

@@ -109,6 +109,7 @@ def test_long_videos_are_labelled_as_the_readme_says(checkout: Path, sample_clip
     assert f"recordings/{sample_clip.name}  2.0 s, 1 window" in done.stdout
 
 
+@pytest.mark.slow
 def test_this_machine_is_a_cluster_as_the_readme_says(checkout: Path) -> None:
     pytest.importorskip("ray", reason="needs the extra ray")
     (block,) = (block for block in shell_blocks() if "--ray_address local" in block)

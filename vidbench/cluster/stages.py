@@ -55,7 +55,7 @@ class Job:
         weights: Digest of the model on the driver.
         classes: The model's.
         features: Digest of what decides the features of clips; None for a model without.
-        threads: Of the model.
+        threads: Of the model; None for one a core.
     """
 
     config: RunConfig
@@ -64,7 +64,7 @@ class Job:
     weights: str
     classes: tuple[str, ...]
     features: str | None
-    threads: int
+    threads: int | None
 
     def open_loader(self) -> VideoLoader:
         """The loader of one process of the cluster."""
