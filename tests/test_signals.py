@@ -88,8 +88,9 @@ class Run:
 
 
 def _listen() -> None:
-    """Undoes what a shell does to the jobs in its background, maybe these tests."""
+    """Undoes what a shell or nohup does to jobs in the background, maybe these tests."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def resume(root: Path, run_cli: RunCli, *options: str) -> Contents:
