@@ -297,6 +297,14 @@ def test_overwriting_the_cache_makes_features_anew(run: Run) -> None:
     assert all(later > earlier for earlier, later in zip(stamps, new, strict=True))
 
 
+def test_nothing_is_said_of_features_that_were_never_made(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert FeatureCache(tmp_path, "model").read(KEY) is None
+    assert FeatureCache(tmp_path, "model").read_text("prompts") is None
+    assert caplog.records == []
+
+
 def test_of_truncated_videos_nothing_is_kept(run: Run) -> None:
     """Whether they are scored is asked anew in each run, with the note that says so."""
     cut = run.dataset.folder / str(run.records[0].path)

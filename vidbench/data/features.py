@@ -94,10 +94,12 @@ class FeatureCache:
         return self._folder / folder / key.sha256[:2] / f"{key.sha256}.npy"
 
     def _read(self, path: Path) -> Array | None:
+        if not self._files.has(path):
+            return None
         try:
             with self._files.borrow(path) as file:
                 return _unpack(read_sealed(file), self._name(path))
-        except FileNotFoundError:
+        except FileNotFoundError:  # removed meanwhile
             return None
         except (OSError, ValueError, CacheError) as error:
             logger.warning(
