@@ -24,11 +24,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with clusters first, each of which takes minutes, then those with most tests.
+    """Marks what depends on footage, and puts the files that take longest first.
 
-    Processes take files in this order (``--no-loadscope-reorder``), and end at about one time.
+    Files with clusters take minutes each; then come those with most tests. Processes take files
+    in this order (``--no-loadscope-reorder``), and end at about one time.
     """
+    for item in items:
+        if "footage" in getattr(item, "fixturenames", ()):
+            item.add_marker("footage")
     tests = Counter(item.path for item in items)
 
     def order(item: pytest.Item) -> tuple[bool, int, str]:
