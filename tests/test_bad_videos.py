@@ -30,6 +30,7 @@ from vidbench.data.process import fit_frame
 from vidbench.data.records import Frame, Views
 from vidbench.data.scan import scan_video
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.streams import open_container
 from vidbench.errors import VideoError
 
 SPEC = PreprocessSpec(num_frames=16, crop_size=32)
@@ -41,7 +42,7 @@ def every_frame(path: Path, spec: PreprocessSpec = SPEC) -> list[tuple[int | Non
     It is the oracle of these tests: no frame is skipped, and nothing is sampled.
     """
     found = []
-    with av.open(str(path), metadata_errors="replace") as container:
+    with open_container(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         aspect = float(stream.sample_aspect_ratio or 1)

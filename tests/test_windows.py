@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import imageio_ffmpeg
 import numpy as np
@@ -339,9 +339,16 @@ def write_live(target: Path, video: Path, speed: str = "-re") -> subprocess.Pope
     return subprocess.Popen([*command, "-c", "copy", "-f", "mpegts", target])
 
 
+End = Literal["chunked", "closed", "cut off"]
+
+
 @contextmanager
-def http_stream(video: Path) -> Iterator[str]:
-    """The address of a server that streams MPEG-TS in real time, without its length."""
+def http_stream(video: Path, end: End) -> Iterator[str]:
+    """The address of a server that streams MPEG-TS in real time.
+
+    It says in chunks that it has ended, or only closes the connection, or closes it before as many
+    bytes have come as it promised.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -349,7 +356,10 @@ def http_stream(video: Path) -> Iterator[str]:
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "video/mp2t")
-            self.send_header("Transfer-Encoding", "chunked")
+            if end == "chunked":
+                self.send_header("Transfer-Encoding", "chunked")
+            elif end == "cut off":
+                self.send_header("Content-Length", "100000000")
             self.end_headers()
             command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "quiet", "-re", "-i", video]
             with subprocess.Popen(
@@ -357,8 +367,11 @@ def http_stream(video: Path) -> Iterator[str]:
             ) as program:
                 assert program.stdout is not None
                 while data := os.read(program.stdout.fileno(), 1 << 16):
-                    self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-            self.wfile.write(b"0\r\n\r\n")
+                    chunk = b"%x\r\n%b\r\n" % (len(data), data)
+                    self.wfile.write(chunk if end == "chunked" else data)
+            if end == "chunked":
+                self.wfile.write(b"0\r\n\r\n")
+            self.close_connection = end != "chunked"
 
         def log_message(self, *_: object) -> None:
             pass
@@ -406,12 +419,18 @@ def assert_windows_of_stream(found: Sequence[tuple[LiveWindow, float]], reader: 
         assert levels[-1] - levels[0] == pytest.approx(4 * 24, abs=slack)  # a window of 25 frames
 
 
-def test_a_server_in_real_time(stream: Path) -> None:
-    with http_stream(stream) as address:
+@pytest.mark.parametrize("end", ["chunked", "closed"])
+def test_a_server_in_real_time(stream: Path, end: End) -> None:
+    with http_stream(stream, end) as address:
         reader = LiveReader(address, UNIFORM, 1, 0.5)
         found = read_live(reader)
     assert_windows_of_stream(found, reader)
     assert 1 <= len(found) <= 4
+
+
+def test_a_server_that_ends_before_the_length_it_gave_is_an_error(stream: Path) -> None:
+    with http_stream(stream, "cut off") as address, pytest.raises(VideoError, match="Input/output"):
+        read_live(LiveReader(address, UNIFORM, 1, 0.5))
 
 
 def test_a_pipe_in_real_time(stream: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from soak.mutations import MUTATIONS, mutate, parts
 from vidbench.check import check_videos
 from vidbench.data.load import VideoLoader, cut
 from vidbench.data.records import Selection, Skip, VideoRecord, Views
+from vidbench.data.streams import open_container
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
@@ -148,7 +149,7 @@ def is_right(path: Path, views: Views) -> bool:
     by_number = np.stack([frames[i][1] for i in evenly(len(frames))])
     if np.array_equal(views[0], by_number):
         return True
-    with av.open(str(path), metadata_errors="replace") as container:
+    with open_container(str(path)) as container:
         packets = container.demux(container.streams.video[0])
         stamps = sorted(p.pts for p in packets if p.pts is not None and not p.is_discard)
     at = dict(frames)

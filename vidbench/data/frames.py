@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,20 +11,30 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidbench.data.decode import converter
 from vidbench.data.process import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.streams import ffmpeg_errors, opened, reason_of, refuse_huge, video_stream
+from vidbench.data.streams import (
+    ffmpeg_errors,
+    open_container,
+    opened,
+    reason_of,
+    refuse_huge,
+    video_stream,
+)
 from vidbench.errors import VideoError
+
+logger = logging.getLogger(__name__)
 
 _USUAL_RATE = 25.0
 _NEW_COUNT_SECONDS = 1.0  # times that go back further begin to count anew
@@ -200,9 +212,7 @@ def _stream(source: str, spec: PreprocessSpec) -> Iterator[LiveFrames]:
     address = source if "://" in source else str(Path(source).absolute())
     with ffmpeg_errors():
         timeout = (_OPEN_SECONDS, _READ_SECONDS) if "://" in source else None
-        with av.open(
-            address, options=options, timeout=timeout, metadata_errors="replace"
-        ) as container:
+        with open_container(address, options=options, timeout=timeout) as container:
             stream = video_stream(container)
             frames = _receive(container, stream, spec)
             is_recording = container.duration is not None
@@ -214,11 +224,37 @@ def _receive(
 ) -> Iterator[LiveFrame]:
     clock, convert = Clock(_period(stream)), converter(stream, spec)
     seconds = -_STEP_SECONDS
-    for packet in container.demux(stream):
+    for packet in _packets(container, stream):
         with suppress(av.error.InvalidDataError):  # what was lost on the way comes back in time
             for frame in packet.decode():
                 seconds = max(clock.seconds(frame.time), seconds + _STEP_SECONDS)
                 yield LiveFrame(seconds, time.monotonic(), partial(convert, frame))
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """All packets, the empty one that flushes the decoder last.
+
+    Where a source does not say how long it is, its end and a lost connection look alike to FFmpeg:
+    both may be an error of input. After the first packet that is the end.
+    """
+    has_begun = False
+    try:
+        for packet in container.demux(stream):
+            has_begun = True
+            yield packet
+    except av.error.OSError as error:
+        is_length_known = (container.size or -1) >= 0  # None in PyAV 19, negative before
+        if error.errno != errno.EIO or is_length_known or not has_begun:
+            raise
+        logger.info("the connection ended; the source gave no length, so this is taken for its end")
+        yield _flushing(stream)
+
+
+def _flushing(stream: VideoStream) -> Packet[VideoStream]:
+    """The empty packet at which a decoder gives the frames that it still holds."""
+    packet = Packet()
+    packet.stream = stream
+    return cast(Packet[VideoStream], packet)
 
 
 def _paced(frames: Iterator[LiveFrame]) -> Iterator[LiveFrame]:

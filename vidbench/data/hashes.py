@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
+import weakref
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,6 +82,7 @@ class HashMemory:
                 "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, "
                 "mtime_ns INTEGER, inode INTEGER, sha256 TEXT)"
             )
+            weakref.finalize(self, connection.close)
             self._connection = connection
         return self._connection
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 from av.container import InputContainer
@@ -16,6 +16,7 @@ from vidbench.data.process import MAX_PIXELS
 from vidbench.errors import VideoError
 
 _LISTS = frozenset({"concat", "hls", "dash"})
+_HAS_METADATA_ERRORS = int(av.__version__.partition(".")[0]) < 19
 
 
 class VideoFacts(NamedTuple):
@@ -88,10 +89,26 @@ def opened(path: Path) -> Iterator[InputContainer]:
     if not path.is_file() and path.stat():  # a pipe would wait for a writer forever
         raise VideoError("unreadable", "it is no regular file")
     absolute = str(path.absolute())  # FFmpeg takes what is before a colon for a protocol
-    with av.open(absolute, metadata_errors="replace") as container:  # titles may be in Latin-1
+    with open_container(absolute) as container:
         if container.format.name in _LISTS:
             raise VideoError("unreadable", "it is a list of other files")
         yield container
+
+
+def open_container(address: str, **options: Any) -> InputContainer:
+    """A file or a stream, opened for reading, whatever the encoding of its titles.
+
+    Args:
+        address: Absolute path, or URL.
+        **options: As :func:`av.open` takes them.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    if _HAS_METADATA_ERRORS:  # PyAV 19 reads any encoding, and has no option for it
+        options["metadata_errors"] = "replace"
+    container: InputContainer = av.open(address, **options)
+    return container
 
 
 def video_stream(container: InputContainer) -> VideoStream:
