@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import SPEC, Clips, Workspace
 from vidbench.data.decode import decode_views
-from vidbench.data.process import fit_frame
+from vidbench.data.resize import fit_frame
 from vidbench.machine import available_cores
 
 _MEASURE = "clips per second, all cores, 100 even frames to 224"

@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from numpy.typing import NDArray
 
-from vidbench.data.process import Timeline, fit_frame, sample_frames
+from vidbench.data.process import Timeline, sample_frames
+from vidbench.data.resize import fit_frame
 from vidbench.data.spec import TOO_SHORT, PreprocessSpec
 from vidbench.errors import VideoError
 from vidbench.pooling import fewer_views

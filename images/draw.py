@@ -22,8 +22,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.decode import decode_views
-from vidbench.data.process import fit_frame
 from vidbench.data.records import Frame
+from vidbench.data.resize import fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.figures.look import (
     BLUE,

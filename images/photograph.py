@@ -1,6 +1,6 @@
 """Photographs the report of a finished run of the embedded sample, for the README.
 
-python images/photograph.py results/saved_model_sample-val_112_490cb9fb
+python images/photograph.py results/saved_model_sample-val_112_1cd23e75
 """
 
 from __future__ import annotations

@@ -61,10 +61,12 @@ VALUES: dict[str, tuple[str, Any]] = {
     "precision": ("bf16", "bf16"),
     "preset": ("paper", "paper"),
     "ray_address": ("local", "local"),
+    "resize_filter": ("area", "area"),
     "resize_type": ("pad", "pad"),
     "results_dir": ("a/b", Path("a/b")),
     "run_name": ("a run", "a run"),
     "seed": ("0", 0),
+    "side_rounding": ("down", "down"),
     "top_n": ("1", 1),
 }
 COMPANIONS: dict[str, dict[str, str | int]] = {  # without which an option contradicts the others
@@ -76,6 +78,7 @@ COMPANIONS: dict[str, dict[str, str | int]] = {  # without which an option contr
     "sampling": {"num_clips": 2},
     "sampling_seed": {"sampling": "random"},
     "short_side": {"resize_type": "short_side"},
+    "side_rounding": {"resize_type": "short_side"},
     "model_type": {"model_path": str(SAMPLE / "model")},
     "model_path": {"model_type": "saved_model"},
 }
@@ -285,6 +288,8 @@ def test_a_value_without_an_option_is_refused() -> None:
         ("preset", "hub.", "hub"),
         ("resize_type", "centre_square", "center_square"),
         ("resize_type", "short.side", "short_side"),
+        ("resize_filter", "bicubic_antialiased", "bicubic_antialias"),
+        ("side_rounding", "floor", "down"),
         ("kinetics_version", "6000", "600"),
         ("kinetics_version", "700.0", "700"),
         ("cache_compression", "zst", "zstd"),

@@ -26,8 +26,8 @@ from test_evaluate import only_run, read_csv, read_json
 from videos import write_video
 
 from vidbench.data.decode import decode_views
-from vidbench.data.process import fit_frame
 from vidbench.data.records import Frame, Views
+from vidbench.data.resize import fit_frame
 from vidbench.data.scan import scan_video
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import open_container

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from videos import levels_of, write_video
 
-from vidbench.data import process
+from vidbench.data import process, resize
 from vidbench.data.decode import decode_views
 from vidbench.data.records import Frame
 from vidbench.data.spec import PIXELS_VERSION, PRESETS, PreprocessSpec
@@ -31,7 +31,7 @@ def decode_clip(path: Path, spec: PreprocessSpec) -> Frame:
 
 
 def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> Frame:
-    return np.asarray(process.fit_frame(frame, spec, pixel_aspect)[0])
+    return np.asarray(resize.fit_frame(frame, spec, pixel_aspect)[0])
 
 
 def opencv_frames(path: Path) -> list[NDArray[np.uint8]]:
@@ -71,7 +71,7 @@ def test_views_are_clips_of_crops(real_clips: Path, name: str) -> None:
     spec = replace(fixed, **VIEWS[name], num_crops=3)
     times = process.Timeline(np.arange(len(frames)) / 25, len(frames) / 25)
     indices = process.sample_frames(times, spec, "video")
-    crops = np.stack([process.fit_frame(frame, spec, aspect) for frame in frames])
+    crops = np.stack([resize.fit_frame(frame, spec, aspect) for frame in frames])
     expected = np.concatenate([crops[clip].swapaxes(0, 1) for clip in indices])
     found = decode_views(path, spec, "video")
     assert found.shape == spec.views_shape

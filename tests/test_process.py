@@ -9,30 +9,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from vidbench.data import process
 from vidbench.data.process import Indices, Timeline
-from vidbench.data.records import Frame
-from vidbench.data.spec import PRESETS, PreprocessSpec, ResizeType
+from vidbench.data.spec import PRESETS, PreprocessSpec
 from vidbench.errors import VideoError
 
 RGB = av.VideoFormat("rgb24")
 UNIFORM = PreprocessSpec(num_frames=4)
 EVERY_FRAME = PreprocessSpec(num_frames=4, sampling="center", too_short="skip")
-RESIZE_TYPES: list[ResizeType] = ["center_square", "short_side", "pad"]
 
 seeds = st.integers(0, 2**32 - 1)
-resize_types = st.sampled_from(RESIZE_TYPES)
-lengths = st.integers(1, 90)
 
 
 def sample_frames(timeline: Timeline, spec: PreprocessSpec) -> Indices:
     return np.asarray(process.sample_frames(timeline, spec)[0])
-
-
-def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> Frame:
-    return np.asarray(process.fit_frame(frame, spec, pixel_aspect)[0])
 
 
 def timeline_of(pts: list[int], time_base: Fraction, last: int) -> Timeline:
@@ -194,121 +185,6 @@ def test_variable_rates_are_resampled_as_ffmpeg_does(
         assert_resampled(timeline_of(pts, base, durations[-1]), fps, expected)
 
 
-def square(
-    resize_type: ResizeType, size: int = 32, short_side: int | None = None
-) -> PreprocessSpec:
-    side = short_side or size if resize_type == "short_side" else None
-    return PreprocessSpec(resize_type=resize_type, crop_size=size, short_side=side)
-
-
-def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def stripes(*colours_and_widths: tuple[int, int], height: int) -> NDArray[np.uint8]:
-    """Vertical stripes of (level, width)."""
-    row = np.concatenate([np.full(width, level) for level, width in colours_and_widths])
-    return np.broadcast_to(row[None, :, None], (height, len(row), 3)).astype(np.uint8)
-
-
-@given(lengths, lengths, st.integers(1, 40), st.integers(0, 20), resize_types)
-def test_every_frame_becomes_a_square_of_the_crop_size(
-    height: int, width: int, size: int, margin: int, resize_type: ResizeType
-) -> None:
-    frame = noise(height, width)
-    before = frame.copy()
-    found = fit_frame(frame, square(resize_type, size, size + margin))
-    assert found.shape == (size, size, 3)
-    assert found.dtype == np.uint8
-    assert found.flags.c_contiguous
-    np.testing.assert_array_equal(frame, before)
-
-
-@pytest.mark.parametrize("resize_type", RESIZE_TYPES)
-def test_a_frame_that_fits_is_copied_and_not_changed(resize_type: ResizeType) -> None:
-    frame = noise(32, 32)
-    found = fit_frame(frame, square(resize_type))
-    np.testing.assert_array_equal(found, frame)
-    assert not np.shares_memory(found, frame)
-
-
-@pytest.mark.parametrize("resize_type", ["center_square", "short_side"])
-def test_the_centre_is_taken_and_nothing_beside_it(resize_type: ResizeType) -> None:
-    frame = stripes((10, 20), (200, 32), (90, 20), height=32)
-    assert (fit_frame(frame, square(resize_type)) == 200).all()
-    assert (fit_frame(frame.swapaxes(0, 1).copy(), square(resize_type)) == 200).all()
-
-
-def test_padding_keeps_all_of_the_frame_in_its_shape_at_the_centre() -> None:
-    frame = stripes((100, 32), (200, 32), height=32)
-    found = fit_frame(frame, square("pad", 64))
-    assert (found[:16] == 0).all()
-    assert (found[48:] == 0).all()
-    np.testing.assert_array_equal(found[16:48], frame)
-    halved = fit_frame(frame, square("pad", 32))[..., 0]
-    assert (halved[8:24, :15] == 100).all()
-    assert (halved[8:24, 17:] == 200).all()
-    assert (halved[:8] == 0).all()
-    assert (halved[24:] == 0).all()
-
-
-def test_short_side_256_crops_224_of_the_resized_frame() -> None:
-    # 512 x 1024 becomes 256 x 512; columns 144 to 368 of it are 288 to 736 of the frame.
-    frame = stripes((10, 288), (200, 448), (90, 288), height=512)
-    found = fit_frame(frame, square("short_side", 224, 256))
-    assert (found[:, 1:-1] == 200).all()
-    shifted = fit_frame(np.roll(frame, 4, axis=1), square("short_side", 224, 256))
-    assert (shifted[:, 0] == 10).all()
-    assert (shifted[:, 3:] == 200).all()
-
-
-def test_wide_pixels_widen_the_picture() -> None:
-    # 64 x 32 pixels of 2:1 show a square, 32 x 32 of them its left and right cut off.
-    narrow = stripes((100, 16), (200, 16), height=64)
-    for resize_type in RESIZE_TYPES:
-        columns = fit_frame(narrow, square(resize_type, 64), 2.0)[32, :, 0]
-        assert (columns[:31] == 100).all()
-        assert (columns[33:] == 200).all()
-    cut = fit_frame(stripes((10, 8), (200, 16), (90, 8), height=32), square("center_square"), 2.0)
-    assert (cut == 200).all()
-
-
-def test_tall_pixels_are_wide_pixels_turned() -> None:
-    for resize_type in RESIZE_TYPES:
-        frame = noise(40, 60)
-        wide = fit_frame(frame, square(resize_type), 2.0)
-        tall = fit_frame(frame.swapaxes(0, 1).copy(), square(resize_type), 0.5).swapaxes(0, 1)
-        assert np.abs(wide.astype(int) - tall).max() <= 1
-
-
-@given(lengths, lengths, seeds, resize_types)
-def test_portrait_is_landscape_turned(
-    height: int, width: int, seed: int, resize_type: ResizeType
-) -> None:
-    frame = noise(height, width, seed)
-    spec = square(resize_type, 24, 30)
-    turned = fit_frame(frame.swapaxes(0, 1).copy(), spec).swapaxes(0, 1)
-    assert np.abs(fit_frame(frame, spec).astype(int) - turned).max() <= 1
-
-
-@given(lengths, lengths, st.integers(0, 255), st.sampled_from([0.5, 0.9, 1.0, 1.4, 2.0]))
-def test_a_frame_of_one_level_stays_so(height: int, width: int, level: int, aspect: float) -> None:
-    frame = np.full((height, width, 3), level, np.uint8)
-    for resize_type in ("center_square", "short_side"):
-        found = fit_frame(frame, square(resize_type, 24, 30), aspect)
-        assert (found == level).all()
-    assert set(np.unique(fit_frame(frame, square("pad", 24), aspect))) <= {0, level}
-
-
-@pytest.mark.parametrize("resize_type", RESIZE_TYPES)
-@pytest.mark.parametrize("shape", [(1, 1), (1, 2000), (2000, 1), (2, 3), (3, 4000)])
-@pytest.mark.parametrize("aspect", [1.0, 4.0, 0.25])
-def test_extreme_frames_become_squares_too(
-    resize_type: ResizeType, shape: tuple[int, int], aspect: float
-) -> None:
-    assert fit_frame(noise(*shape), square(resize_type), aspect).shape == (32, 32, 3)
-
-
 @given(st.integers(1, 400), st.integers(1, 40), st.integers(1, 8), st.integers(2, 12))
 def test_dense_clips_go_from_the_first_frame_to_the_last(
     available: int, wanted: int, step: int, num_clips: int
@@ -373,26 +249,3 @@ def test_a_short_video_may_show_its_last_frame_on() -> None:
     assert sample_frames(short, spec).tolist() == [0, 1, 2, 2, 2]
     strided = replace(spec, frame_stride=2, num_frames=3)
     assert sample_frames(short, strided).tolist() == [0, 2, 2]
-
-
-@given(st.integers(4, 40), st.integers(4, 40), seeds)
-def test_three_crops_lie_along_the_longer_side(height: int, width: int, seed: int) -> None:
-    frame = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    side = min(height, width)
-    spec = PreprocessSpec(crop_size=side, num_crops=3)
-    first, middle, last = process.fit_frame(frame, spec)
-    np.testing.assert_array_equal(first, frame[:side, :side])
-    np.testing.assert_array_equal(last, frame[-side:, -side:])
-    np.testing.assert_array_equal(middle, fit_frame(frame, replace(spec, num_crops=1)))
-    exact = replace(spec, resize_type="short_side", short_side=side)
-    np.testing.assert_array_equal(process.fit_frame(frame, exact), [first, middle, last])
-
-
-def test_which_side_is_longer_is_seen_as_the_picture_is_shown() -> None:
-    frame = np.zeros((10, 12, 3), np.uint8)
-    frame[:3] = 255
-    spec = PreprocessSpec(crop_size=6, num_crops=3)
-    # Pixels half as wide as high: 10 by 6 as shown, so the crops go from top to bottom.
-    crops = process.fit_frame(frame, spec, 0.5)
-    assert crops[0, 0].min() == 255
-    assert crops[2].max() == 0

@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_spec import specs
 
-from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT, PreprocessSpec
+from vidbench.data.spec import (
+    PRESETS,
+    RESIZE_FILTERS,
+    RESIZE_TYPES,
+    SAMPLINGS,
+    SIDE_ROUNDINGS,
+    TOO_SHORT,
+    PreprocessSpec,
+)
 from vidbench.errors import ConfigError
 from vidbench.models.base import load_model
 from vidbench.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
@@ -25,6 +33,7 @@ HUB, PAPER = PRESETS["hub"], PRESETS["paper"]
 DENSE = replace(PAPER, sampling="dense", num_clips=10)
 RANDOM = replace(PAPER, sampling="random", sampling_seed=7, num_clips=4)
 SHORT_SIDE = replace(HUB, resize_type="short_side", short_side=320)
+DOWN = replace(SHORT_SIDE, side_rounding="down")
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "num_frames": st.integers(1, 64),
@@ -35,6 +44,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "sampling_seed": st.integers(0, 9),
     "resize_type": st.sampled_from(RESIZE_TYPES),
     "short_side": st.sampled_from([112, 256, 320]),
+    "resize_filter": st.sampled_from(RESIZE_FILTERS),
+    "side_rounding": st.sampled_from(SIDE_ROUNDINGS),
     "crop_size": st.sampled_from([112, 224, 288]),
     "num_crops": st.sampled_from([1, 3]),
     "too_short": st.sampled_from(TOO_SHORT),
@@ -83,7 +94,7 @@ def test_nothing_else_changes_than_what_follows(
     if asked.keys() & {"sampling", "num_clips"}:
         allowed |= OF_CLIPS
     if "resize_type" in asked:
-        allowed |= {"short_side"}
+        allowed |= {"short_side", "side_rounding"}
     assert found is None or differing(found, spec) <= allowed
 
 
@@ -133,7 +144,12 @@ def test_any_protocol_can_be_asked_for_from_any_that_does_not_resample(
         (HUB, {"resize_type": "short_side", "short_side": 320}, {}),
         (SHORT_SIDE, {"resize_type": "short_side"}, {}),
         (SHORT_SIDE, {"resize_type": "pad"}, {"short_side": None}),
+        (SHORT_SIDE, {"resize_type": "squash"}, {"short_side": 224}),
+        (SHORT_SIDE, {"resize_type": "squash", "crop_size": 112}, {"short_side": 112}),
         (SHORT_SIDE, {"crop_size": 112}, {}),
+        (DOWN, {"resize_type": "pad"}, {"short_side": None}),
+        (DOWN, {"resize_type": "crop"}, {"short_side": None, "side_rounding": "nearest"}),
+        (DOWN, {"resize_filter": "area"}, {}),
     ],
     ids=str,
 )
@@ -155,6 +171,9 @@ def test_what_follows_from_an_option(
         (HUB, {"sampling_seed": 1}, "sampling_seed"),
         (HUB, {"short_side": 256}, "short_side"),
         (HUB, {"resize_type": "pad", "num_crops": 3}, "num_crops"),
+        (HUB, {"resize_type": "squash", "num_crops": 3}, "num_crops"),
+        (HUB, {"side_rounding": "down"}, "side_rounding"),
+        (HUB, {"resize_type": "crop", "short_side": 256}, "short_side"),
         (HUB, {"resize_type": "short_side", "crop_size": 288}, "short_side"),
         (PAPER, {"sampling": "uniform", "fps": 25.0}, "fps"),
         (PAPER, {"crop_size": 320}, "short_side"),

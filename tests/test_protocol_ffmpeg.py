@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from videos import write_video
 
 from vidbench.data.decode import decode_views
-from vidbench.data.process import fit_frame
+from vidbench.data.resize import fit_frame
 from vidbench.data.spec import PreprocessSpec
 
 Frames = NDArray[np.uint8]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data.spec import PRESETS, PreprocessSpec, TooShort
+from vidbench.data.spec import PRESETS, RESIZE_FILTERS, SIDE_ROUNDINGS, PreprocessSpec, TooShort
 from vidbench.errors import ConfigError
 
 BASE = PreprocessSpec(
@@ -29,6 +29,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "frame_stride": {"frame_stride": 1},
     "resize_type": {"resize_type": "pad", "short_side": None},
     "short_side": {"short_side": 288},
+    "resize_filter": {"resize_filter": "bicubic_antialias"},
+    "side_rounding": {"side_rounding": "down"},
     "crop_size": {"crop_size": 112},
     "too_short": {"too_short": "skip"},
     "num_clips": {"sampling": "dense", "num_clips": 10},
@@ -65,24 +67,30 @@ def specs() -> st.SearchStrategy[PreprocessSpec]:
             st.integers(0, 2),
         ),
     )
+    side = st.integers(1, 3)
+    crops_of_one = st.sampled_from([1, 3])
+    rounding = st.sampled_from(SIDE_ROUNDINGS)
+    longer = st.builds(
+        lambda n, more: {"crop_size": n, "short_side": n + more}, side, st.integers(0, 2)
+    )
     crops = st.one_of(
-        st.builds(lambda n: {"crop_size": n, "resize_type": "pad"}, st.integers(1, 3)),
         st.builds(
-            lambda n, m: {"crop_size": n, "num_crops": m},
-            st.integers(1, 3),
-            st.sampled_from([1, 3]),
+            lambda n, r: {"crop_size": n, "resize_type": "pad", "side_rounding": r}, side, rounding
         ),
+        st.builds(lambda n, m: {"crop_size": n, "num_crops": m}, side, crops_of_one),
         st.builds(
-            lambda n, more, m: {
-                "resize_type": "short_side",
-                "crop_size": n,
-                "short_side": n + more,
-                "num_crops": m,
-            },
-            st.integers(1, 3),
-            st.integers(0, 2),
-            st.sampled_from([1, 3]),
+            lambda n, m: {"crop_size": n, "num_crops": m, "resize_type": "crop"}, side, crops_of_one
         ),
+        st.builds(lambda n: n | {"resize_type": "squash"}, longer),
+        st.builds(
+            lambda n, m, r: n | {"resize_type": "short_side", "num_crops": m, "side_rounding": r},
+            longer,
+            crops_of_one,
+            rounding,
+        ),
+    )
+    crops = st.builds(
+        lambda crop, how: crop | {"resize_filter": how}, crops, st.sampled_from(RESIZE_FILTERS)
     )
     policies: list[TooShort] = ["stretch", "loop", "repeat_last", "skip"]
     return st.builds(build, clips, crops, st.integers(1, 3), st.sampled_from(policies))
@@ -147,6 +155,12 @@ def test_every_field_changes_the_digest(field: str) -> None:
         {"num_clips": 0},
         {"num_crops": 2},
         {"num_crops": 3, "resize_type": "pad"},
+        {"num_crops": 3, "resize_type": "squash", "short_side": 224},
+        {"resize_type": "squash"},
+        {"resize_type": "crop", "short_side": 256},
+        {"resize_filter": "linear"},
+        {"side_rounding": "up"},
+        {"side_rounding": "down"},
         {"resize_type": "centre_square"},
         {"too_short": "pad"},
     ],
@@ -167,3 +181,8 @@ def test_a_spec_describes_itself() -> None:
         "10 clips of 16 frames dense at 25 fps every 2, short_side 256 crop 3 crops of 224, loop"
     )
     assert (views.views_name, views.num_views) == ("10x3", 30)
+    as_clip = replace(BASE, resize_filter="bicubic_antialias", side_rounding="down")
+    assert as_clip.describe() == (
+        "16 frames center at 25 fps every 2, short_side 256 crop 224 bicubic_antialias "
+        "rounded down, loop"
+    )

@@ -15,7 +15,14 @@ import configargparse
 from vidbench.data.datasets.base import dataset_families
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.shared import is_shared, without_password
-from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT
+from vidbench.data.spec import (
+    PRESETS,
+    RESIZE_FILTERS,
+    RESIZE_TYPES,
+    SAMPLINGS,
+    SIDE_ROUNDINGS,
+    TOO_SHORT,
+)
 from vidbench.errors import ConfigError
 from vidbench.harmless import visible
 from vidbench.models.base import model_families
@@ -159,6 +166,8 @@ def add_protocol_options(group: Any) -> None:
     _add(group, "sampling_seed", "N", "of sampling random (default 0)", int)
     _add(group, "resize_type", "NAME", ", ".join(RESIZE_TYPES))
     _add(group, "short_side", "PX", "of resize_type short_side (default 256)", int)
+    _add(group, "resize_filter", "NAME", ", ".join(RESIZE_FILTERS))
+    _add(group, "side_rounding", "NAME", f"of the longer side: {', '.join(SIDE_ROUNDINGS)}")
     _add(group, "crop_size", "PX", "height and width of what the model sees", int)
     _add(group, "too_short", "NAME", f"what too short a video does: {', '.join(TOO_SHORT)}")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from vidbench.data.spec import PRESETS, PreprocessSpec
+from vidbench.data.spec import KEEPING_SHAPE, PRESETS, PreprocessSpec
 from vidbench.models.base import load_model
 
 PROTOCOL_OPTIONS = tuple(field.name for field in fields(PreprocessSpec))
@@ -58,7 +58,15 @@ def _implied(spec: PreprocessSpec, asked: Mapping[str, Any]) -> dict[str, Any]:
     if (sampling == "random") != (spec.sampling == "random"):
         implied["sampling_seed"] = 0 if sampling == "random" else None
     if "resize_type" in asked and asked["resize_type"] != spec.resize_type:
-        implied["short_side"] = _SHORT_SIDE if asked["resize_type"] == "short_side" else None
+        implied |= _implied_resizing(asked["resize_type"], asked.get("crop_size", spec.crop_size))
+    return implied
+
+
+def _implied_resizing(resize_type: str, crop_size: int) -> dict[str, Any]:
+    lengths = {"short_side": _SHORT_SIDE, "squash": crop_size}
+    implied: dict[str, Any] = {"short_side": lengths.get(resize_type)}
+    if resize_type not in KEEPING_SHAPE:
+        implied["side_rounding"] = "nearest"
     return implied
 
 

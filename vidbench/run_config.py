@@ -19,7 +19,15 @@ from vidbench.data.folders import Folder, LocalFolder
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.data.shared import SharedFolder, is_shared, stand_in, without_password
-from vidbench.data.spec import PRESETS, RESIZE_TYPES, SAMPLINGS, TOO_SHORT, PreprocessSpec
+from vidbench.data.spec import (
+    PRESETS,
+    RESIZE_FILTERS,
+    RESIZE_TYPES,
+    SAMPLINGS,
+    SIDE_ROUNDINGS,
+    TOO_SHORT,
+    PreprocessSpec,
+)
 from vidbench.data.tarballs import FetchTarballs, fetch_tarballs
 from vidbench.errors import ConfigError
 from vidbench.labels import list_names
@@ -91,6 +99,8 @@ class RunConfig:
     sampling_seed: int | None = None
     resize_type: str | None = None
     short_side: int | None = None
+    resize_filter: str | None = None
+    side_rounding: str | None = None
     crop_size: int | None = None
     num_crops: int | None = None
     too_short: str | None = None
@@ -172,6 +182,8 @@ class RunConfig:
             ("kinetics_version", list(RELEASES)),
             ("sampling", list(SAMPLINGS)),
             ("resize_type", list(RESIZE_TYPES)),
+            ("resize_filter", list(RESIZE_FILTERS)),
+            ("side_rounding", list(SIDE_ROUNDINGS)),
             ("too_short", list(TOO_SHORT)),
             ("truncated", ["skip", "score"]),
             ("cache_compression", list(COMPRESSIONS)),

@@ -22,15 +22,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from vidbench.data.process import (
-    Crops,
-    Indices,
-    Timeline,
-    cut_section,
-    fit_frame,
-    sample_frames,
-)
+from vidbench.data.process import Indices, Timeline, cut_section, sample_frames
 from vidbench.data.records import Frame, Section, Views
+from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
     ffmpeg_errors,

@@ -22,7 +22,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidbench.data.decode import converter
-from vidbench.data.process import Crops, fit_frame
+from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
     ffmpeg_errors,

@@ -1,25 +1,18 @@
-"""Which frames are taken, and how a frame is resized and cropped: pure functions of arrays."""
+"""Which frames of a video are taken: pure functions of its timeline."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbench.data.records import Frame, Section
+from vidbench.data.records import Section
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
 
-MAX_PIXELS = 8192 * 4320
-"""Pixels of the largest frame that is decoded or made; a damaged header can claim any size."""
-
 Indices = NDArray[np.intp]
-
-Crops = NDArray[np.uint8]
-"""Parts of one frame: (crops, height, width, 3), RGB."""
 
 
 @dataclass(frozen=True)
@@ -139,63 +132,3 @@ def _resample(timeline: Timeline, fps: float | None) -> Indices:
 def _round_half_up(slots: NDArray[np.float64] | float) -> NDArray[np.float64]:
     """Whole numbers; what is a half but for the error of binary fractions counts as a half."""
     return np.floor(np.round(slots, 6) + 0.5)
-
-
-def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> Crops:
-    """The frame as the model sees it: (num_crops, crop_size, crop_size, 3), uint8 RGB, bilinear.
-
-    Three crops go from left to right, or from top to bottom in a frame that is higher than wide.
-
-    Args:
-        frame: (height, width, 3), uint8 RGB, as stored in the video.
-        spec: ``resize_type``, ``short_side``, ``crop_size`` and ``num_crops`` count.
-        pixel_aspect: Shown width of a pixel over its height; lengths in the spec are those of
-            the picture as it is shown.
-    """
-    size = spec.crop_size
-    if spec.resize_type == "pad":
-        return _pad(frame, size, pixel_aspect)[None]
-    if spec.resize_type == "short_side":
-        frame, pixel_aspect = _resize_short_side(frame, spec, pixel_aspect), 1.0
-        shape = (size, size)
-    else:
-        side = min(frame.shape[0], frame.shape[1] * pixel_aspect)
-        shape = (round(side), round(side / pixel_aspect))
-    crops = _crops(frame, *shape, spec.num_crops, pixel_aspect)
-    return np.stack([_resize(crop, size, size) for crop in crops])
-
-
-def _resize_short_side(frame: Frame, spec: PreprocessSpec, pixel_aspect: float) -> Frame:
-    height, width = frame.shape[0], frame.shape[1] * pixel_aspect
-    scale = (spec.short_side or spec.crop_size) / min(height, width)
-    if height * width * scale**2 > MAX_PIXELS:
-        raise VideoError("unreadable", f"frames of {width:.0f}x{height} are too long to resize")
-    return _resize(frame, round(height * scale), round(width * scale))
-
-
-def _pad(frame: Frame, size: int, pixel_aspect: float) -> Frame:
-    height, width = frame.shape[0], frame.shape[1] * pixel_aspect
-    scale = size / max(height, width)
-    resized = _resize(frame, max(1, round(height * scale)), max(1, round(width * scale)))
-    padded = np.zeros((size, size, 3), np.uint8)
-    top, left = (size - resized.shape[0]) // 2, (size - resized.shape[1]) // 2
-    padded[top : top + resized.shape[0], left : left + resized.shape[1]] = resized
-    return padded
-
-
-def _crops(frame: Frame, height: int, width: int, count: int, pixel_aspect: float) -> list[Frame]:
-    """The part at the centre, or the three along the side that is shown longer."""
-    height, width = max(1, min(height, frame.shape[0])), max(1, min(width, frame.shape[1]))
-    room = np.array([frame.shape[0] - height, frame.shape[1] - width])
-    centre = room // 2
-    corners = [centre]
-    if count == 3:
-        along = np.array([1, 0] if frame.shape[0] > frame.shape[1] * pixel_aspect else [0, 1])
-        corners = [centre * (1 - along), centre, np.where(along, room, centre)]
-    return [frame[top : top + height, left : left + width] for top, left in corners]
-
-
-def _resize(frame: Frame, height: int, width: int) -> Frame:
-    if frame.shape[:2] == (height, width):
-        return frame.copy()
-    return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -11,17 +11,26 @@ from typing import Any, Literal, get_args
 from vidbench.errors import ConfigError
 
 Sampling = Literal["uniform", "center", "dense", "random"]
-ResizeType = Literal["center_square", "short_side", "pad"]
+ResizeType = Literal["center_square", "short_side", "pad", "squash", "crop"]
+ResizeFilter = Literal[
+    "bilinear", "bicubic", "area", "bilinear_antialias", "bicubic_antialias", "lanczos_antialias"
+]
+SideRounding = Literal["nearest", "down"]
 TooShort = Literal["stretch", "loop", "repeat_last", "skip"]
 
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 """Raised whenever decoding or processing gives other pixels, so that no older cache is read."""
 
 SAMPLINGS: tuple[str, ...] = get_args(Sampling)
 RESIZE_TYPES: tuple[str, ...] = get_args(ResizeType)
+RESIZE_FILTERS: tuple[str, ...] = get_args(ResizeFilter)
+SIDE_ROUNDINGS: tuple[str, ...] = get_args(SideRounding)
 TOO_SHORT: tuple[str, ...] = get_args(TooShort)
 
-_LATER = frozenset({"num_clips", "num_crops", "sampling_seed"})
+KEEPING_SHAPE = ("short_side", "pad")
+"""Resize types that resize a whole frame in its shape, so that a side has to be rounded."""
+
+_LATER = frozenset({"num_clips", "num_crops", "sampling_seed", "resize_filter", "side_rounding"})
 """Fields that came later: where they say nothing, a spec keeps the digest that it always had."""
 
 
@@ -43,8 +52,14 @@ class PreprocessSpec:
         sampling_seed: Of ``random`` only: equal seeds draw equal clips of equal files.
         resize_type: ``center_square`` resizes the largest square at the centre to ``crop_size``;
             ``short_side`` resizes the shorter side to ``short_side`` and crops the centre;
-            ``pad`` fits the whole frame into the square and fills the rest with black.
-        short_side: Length of the shorter side, in pixels, for ``short_side`` only.
+            ``pad`` fits the whole frame into the square and fills the rest with black; ``squash``
+            squeezes the whole frame into a square of ``short_side`` and crops the centre;
+            ``crop`` resizes nothing, crops the centre, and puts black around a smaller frame.
+        short_side: Length of the shorter side, in pixels, for ``short_side`` and ``squash``.
+        resize_filter: ``bilinear``, ``bicubic`` and ``area`` as OpenCV has them;
+            ``bilinear_antialias``, ``bicubic_antialias`` and ``lanczos_antialias`` as Pillow.
+        side_rounding: What the length of the other side becomes, in pixels, with ``short_side``
+            and ``pad``: the ``nearest`` whole number, or the next one ``down``.
         crop_size: Height and width of a frame, in pixels.
         num_crops: 1 for the centre, 3 for both ends of the longer side as well.
         too_short: What a video with fewer frames than asked for does: ``stretch`` repeats
@@ -63,6 +78,8 @@ class PreprocessSpec:
     sampling_seed: int | None = None
     resize_type: ResizeType = "center_square"
     short_side: int | None = None
+    resize_filter: ResizeFilter = "bilinear"
+    side_rounding: SideRounding = "nearest"
     crop_size: int = 224
     num_crops: int = 1
     too_short: TooShort = "stretch"
@@ -71,6 +88,8 @@ class PreprocessSpec:
         for name, allowed in (
             ("sampling", SAMPLINGS),
             ("resize_type", RESIZE_TYPES),
+            ("resize_filter", RESIZE_FILTERS),
+            ("side_rounding", SIDE_ROUNDINGS),
             ("too_short", TOO_SHORT),
             ("num_crops", (1, 3)),
         ):
@@ -108,14 +127,20 @@ class PreprocessSpec:
             raise ConfigError("sampling 'random' and a sampling_seed go together")
 
     def _refuse_contradictory_crops(self) -> None:
-        if (self.resize_type == "short_side") != (self.short_side is not None):
-            raise ConfigError("resize_type 'short_side' and a length short_side go together")
+        kind = self.resize_type
+        if (kind in ("short_side", "squash")) != (self.short_side is not None):
+            raise ConfigError(
+                "a length short_side goes with resize_type 'short_side' or 'squash', and with no "
+                f"other: resize_type is {kind!r}, short_side {self.short_side}"
+            )
         if self.short_side is not None and self.short_side < self.crop_size:
             raise ConfigError(f"short_side {self.short_side} is below crop_size {self.crop_size}")
-        if self.resize_type == "pad" and self.num_crops != 1:
+        if kind in ("pad", "squash") and self.num_crops != 1:
             raise ConfigError(
-                f"num_crops is {self.num_crops}, but resize_type 'pad' shows the whole frame"
+                f"num_crops is {self.num_crops}, but resize_type {kind!r} shows the whole frame"
             )
+        if kind not in KEEPING_SHAPE and self.side_rounding != "nearest":
+            raise ConfigError(f"resize_type {kind!r} rounds no side: drop side_rounding")
 
     @property
     def num_views(self) -> int:
@@ -155,11 +180,13 @@ class PreprocessSpec:
         step = "" if self.frame_stride == 1 else f" every {self.frame_stride}"
         seed = "" if self.sampling_seed is None else f" seed {self.sampling_seed}"
         side = "" if self.short_side is None else f" {self.short_side} crop"
+        how = "" if self.resize_filter == "bilinear" else f" {self.resize_filter}"
+        down = "" if self.side_rounding == "nearest" else " rounded down"
         clips = "" if self.num_clips == 1 else f"{self.num_clips} clips of "
         crops = "" if self.num_crops == 1 else f" {self.num_crops} crops of"
         return (
             f"{clips}{self.num_frames} frames {self.sampling}{seed}{rate}{step}, "
-            f"{self.resize_type}{side}{crops} {self.crop_size}, {self.too_short}"
+            f"{self.resize_type}{side}{crops} {self.crop_size}{how}{down}, {self.too_short}"
         )
 
 

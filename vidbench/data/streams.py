@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidbench.data.process import MAX_PIXELS
+from vidbench.data.resize import MAX_PIXELS
 from vidbench.errors import VideoError
 
 _LISTS = frozenset({"concat", "hls", "dash"})
@@ -132,7 +132,7 @@ def refuse_huge(width: int, height: int) -> None:
     """Nothing, if frames of this size may be decoded or made.
 
     Raises:
-        VideoError: They have more than :data:`~vidbench.data.process.MAX_PIXELS`.
+        VideoError: They have more than :data:`~vidbench.data.resize.MAX_PIXELS`.
     """
     if width * height > MAX_PIXELS:
         raise VideoError("unreadable", f"frames of {width}x{height} exceed {MAX_PIXELS} pixels")
