@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import av
@@ -252,9 +252,9 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
 
 def _flushing(stream: VideoStream) -> Packet[VideoStream]:
     """The empty packet at which a decoder gives the frames that it still holds."""
-    packet = Packet()
+    packet: Packet[Any] = Packet()
     packet.stream = stream
-    return cast(Packet[VideoStream], packet)
+    return packet
 
 
 def _paced(frames: Iterator[LiveFrame]) -> Iterator[LiveFrame]:
