@@ -22,6 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from vidbench.data.orientation import Orientation, filtering, orientation_of
 from vidbench.data.process import Indices, Timeline, cut_section, sample_frames
 from vidbench.data.records import Frame, Section, Views
 from vidbench.data.resize import Crops, fit_frame
@@ -29,7 +30,6 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
     ffmpeg_errors,
     opened,
-    quarter_turns,
     reason_of,
     refuse_huge,
     video_stream,
@@ -68,9 +68,9 @@ def decode_views(
 ) -> Views:
     """The views of one video: (views, frames, crop_size, crop_size, 3), uint8 RGB.
 
-    The crops of the first clip come first. Pixels equal those of OpenCV's decoder. Rotation in
-    the file's metadata and the shape of its pixels are applied; frames are those that decode,
-    whatever the header counts.
+    The crops of the first clip come first. Pixels equal those of OpenCV's decoder. The
+    orientation of the first frame and the shape of pixels are applied; frames are those that
+    decode, whatever the header counts.
 
     Args:
         path: The video.
@@ -146,9 +146,10 @@ def _decode_wanted(
         return None
     clips = _Clips(sampling.frames(promise.timeline), sampling.spec)
     wanted = {promise.stamps[index]: index for index in clips.missing}
-    convert = converter(stream, sampling.spec)
+    convert = Converter(stream, sampling.spec)
     try:
         for frame in _skipping_decode(stream, packets, wanted.keys()):
+            convert.see(frame)
             if frame.is_corrupt:  # it may show what was skipped
                 return None
             if frame.pts in wanted:
@@ -189,10 +190,11 @@ def _decode_frames(path: Path, indices: Indices, sampling: _Sampling) -> tuple[_
     clips = _Clips(indices, sampling.spec)
     stamps: list[int | None] = []
     with _opened(path) as (container, stream):
-        convert = converter(stream, sampling.spec)
+        convert = Converter(stream, sampling.spec)
         try:
             for index, frame in enumerate(container.decode(stream)):
                 stamps.append(frame.pts)
+                convert.see(frame)
                 if index in clips.missing:
                     clips.put(index, convert(frame))
         except av.FFmpegError as error:
@@ -250,23 +252,52 @@ class _Clips:
         self.missing.remove(index)
 
 
-def converter(stream: VideoStream, spec: PreprocessSpec) -> Callable[[VideoFrame], Crops]:
-    """A function from a decoded frame of this stream to what the model sees of it."""
-    reformatter = VideoReformatter()  # one for the stream: a new one per frame halves the speed
-    aspect = float(stream.sample_aspect_ratio or 1)
+class Converter:
+    """Makes of decoded frames of a stream what the model sees of them.
 
-    def convert(frame: VideoFrame) -> Crops:
+    The orientation of the first frame is that of the whole video.
+
+    Args:
+        stream: Whose frames will come.
+        spec: What is done to pixels.
+    """
+
+    def __init__(self, stream: VideoStream, spec: PreprocessSpec) -> None:
+        self._spec = spec
+        self._reformatter = VideoReformatter()  # a new one per frame halves the speed
+        self._aspect = float(stream.sample_aspect_ratio or 1)
+        self._orientation: Orientation | None = None
+        self._turn: Callable[[VideoFrame], VideoFrame] = _as_it_is
+
+    def see(self, frame: VideoFrame) -> Orientation:
+        """The orientation of the video; every frame is to be shown here, wanted or not, in order.
+
+        Raises:
+            VideoError: The frame is too large.
+        """
         refuse_huge(frame.width, frame.height)
+        if self._orientation is None:
+            self._orientation = orientation_of(frame)
+            if self._orientation.degrees:
+                turn = Orientation(degrees=self._orientation.degrees)
+                self._turn = filtering(frame, turn.filters())
+        return self._orientation
+
+    def __call__(self, frame: VideoFrame) -> Crops:
+        """What the model sees of the frame."""
+        orientation = self.see(frame)
         # Bicubic, as OpenCV converts: it counts where colour is not stored as 8-bit 4:2:0.
         rgb = _pixels(
-            reformatter.reformat(frame, format="rgb24", interpolation="BICUBIC", threads=1)
+            self._reformatter.reformat(
+                self._turn(frame), format="rgb24", interpolation="BICUBIC", threads=1
+            )
         )
-        turns = quarter_turns(frame)
-        if turns:
-            rgb = np.ascontiguousarray(np.rot90(rgb, turns))
-        return fit_frame(rgb, spec, 1 / aspect if turns % 2 else aspect)
+        aspect = 1 / self._aspect if orientation.transposed else self._aspect
+        return fit_frame(orientation.arrange(rgb), self._spec, aspect)
 
-    return convert
+
+def _as_it_is(frame: VideoFrame) -> VideoFrame:
+    return frame
 
 
 def _pixels(frame: VideoFrame) -> Frame:

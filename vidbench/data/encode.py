@@ -13,12 +13,12 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidbench.data.streams import ffmpeg_errors, opened, quarter_turns, refuse_huge, video_stream
+from vidbench.data.orientation import Orientation, orientation_of
+from vidbench.data.streams import ffmpeg_errors, opened, refuse_huge, video_stream
 from vidbench.errors import VideoError
 
 _QUALITY = {"crf": "18", "preset": "medium"}  # 18 is visually lossless, says FFmpeg's H.264 guide
 _THREADS = 4  # other bits with another number: it must not follow the machine's cores
-_TURNS: dict[int, tuple[str, ...]] = {1: ("cclock",), 2: ("clock", "clock"), 3: ("clock",)}
 
 
 class Size(NamedTuple):
@@ -29,7 +29,7 @@ class Size(NamedTuple):
 
 
 def shown_size(path: Path) -> Size:
-    """The size at which a player shows the video: rotation and the shape of pixels are applied.
+    """The size at which a player shows the video: orientation and the shape of pixels count.
 
     Raises:
         VideoError: The file is unreadable.
@@ -57,7 +57,7 @@ def upscale(source: Path, target: Path, min_size: int) -> None:
     """Writes the video with sides of at least ``min_size`` pixels, as H.264 (yuv420p) in an mp4.
 
     Frames keep their number and their times; sound is copied packet by packet, so that enlarged
-    videos have it as the others do. Rotation and the shape of pixels are applied.
+    videos have it as the others do. Orientation and the shape of pixels are applied.
 
     Args:
         source: Any video that FFmpeg reads.
@@ -149,7 +149,7 @@ def _scaler(source: VideoStream, size: Size) -> Callable[[VideoFrame], VideoFram
 
     def scale(frame: VideoFrame) -> VideoFrame:
         if not graph.configured:
-            _connect(graph, source, quarter_turns(frame), size)
+            _connect(graph, source, orientation_of(frame), size)
         graph.vpush(frame)
         scaled = graph.vpull()
         scaled.pict_type = 0  # or the encoder would put key frames where the source had them
@@ -158,12 +158,11 @@ def _scaler(source: VideoStream, size: Size) -> Callable[[VideoFrame], VideoFram
     return scale
 
 
-def _connect(graph: Graph, source: VideoStream, turns: int, size: Size) -> None:
-    width, height = reversed(size) if turns % 2 else size
+def _connect(graph: Graph, source: VideoStream, orientation: Orientation, size: Size) -> None:
     nodes = [
         graph.add_buffer(template=source),
-        graph.add("scale", f"{width}:{height}:flags=lanczos:out_range=limited"),
-        *(graph.add("transpose", f"dir={turn}") for turn in _TURNS.get(turns, ())),
+        *(graph.add(*step) for step in orientation.filters()),
+        graph.add("scale", f"{size.width}:{size.height}:flags=lanczos:out_range=limited"),
         graph.add("setsar", "1"),
         graph.add("format", "yuv420p"),
         graph.add("buffersink"),
@@ -174,4 +173,4 @@ def _connect(graph: Graph, source: VideoStream, turns: int, size: Size) -> None:
 def _shown_size(stream: VideoStream, first: VideoFrame) -> Size:
     aspect = float(stream.sample_aspect_ratio or 1)
     size = Size(max(1, round(first.width * aspect)), first.height)
-    return Size(*reversed(size)) if quarter_turns(first) % 2 else size
+    return Size(*reversed(size)) if orientation_of(first).transposed else size

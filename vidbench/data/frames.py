@@ -21,7 +21,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidbench.data.decode import converter
+from vidbench.data.decode import Converter
 from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
@@ -87,7 +87,7 @@ def file_frames(path: Path, spec: PreprocessSpec) -> Iterator[FileFrames]:
 def _decode(
     container: InputContainer, stream: VideoStream, spec: PreprocessSpec
 ) -> Iterator[TimedFrame]:
-    clock, convert = Clock(_period(stream)), converter(stream, spec)
+    clock, convert = Clock(_period(stream)), Converter(stream, spec)
     held = promised = decoded = 0
     try:
         for packet in container.demux(stream):
@@ -222,7 +222,7 @@ def _stream(source: str, spec: PreprocessSpec) -> Iterator[LiveFrames]:
 def _receive(
     container: InputContainer, stream: VideoStream, spec: PreprocessSpec
 ) -> Iterator[LiveFrame]:
-    clock, convert = Clock(_period(stream)), converter(stream, spec)
+    clock, convert = Clock(_period(stream)), Converter(stream, spec)
     seconds = -_STEP_SECONDS
     for packet in _packets(container, stream):
         with suppress(av.error.InvalidDataError):  # what was lost on the way comes back in time

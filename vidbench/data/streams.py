@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidbench.data.orientation import orientation_of
 from vidbench.data.resize import MAX_PIXELS
 from vidbench.errors import VideoError
 
@@ -72,7 +73,7 @@ def _facts(stream: VideoStream, first: VideoFrame, stamps: list[int | None]) -> 
     if len(known) == len(stamps):
         seconds = (max(known) - min(known)) * float(stream.time_base or 0) + 1 / rate
     width, height = round(first.width * float(stream.sample_aspect_ratio or 1)), first.height
-    if quarter_turns(first) % 2:
+    if orientation_of(first).transposed:
         width, height = height, width
     codec = stream.codec_context.codec.canonical_name
     return VideoFacts(seconds, rate, width, height, len(stamps), codec)
@@ -136,11 +137,6 @@ def refuse_huge(width: int, height: int) -> None:
     """
     if width * height > MAX_PIXELS:
         raise VideoError("unreadable", f"frames of {width}x{height} exceed {MAX_PIXELS} pixels")
-
-
-def quarter_turns(frame: VideoFrame) -> int:
-    """How often a player turns the picture counterclockwise by 90 degrees, 0 to 3."""
-    return round(frame.rotation / 90) % 4
 
 
 def reason_of(error: Exception) -> str:
