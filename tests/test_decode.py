@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -175,6 +176,54 @@ def test_other_codecs_and_containers_give_the_same_frames(
     expected = [fit_frame(frame, spec) for frame in opencv_frames(path)]
     np.testing.assert_array_equal(decode_clip(path, spec), np.stack(expected))
     np.testing.assert_allclose(levels_of(np.stack(expected)), [5 * i for i in range(40)], atol=6)
+
+
+def write_patches(path: Path, pixel_format: str) -> NDArray[np.float64]:
+    """Writes 64 patches of one colour each, losslessly; their RGB levels, (8, 8, 3).
+
+    The levels are those of BT.601 (ITU-R BT.601-7, section 2.5), which are meant where a file says
+    nothing.
+    """
+    levels = 2 ** av.VideoFormat(pixel_format).components[0].bits
+    random_levels = np.random.default_rng(0)
+    luma = random_levels.integers(levels * 16 // 256, levels * 235 // 256, (8, 8))
+    chroma = random_levels.integers(levels * 7 // 16, levels * 9 // 16, (2, 8, 8))
+    frame = av.VideoFrame(256, 256, pixel_format)
+    for plane, patches in zip(frame.planes, (luma, *chroma), strict=True):
+        pixels = np.kron(patches, np.ones((plane.height // 8, plane.width // 8)))
+        dtype = np.dtype(np.uint8 if levels == 256 else np.uint16)
+        rows = np.zeros((plane.height, plane.line_size // dtype.itemsize), dtype)
+        rows[:, : plane.width] = pixels
+        plane.update(rows.tobytes())
+    with av.open(path, "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 256, 256, pixel_format
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    y, (u, v) = (luma / levels * 256 - 16) / 219, (chroma / levels * 256 - 128) / 224
+    rgb = y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u
+    return np.asarray(np.clip(np.stack(rgb, axis=-1) * 255, 0, 255), np.float64)
+
+
+@pytest.mark.parametrize(
+    "pixel_format", ["yuv420p10le", "yuv422p10le", "yuv444p10le", "yuv420p12le", "yuv444p16le"]
+)
+def test_more_than_8_bits_are_rounded_to_the_nearest_of_8(
+    tmp_path: Path, pixel_format: str
+) -> None:
+    path = tmp_path / "patches.mkv"
+    expected = write_patches(path, pixel_format)
+    found = decode_clip(path, replace(HUB, num_frames=1, crop_size=256))[0, 16::32, 16::32]
+    assert np.abs(found - expected).max() < 0.55
+    assert abs((found - expected).mean()) < 0.1
+
+
+def test_8_bits_stay_as_opencv_has_them(tmp_path: Path) -> None:
+    for pixel_format in ("yuv420p", "yuv422p", "yuv444p"):
+        path = tmp_path / f"{pixel_format}.mkv"
+        write_patches(path, pixel_format)
+        spec = replace(HUB, num_frames=1, crop_size=256)
+        np.testing.assert_array_equal(decode_clip(path, spec), opencv_frames(path)[:1])
 
 
 def test_variable_frame_rate_is_resampled_by_time_not_by_count(tmp_path: Path) -> None:

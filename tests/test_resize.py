@@ -145,10 +145,12 @@ def test_portrait_is_landscape_turned(
 @given(lengths, lengths, st.integers(0, 255), st.sampled_from([0.5, 0.9, 1.0, 1.4, 2.0]))
 def test_a_frame_of_one_level_stays_so(height: int, width: int, level: int, aspect: float) -> None:
     frame = np.full((height, width, 3), level, np.uint8)
-    for resize_type in ("center_square", "short_side", "squash"):
+    whole: list[ResizeType] = ["center_square", "short_side", "squash"]
+    in_black: list[ResizeType] = ["pad", "crop"]
+    for resize_type in whole:
         found = fit_frame(frame, square(resize_type, 24, 30), aspect)
         assert (found == level).all()
-    for resize_type in ("pad", "crop"):
+    for resize_type in in_black:
         assert set(np.unique(fit_frame(frame, square(resize_type, 24), aspect))) <= {0, level}
 
 
