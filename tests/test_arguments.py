@@ -28,6 +28,7 @@ FLAGS = {
     "verbose_logging",
 }
 VALUES: dict[str, tuple[str, Any]] = {
+    "annotations": ("https://mirror.example/val.csv", "https://mirror.example/val.csv"),
     "classes": ("example-60", "example-60"),
     "crop_size": ("112", 112),
     "fps": ("12.5", 12.5),

@@ -513,9 +513,14 @@ def test_a_row_without_numbers_is_refused(row: str, tmp_path: Path) -> None:
 
 
 def test_a_label_that_is_no_class_is_refused(tmp_path: Path) -> None:
-    root = write_root(tmp_path / "root", {"part_0": [clip(0)]}, {clip(0): "gymnastics_tumbling"})
-    with pytest.raises(FetchError, match="gymnastics_tumbling"):
+    root = write_root(tmp_path / "root", {"part_0": [clip(0)]}, {clip(0): "juggling cats"})
+    with pytest.raises(FetchError, match="juggling cats"):
         kinetics(tmp_path, root).fetch()
+
+
+def test_a_label_as_older_lists_spell_it_is_the_class(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "root", {"part_0": [clip(0)]}, {clip(0): "gymnastics_tumbling"})
+    assert kinetics(tmp_path, root).fetch().records[0].label == "gymnastics tumbling"
 
 
 def test_one_video_with_two_labels_is_refused(tmp_path: Path) -> None:

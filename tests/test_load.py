@@ -6,6 +6,7 @@ import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,7 +23,7 @@ SPEC = PreprocessSpec(num_frames=8, crop_size=32)
 
 
 def kinetics(
-    tmp_path: Path, mirror: Path, compression: str | None = None, **options: int
+    tmp_path: Path, mirror: Path, compression: str | None = None, **options: Any
 ) -> KineticsLoader:
     return KineticsLoader(
         "400",

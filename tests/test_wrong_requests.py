@@ -36,6 +36,7 @@ FOLDERS = (
 FLAG = ("1", "")
 
 WRONG: dict[str, tuple[str, ...]] = {
+    "annotations": (*FILES, "csv_without_ids", "row_without_id", "of_train", "http://", "\x1b"),
     "batch_size": COUNTS,
     "cache_compression": (*NAMES, "gzip"),
     "cache_dir": FOLDERS,
@@ -144,6 +145,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "k400_only": "drinking beer\n",
         "csv_without_ids": "label,time_start\nyoga,1\n",
         "row_without_id": "label,youtube_id\nyoga,\n",
+        "of_train": "label,youtube_id,time_start,time_end,split\nyoga,abcdefghijk,1,11,train\n",
     }
     for name, text in texts.items():
         (folder / name).write_text(text)

@@ -150,7 +150,8 @@ def add_dataset_options(group: Any) -> None:
     """Adds which part of a dataset is meant, and where it comes from, to a parser's group."""
     _add(group, "kinetics_version", "N", "400 (default), 600, or 700, which is 700-2020")
     _add(group, "split", "NAME", "train, val, test or all (default: the dataset's usual one)")
-    _add(group, "dataset_path", "PATH", "its videos: a mirror, an archive, a folder or a manifest")
+    _add(group, "dataset_path", "PATH", "its videos: a mirror, an archive, a folder or a list")
+    _add(group, "annotations", "FILE", "official list of Kinetics, or its address (default: found)")
 
 
 def add_protocol_options(group: Any) -> None:

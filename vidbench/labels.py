@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from vidbench.errors import ConfigError
 
 _CLASSES = resources.files("vidbench").joinpath("classes")
 _NAMED_AT_MOST = 10
+_LEFT_OUT = re.compile(r"[()'\"]")
+_BLANKS = re.compile(r"[_\s-]+")
 
 
 def load_classes(name: str) -> tuple[str, ...]:
@@ -55,6 +58,12 @@ def read_classes(path: Path) -> tuple[str, ...]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"class list {path} names {twice!r} more than once")
     return tuple(names)
+
+
+@lru_cache(maxsize=1 << 14)
+def fold_name(name: str) -> str:
+    """What is left of a class name where case, blanks, ``_``, ``-``, quotes and brackets differ."""
+    return _BLANKS.sub(" ", _LEFT_OUT.sub("", name)).strip().casefold()
 
 
 def find_classes(name_or_path: str) -> tuple[str, ...]:

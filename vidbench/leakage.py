@@ -9,9 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from vidbench.data.datasets._annotation_files import find_beside
+from vidbench.data.datasets._annotations import is_json, read_annotations
 from vidbench.data.datasets._releases import RELEASES
 from vidbench.data.fetch import is_url
-from vidbench.errors import ConfigError
+from vidbench.errors import ConfigError, FetchError
 
 _NUM_EXAMPLES = 5
 _ID_COLUMN = "youtube_id"
@@ -117,11 +119,16 @@ class Leakage:
 
 
 def read_source_ids(path: Path) -> frozenset[str]:
-    """The YouTube ids of an annotation file of Kinetics, whatever its suffix.
+    """The YouTube ids of an annotation file of Kinetics, CSV or JSON, whatever its suffix.
 
     Raises:
         ConfigError: The file cannot be read, has no column ``youtube_id``, or a row without one.
     """
+    if is_json(path):
+        try:
+            return frozenset(key.youtube_id for key in read_annotations(path))
+        except FetchError as error:
+            raise ConfigError(str(error)) from error
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)
@@ -141,22 +148,30 @@ def read_source_ids(path: Path) -> frozenset[str]:
     return frozenset(ids)
 
 
-def training_lists(data_dir: Path, trained_on: str, root_url: str | None = None) -> list[Path]:
+def training_lists(
+    data_dir: Path, trained_on: str, root_url: str | None = None, dataset: str | None = None
+) -> list[Path]:
     """Official lists of a training split that lie on disk; nothing is fetched.
 
     Args:
         data_dir: The data folder, where a dataset puts a list that it has fetched.
         trained_on: E.g. ``kinetics-600``; ``kinetics-700`` means ``kinetics-700-2020``.
         root_url: Where videos come from; a folder has the lists where the official server does.
+        dataset: Of the videos in that folder, named likewise; lists that lie beside extracted
+            videos are of the same release.
     """
     names = {release.name: release.annotations["train"] for release in RELEASES.values()}
     release = _release_name(trained_on)
     if release not in names:
         return []
-    candidates = [data_dir / release / "train" / Path(names[release]).name]
+    home, name = data_dir / release, Path(names[release]).name
+    candidates = [home / "train" / name, home / "annotations" / name]
     if root_url is not None and not is_url(root_url):
         candidates.append(Path(root_url) / names[release])
-    return [path for path in candidates if path.is_file()]
+        if dataset is not None and _release_name(dataset) == release and Path(root_url).is_dir():
+            candidates += find_beside(Path(root_url), "train", release)[:1]
+    found = {path.resolve(): path for path in candidates if path.is_file()}
+    return list(found.values())
 
 
 def find_leaks(source_ids: Sequence[str], lists: Sequence[Path]) -> Leak | None:
@@ -227,7 +242,7 @@ def check_leakage(
         return Leakage(trained_on, (training_list,), leak=find_leaks(source_ids, [training_list]))
     if trained_on is None:
         return Leakage(None)
-    if lists := training_lists(data_dir, trained_on, root_url):
+    if lists := training_lists(data_dir, trained_on, root_url, dataset):
         return Leakage(trained_on, tuple(lists), leak=find_leaks(source_ids, lists))
     return Leakage(trained_on, published=published_overlap(trained_on, dataset, split))
 

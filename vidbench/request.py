@@ -7,9 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vidbench.checks import require_address, require_file, require_folder
+from vidbench.data.datasets._annotations import read_annotations
+from vidbench.data.fetch import is_url
 from vidbench.data.shared import require_shared
 from vidbench.data.spec import PreprocessSpec
-from vidbench.errors import ConfigError
+from vidbench.errors import ConfigError, FetchError
 from vidbench.labels import find_classes, list_names, load_classes, read_classes, restrict
 from vidbench.leakage import read_source_ids
 from vidbench.machine import total_memory
@@ -99,6 +101,11 @@ def _refuse_unshared(config: RunConfig) -> None:
 
 def _check_dataset(config: RunConfig) -> None:
     _refuse_unshared(config)
+    if config.annotations is not None and not is_url(config.annotations):
+        try:
+            read_annotations(Path(config.annotations), config.split or "val")
+        except FetchError as error:
+            raise ConfigError(f"--annotations: {error}") from error
     dataset = config.open_dataset()
     if config.classes is None:
         return

@@ -14,7 +14,7 @@ from vidbench.data.cache import COMPRESSIONS
 from vidbench.data.clips import CachePolicy, Places
 from vidbench.data.datasets._releases import RELEASES
 from vidbench.data.datasets.base import Dataset, dataset_families, load_dataset
-from vidbench.data.fetch import require_source
+from vidbench.data.fetch import is_url, require_source
 from vidbench.data.folders import Folder, LocalFolder
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
@@ -84,6 +84,7 @@ class RunConfig:
     kinetics_version: str | None = None
     split: str | None = None
     dataset_path: str | None = None
+    annotations: str | None = None
     num_tarballs: int | None = None
     num_videos: int | None = None
     seed: int | None = None
@@ -221,6 +222,8 @@ class RunConfig:
                 )
         if self.model_type == "saved_model" and self.model_trained_on is not None:
             raise ConfigError("--model_trained_on contradicts --model_type saved_model")
+        if self.annotations is not None and self.dataset.partition("/")[0] != "kinetics":
+            raise ConfigError(f"--annotations names a list of Kinetics, not of {self.dataset}")
         if self.dataset == "sample" and self.kinetics_version is not None:
             raise ConfigError("--kinetics_version contradicts --dataset sample")
         if self.restrict_choices and self.classes is None:
@@ -240,6 +243,10 @@ class RunConfig:
         if self.dataset_path is not None:
             require_address("dataset_path", self.dataset_path)
             self._refuse_source(self.dataset_path)
+        if self.annotations is not None:
+            require_address("annotations", self.annotations)
+            if not is_url(self.annotations):
+                require_file("annotations", Path(self.annotations))
 
     def _refuse_source(self, source: str) -> None:
         family = self.dataset.partition("/")[0]
@@ -319,6 +326,7 @@ class RunConfig:
             root_url=self.dataset_path,
             seed=self.seed,
             num_tarballs=self.num_tarballs,
+            annotations=self.annotations,
             fetch_tarballs=fetch_tarballs,
         )
 

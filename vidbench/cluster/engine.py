@@ -30,7 +30,14 @@ from vidbench.stopwatch import Stopwatch
 logger = logging.getLogger(__name__)
 
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
-_FILES = ("dataset_path", "model_path", "classes", "classes_file", "prompts")  # or other names
+_FILES = (  # or other names
+    "annotations",
+    "classes",
+    "classes_file",
+    "dataset_path",
+    "model_path",
+    "prompts",
+)
 
 
 class RayCluster:

@@ -40,6 +40,7 @@ _DATASET_OPTIONS = (
     "kinetics_version",
     "split",
     "dataset_path",
+    "annotations",
     "num_tarballs",
     "num_videos",
     "seed",

@@ -41,6 +41,7 @@ class KineticsLoader(VideoLoader):
         root_url: Server or folder that takes the place of the official one.
         seed: Draw the videos at random instead of taking the first ones.
         num_tarballs: Take videos from the first so many tarballs only.
+        annotations: The official list, a file or an address, where it is not found.
         num_workers: Most decoding processes; None for one a core, 0 to decode in this process.
         compression: How clips are cached, ``zstd`` or None; lossless, and both kinds are read.
     """
@@ -56,6 +57,7 @@ class KineticsLoader(VideoLoader):
         root_url: str | None = None,
         seed: int | None = None,
         num_tarballs: int | None = None,
+        annotations: str | None = None,
         num_workers: int | None = None,
         compression: str | None = None,
     ) -> None:
@@ -66,6 +68,7 @@ class KineticsLoader(VideoLoader):
             root_url=root_url,
             seed=seed,
             num_tarballs=num_tarballs,
+            annotations=annotations,
         )
         super().__init__(
             dataset,

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from vidbench.data.datasets._split_words import split_of
 from vidbench.errors import FetchError
 
 _CLIP_NAME = re.compile(r"(?P<youtube_id>.{11})_(?P<start>\d{6})_(?P<end>\d{6})\.mp4")
+
+_COLUMNS = {
+    "youtube_id": ("youtube_id", "video-id", "video_id"),
+    "time_start": ("time_start", "start-time", "start_time"),
+    "time_end": ("time_end", "end-time", "end_time"),
+    "label": ("label", "label-name", "label_name"),
+    "split": ("split", "subset"),
+}
+"""Names of each column: those of the published lists, then those of the download scripts in
+https://github.com/activitynet/ActivityNet/tree/master/Crawler/Kinetics."""
+_REQUIRED = ("youtube_id", "time_start", "time_end")
+_SHOWN = 80  # characters of what is found
 
 
 class ClipKey(NamedTuple):
@@ -26,6 +41,7 @@ class Annotation(NamedTuple):
     key: ClipKey
     end_seconds: int
     label: str | None
+    split: str | None = None
 
     @property
     def video_id(self) -> str:
@@ -39,36 +55,109 @@ def parse_name(name: str) -> ClipKey | None:
     return None if match is None else ClipKey(match["youtube_id"], int(match["start"]))
 
 
-def read_annotations(path: Path) -> dict[ClipKey, Annotation]:
-    """The lines of an official annotation file, by clip; labels are None where it has none.
+def is_json(path: Path) -> bool:
+    """Whether the file begins as JSON does; one that cannot be read does not."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return file.read(_SHOWN).lstrip().startswith("{")
+    except (OSError, UnicodeDecodeError):
+        return False
 
-    Raises:
-        FetchError: The file is no such list, or gives one clip two labels.
-    """
-    annotations: dict[ClipKey, Annotation] = {}
+
+def is_annotation_file(path: Path) -> bool:
+    """Whether the file begins like an annotation file of Kinetics; a missing one does not."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for annotation in _read(csv.DictReader(file), path):
-                if annotations.setdefault(annotation.key, annotation).label != annotation.label:
-                    raise FetchError(f"{path} gives {annotation.video_id!r} two labels")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FetchError(f"{path} is no Kinetics annotation file: {error}") from error
+            begin = file.read(1000)
+    except (OSError, UnicodeDecodeError):
+        return False
+    if begin.lstrip().startswith("{"):
+        return '"annotations"' in begin and '"segment"' in begin
+    header: list[str] = next(csv.reader(begin.splitlines()[:1]), [])
+    return set(_REQUIRED) <= _rename(header).keys()
+
+
+def read_annotations(path: Path, split: str | None = None) -> dict[ClipKey, Annotation]:
+    """The clips of an annotation file, CSV or JSON; labels are None where it has none.
+
+    The published lists come in both forms: CSV with a header, and JSON of YouTube ids, each with
+    ``annotations`` (``label`` and ``segment``) and ``subset``.
+
+    Args:
+        path: The file; JSON is told by its content.
+        split: Leave out clips that it lists for other splits; None takes all.
+
+    Raises:
+        FetchError: The file is no such list, lists nothing of the split, or gives one clip two
+            labels.
+    """
+    annotations: dict[ClipKey, Annotation] = {}
+    others: set[str] = set()
+    for annotation in _read(path):
+        if split is not None and (annotation.split or split) != split:
+            others.add(annotation.split or "")
+        elif annotations.setdefault(annotation.key, annotation).label != annotation.label:
+            raise FetchError(f"{path} gives {annotation.video_id!r} two labels")
+    if others and not annotations:
+        raise FetchError(f"{path} lists videos of {', '.join(sorted(others))}, none of {split}")
     return annotations
 
 
-def _read(rows: csv.DictReader[str], path: Path) -> Iterator[Annotation]:
-    names = rows.fieldnames or ()
-    if not {"youtube_id", "time_start", "time_end"} <= set(names):
-        begin = ",".join(names)[:80]
-        raise FetchError(f"{path} is no Kinetics annotation file: it begins {begin!r}")
-    for row in rows:
-        yield _annotation(row, path, rows.line_num)
-
-
-def _annotation(row: Mapping[str, str | None], path: Path, line: int) -> Annotation:
+def _read(path: Path) -> Iterator[Annotation]:
     try:
-        start, end = (int(float(row[name] or "")) for name in ("time_start", "time_end"))
-        key = ClipKey(row["youtube_id"] or "", start)
-    except (ValueError, OverflowError) as error:  # of nan and of inf
-        raise FetchError(f"{path}, line {line}: {error}") from error
-    return Annotation(key, end, row.get("label") or None)
+        text = path.read_text("utf-8-sig")
+        if text.lstrip().startswith("{"):
+            yield from _read_json(json.loads(text), path)
+        else:
+            yield from _read_csv(csv.reader(io.StringIO(text, newline="")), path)
+    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError, RecursionError) as error:
+        raise FetchError(f"{path} is no Kinetics annotation file: {error}") from error
+
+
+def _read_csv(lines: Any, path: Path) -> Iterator[Annotation]:
+    header: list[str] = next(lines, [])
+    columns = _rename(header)
+    if not set(_REQUIRED) <= columns.keys():
+        begin = ",".join(header)[:_SHOWN]
+        raise FetchError(f"{path} is no Kinetics annotation file: it begins {begin!r}")
+    for cells in lines:
+        if cells:
+            row = {name: cells[place] for name, place in columns.items() if place < len(cells)}
+            yield _annotation(row, f"{path}, line {lines.line_num}")
+
+
+def _rename(header: Iterable[str]) -> dict[str, int]:
+    """The place of each known column."""
+    places = {name.strip().lower(): place for place, name in enumerate(header)}
+    found = {
+        column: next((places[name] for name in names if name in places), None)
+        for column, names in _COLUMNS.items()
+    }
+    return {column: place for column, place in found.items() if place is not None}
+
+
+def _read_json(content: Any, path: Path) -> Iterator[Annotation]:
+    videos = content.get("database", content)
+    if not isinstance(videos, dict):
+        raise FetchError(f"{path} is no Kinetics annotation file: it maps no ids of videos")
+    for youtube_id, video in videos.items():
+        place = f"{path}, video {youtube_id!r}"
+        try:
+            clips = video["annotations"]
+            for clip in clips if isinstance(clips, list) else [clips]:
+                start, end = clip["segment"]
+                row = {"youtube_id": youtube_id, "time_start": start, "time_end": end}
+                row |= {"label": clip.get("label") or "", "split": video.get("subset") or ""}
+                yield _annotation(row, place)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FetchError(f"{place}: no annotations with label and segment") from error
+
+
+def _annotation(row: Mapping[str, Any], place: str) -> Annotation:
+    try:
+        start, end = (int(float(row.get(name, ""))) for name in ("time_start", "time_end"))
+        key = ClipKey(row.get("youtube_id") or "", start)
+    except (ValueError, OverflowError, TypeError) as error:  # of nan and of inf
+        raise FetchError(f"{place}: {error}") from error
+    split = str(row.get("split") or "")
+    return Annotation(key, end, row.get("label") or None, split_of(split) or split or None)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,16 +47,25 @@ class LocalVideos:
         folder: The paths of records are relative to it.
         seed: Draw the videos with it; None takes them in the order of the listing.
         read: Lists the videos; called when they are first asked for.
+        drawn_by: What tells a video from others when a seed draws them; the id, unless another
+            dataset of the same videos draws by something else.
     """
 
     def __init__(
-        self, name: str, split: str, folder: Path, seed: int | None, read: Callable[[], Listing]
+        self,
+        name: str,
+        split: str,
+        folder: Path,
+        seed: int | None,
+        read: Callable[[], Listing],
+        drawn_by: Callable[[VideoRecord], str] = attrgetter("video_id"),
     ) -> None:
         self.name = name
         self.split = split
         self.folder = folder
         self._seed = seed
         self._read = read
+        self._drawn_by = drawn_by
 
     @cached_property
     def _listing(self) -> Listing:
@@ -83,10 +93,11 @@ class LocalVideos:
         Raises:
             ConfigError: The videos cannot be listed, or have no classes to choose by.
         """
-        if classes is not None and not self.classes:
+        listed = self._listing.records
+        if classes is not None and all(record.label is None for record in listed):
             raise ConfigError(f"{self.name}/{self.split} has no labels to choose classes by")
-        records = [r for r in self._listing.records if classes is None or r.label in set(classes)]
-        drawn = draw(records, self._seed, lambda record: record.video_id)
+        records = [r for r in listed if classes is None or r.label in set(classes)]
+        drawn = draw(records, self._seed, self._drawn_by)
         return Selection(tuple(drawn[:num_videos]), self._listing.unlisted, len(records))
 
 

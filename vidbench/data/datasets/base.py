@@ -77,6 +77,8 @@ class FetchOptions:
         seed: Draw the videos at random, equally on every machine; otherwise the first ones are
             taken.
         num_tarballs: Take videos from the first so many tarballs only.
+        annotations: File or address of the official list, where it is not taken from its usual
+            places.
         fetch_tarballs: Fetches tarballs into a folder, where it is not this machine that does.
     """
 
@@ -84,6 +86,7 @@ class FetchOptions:
     root_url: str | None = None
     seed: int | None = None
     num_tarballs: int | None = None
+    annotations: str | None = None
     fetch_tarballs: FetchTarballs = fetch_tarballs
 
 

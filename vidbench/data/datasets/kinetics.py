@@ -1,4 +1,4 @@
-"""Kinetics 400, 600 and 700-2020, from the CVDF server or a mirror of it."""
+"""Kinetics 400, 600 and 700-2020: from the CVDF server, a mirror of it, or extracted already."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from vidbench.data.datasets._annotation_files import read_given
 from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
 from vidbench.data.datasets._draw import draw
+from vidbench.data.datasets._extracted import ExtractedKinetics, is_extracted
 from vidbench.data.datasets._releases import CVDF_ROOT, RELEASES, SPLITS, Release
 from vidbench.data.datasets._shelf import Shelf
+from vidbench.data.datasets._spellings import with_class_names
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
 from vidbench.data.fetch import fetch, is_url, join_source
 from vidbench.data.records import Selection, VideoRecord
@@ -64,15 +67,20 @@ CARDS = (
 )
 
 
-def load(variant: str, split: str, options: FetchOptions) -> Kinetics:
+def load(variant: str, split: str, options: FetchOptions) -> Kinetics | ExtractedKinetics:
     """The dataset of one release: ``400``, ``600`` or ``700`` (which is 700-2020).
+
+    A folder without the server's lists of tarballs is one of extracted videos.
 
     Raises:
         ConfigError: There is no such release or split.
     """
     if variant not in RELEASES:
         raise ConfigError(f"there is no Kinetics {variant!r}, only {', '.join(RELEASES)}")
-    return Kinetics(RELEASES[variant], split, options)
+    release = RELEASES[variant]
+    if split in release.annotations and is_extracted(options.root_url, release):
+        return ExtractedKinetics(release, split, options)
+    return Kinetics(release, split, options)
 
 
 class Kinetics:
@@ -100,6 +108,7 @@ class Kinetics:
         self._root = options.root_url or release.root
         self._seed = options.seed
         self._num_tarballs = options.num_tarballs
+        self._annotations = options.annotations
         self._fetch_into = options.fetch_tarballs
 
     @cached_property
@@ -286,12 +295,11 @@ class Kinetics:
         return join_source(self._root, relative)
 
     def _read_annotations(self) -> dict[ClipKey, Annotation]:
+        if self._annotations is not None:
+            home = self._split_folder
+            return read_given(self._annotations, self.split, home, self.classes, self.name)
         path = self._fetch_list(self._release.annotations[self.split])
-        annotations = read_annotations(path)
-        labels = {a.label for a in annotations.values() if a.label is not None}
-        if unknown := sorted(labels - set(self.classes)):
-            raise FetchError(f"{path} has labels that are no classes of {self.name}: {unknown[:3]}")
-        return annotations
+        return with_class_names(read_annotations(path), self.classes, self.name, path)
 
 
 def _refuse_bad_place(relative: str) -> None:

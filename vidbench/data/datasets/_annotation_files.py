@@ -1,0 +1,110 @@
+"""Where the annotation file of a split of Kinetics lies: named, beside the videos, or served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vidbench.data.datasets._annotations import (
+    Annotation,
+    ClipKey,
+    is_annotation_file,
+    read_annotations,
+)
+from vidbench.data.datasets._releases import RELEASES, Release
+from vidbench.data.datasets._spellings import with_class_names
+from vidbench.data.datasets._split_words import split_of
+from vidbench.data.fetch import fetch, is_url, join_source
+from vidbench.errors import ConfigError, FetchError
+
+_SUFFIXES = (".csv", ".txt", ".json")
+_FOLDERS = ("annotations", "annotation", "raw")  # torchvision, CVDF and mmaction2; FiftyOne
+_GIVEN = "given"  # apart from official lists, which others may look for
+_LEVELS_ABOVE = 2  # CVDF's script arranges videos as videos/val/CLASS beside annotations/val.csv
+_RELEASE = re.compile(r"[4-7]00")
+
+
+def read_given(
+    source: str, split: str, folder: Path, classes: Sequence[str], name: str
+) -> dict[ClipKey, Annotation]:
+    """What ``--annotations`` names.
+
+    Args:
+        source: A file, or an http(s) address.
+        split: Clips of other splits are left out.
+        folder: Where a fetched file goes.
+        classes: Of the dataset; labels are given as it spells them.
+        name: Of the dataset, for messages.
+
+    Raises:
+        ConfigError: It is a file that is no annotation file, or of another split or dataset.
+        FetchError: It is an address, and cannot be fetched or read.
+    """
+    path = Path(source)
+    if is_url(source):
+        path = fetch(source, folder / _GIVEN / source.rpartition("/")[2])
+    try:
+        return with_class_names(read_annotations(path, split), classes, name, path)
+    except FetchError as error:
+        if is_url(source):
+            raise
+        raise ConfigError(f"--annotations: {error}") from error
+
+
+def fetch_official(release: Release, split: str, data_dir: Path) -> Path:
+    """The official list of a split, from the release's server or as it was fetched before.
+
+    Raises:
+        FetchError: It cannot be had.
+    """
+    relative = release.annotations[split]
+    folder = data_dir / release.name / "annotations"
+    return fetch(join_source(release.root, relative), folder / Path(relative).name)
+
+
+def find_beside(folder: Path, split: str, release: str) -> list[Path]:
+    """Annotation files of a split beside extracted videos, the nearest and plainest first.
+
+    They are told by name (a word for the split, as in ``val.csv``, ``kinetics_validate.json`` or
+    ``k400_val.csv``) and by their beginning, in the folder of videos, its folder
+    ``annotations``, the folder of the split, and likewise one and two levels above.
+
+    Args:
+        folder: Of the videos.
+        split: Of the list.
+        release: E.g. ``kinetics-400``; a file that names another one is none.
+    """
+    return [
+        path
+        for place in _places(folder, split, release)
+        for path in sorted(place.iterdir(), key=_plainest)
+        if _is_named(path.name, split, release) and is_annotation_file(path)
+    ]
+
+
+def _places(folder: Path, split: str, release: str) -> Iterator[Path]:
+    folder = folder.absolute()
+    root = next((r for r in RELEASES.values() if r.name == release), None)
+    above = [folder, *folder.parents][: _LEVELS_ABOVE + 1]
+    wanted = [base / below for base in above for below in ("", *_FOLDERS)]
+    if root is not None:  # as on the server
+        wanted[1:1] = [folder / Path(root.annotations[split]).parent]
+    wanted += [child for child in _folders(folder) if split_of(child.name) == split]
+    yield from (place for place in dict.fromkeys(wanted) if place.is_dir())
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(child for child in folder.iterdir() if child.is_dir())
+
+
+def _is_named(name: str, split: str, release: str) -> bool:
+    stem = Path(name).stem
+    numbers = set(_RELEASE.findall(stem))
+    of_another = bool(numbers) and not numbers & set(_RELEASE.findall(release))
+    return Path(name).suffix.lower() in _SUFFIXES and split_of(stem) == split and not of_another
+
+
+def _plainest(path: Path) -> tuple[int, int, str]:
+    """Text before JSON, short names before long ones, which may be of a part."""
+    return (path.suffix.lower() == ".json", len(path.name), path.name)

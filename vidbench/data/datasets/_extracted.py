@@ -1,0 +1,115 @@
+"""A split of Kinetics whose videos somebody has extracted already."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from vidbench.data.datasets._annotation_files import fetch_official, find_beside, read_given
+from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
+from vidbench.data.datasets._extracted_files import find_files, list_by_annotations, list_by_folders
+from vidbench.data.datasets._local import Listing, LocalVideos
+from vidbench.data.datasets._releases import Release
+from vidbench.data.datasets._spellings import with_class_names
+from vidbench.data.datasets.base import FetchOptions
+from vidbench.data.fetch import is_url
+from vidbench.data.records import VideoRecord
+from vidbench.errors import ConfigError, FetchError
+from vidbench.labels import load_classes
+
+logger = logging.getLogger(__name__)
+
+_Annotations = Mapping[ClipKey, Annotation]
+
+
+def is_extracted(root: str | None, release: Release) -> bool:
+    """Whether a root is a folder here that is not laid out as the server with its tarballs."""
+    if root is None or is_url(root) or not Path(root).is_dir():
+        return False
+    lists = [Path(root, release.path_list.format(split=split)) for split in release.annotations]
+    return not any(path.is_file() or any(path.parent.glob("*.tar.gz")) for path in lists)
+
+
+class ExtractedKinetics(LocalVideos):
+    """The videos of one split in the folder ``options.root_url``.
+
+    The official list is the one that ``options.annotations`` names, or one beside the videos, or
+    the server's. Where there is none, class folders are all that is known.
+
+    Args:
+        release: Which release.
+        split: One of the release's splits.
+        options: Where videos and annotations lie, and which are taken.
+
+    Raises:
+        ConfigError: Tarballs are asked for, and there are none.
+    """
+
+    def __init__(self, release: Release, split: str, options: FetchOptions) -> None:
+        if options.num_tarballs is not None:
+            raise ConfigError(f"{options.root_url} holds no tarballs: drop --num_tarballs")
+        folder = Path(options.root_url or "")
+        super().__init__(release.name, split, folder, options.seed, self._list, _drawn_by)
+        self._release = release
+        self._options = options
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Ordered class names of the release."""
+        return load_classes(self.name.removesuffix("-2020"))
+
+    def _list(self) -> Listing:
+        files = find_files(self.folder, self.split, self.classes)
+        annotations, source = self._find_annotations()
+        if annotations is not None:
+            listing = list_by_annotations(files, annotations, self.folder)
+            found = sum(record.path is not None for record in listing.records)
+            how = f"{found} of the {len(annotations)} videos of {source}"
+            logger.info("%s is read as extracted videos: %s", self.folder, how)
+            return listing
+        listing = list_by_folders(files)
+        if not listing.records:
+            raise ConfigError(
+                f"{self.folder} has no class folders, and there is no list of {self.name} "
+                f"{self.split} ({source}): name one by --annotations FILE"
+            )
+        logger.warning(
+            "%s is read as extracted videos: %d videos in class folders; which are missing is "
+            "not known, as there is no official list (%s); --annotations FILE names one",
+            self.folder,
+            len(listing.records),
+            source,
+        )
+        return listing
+
+    def _find_annotations(self) -> tuple[_Annotations | None, str]:
+        """The official list, and where it is from; or None, and why there is none."""
+        given = self._options.annotations
+        home = self._options.data_dir / self.name / "annotations"
+        if given is not None:
+            return read_given(given, self.split, home, self.classes, self.name), given
+        for path in find_beside(self.folder, self.split, self.name):
+            if (found := self._read_beside(path)) is not None:
+                return found, str(path)
+        try:
+            path = fetch_official(self._release, self.split, self._options.data_dir)
+        except FetchError as error:
+            return None, str(error)
+        return with_class_names(read_annotations(path), self.classes, self.name, path), str(path)
+
+    def _read_beside(self, path: Path) -> _Annotations | None:
+        """What a file beside the videos lists; None, with a warning, if it is of other videos."""
+        try:
+            annotations = read_annotations(path, self.split)
+            return with_class_names(annotations, self.classes, self.name, path)
+        except FetchError as error:
+            logger.warning("%s is not taken for the official list: %s", path, error)
+            return None
+
+
+def _drawn_by(record: VideoRecord) -> str:
+    """By what a seed draws a video: as the tarballs' videos are drawn, where it has times."""
+    key = parse_name(f"{record.video_id}.mp4")
+    return record.video_id if key is None else f"{key.youtube_id}/{key.start_seconds}"

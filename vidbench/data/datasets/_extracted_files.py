@@ -1,0 +1,260 @@
+"""Kinetics that is already extracted, in whatever folders: its videos by their names.
+
+Files of the split may lie in one folder, in class folders, in the folders of tarballs, or below a
+folder of the split (``val``, ``validation``, ``videos_val``). They are called ``ID_000010_000020``
+as CVDF, torchvision, FiftyOne and mmaction2 name them, with fewer digits, or ``ID`` and ``v_ID``
+without times, with any ending of a video.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+from vidbench.data.datasets._annotations import Annotation, ClipKey
+from vidbench.data.datasets._local import Listing, refuse_undecodable, report_unlisted
+from vidbench.data.datasets._spellings import Spellings
+from vidbench.data.datasets._split_words import split_of
+from vidbench.data.media import is_media, list_files
+from vidbench.data.records import VideoRecord
+from vidbench.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(
+    r"(?:v_)?(?P<youtube_id>.{11})_(?P<start>\d{1,6})(?:\.\d+)?_(?P<end>\d{1,6})(?:\.\d+)?"
+)
+_REPAIRED = "replacement"  # CVDF's archive of repaired videos, and the folder that it is put in
+_UNLABELED = "_unlabeled"  # where FiftyOne puts the videos of a split without labels
+_EXAMPLES = 3
+
+
+class VideoFile(NamedTuple):
+    """A video of the folder.
+
+    Attributes:
+        path: Relative to the folder.
+        name: Without its ending.
+        key: Id and start, where the name has both.
+        class_name: Of the nearest folder that is named like a class; None where none is.
+    """
+
+    path: Path
+    name: str
+    key: ClipKey | None
+    class_name: str | None
+
+    @property
+    def youtube_id(self) -> str:
+        """The id where the name has times, or else the name."""
+        return self.name if self.key is None else self.key.youtube_id
+
+    @property
+    def is_repaired(self) -> bool:
+        """Whether it lies in a folder of repaired videos."""
+        return any(part.startswith(_REPAIRED) for part in self.path.parts[:-1])
+
+
+class Files(NamedTuple):
+    """What lies in a folder.
+
+    Attributes:
+        videos: Of the split, as far as folders say, by path.
+        others: What is no video by its name.
+        other_splits: Folders of other splits, which are left out.
+    """
+
+    videos: tuple[VideoFile, ...]
+    others: tuple[Path, ...]
+    other_splits: tuple[str, ...]
+
+
+def find_files(folder: Path, split: str, classes: Sequence[str]) -> Files:
+    """The videos of a split below a folder, links followed.
+
+    Args:
+        folder: Any that holds extracted videos.
+        split: ``train``, ``val`` or ``test``.
+        classes: Of the release: a folder named like one is a class folder.
+
+    Raises:
+        ConfigError: It holds no video of the split.
+    """
+    spellings = Spellings(classes)
+    videos, others, left_out = [], [], set()
+    for file in list_files(folder):
+        path = file.relative_to(folder)
+        if (other := _other_split(path, split, spellings)) is not None:
+            left_out.add(other)
+        elif is_media(file):
+            refuse_undecodable(file)
+            videos.append(_parse(path, spellings))
+        else:
+            others.append(path)
+    found = Files(tuple(videos), tuple(others), tuple(sorted(left_out)))
+    if not videos:
+        raise ConfigError(_nothing(folder, split, found))
+    return found
+
+
+def list_by_annotations(
+    files: Files, annotations: Mapping[ClipKey, Annotation], folder: Path
+) -> Listing:
+    """The videos of an annotation file, those that are there first, each by id and start.
+
+    So the order is the same whatever folders they lie in. Of several files of one video the first
+    is taken, a repaired one or one in the folder of its class before others.
+
+    Args:
+        files: What lies in the folder.
+        annotations: Of the split.
+        folder: For messages.
+
+    Raises:
+        ConfigError: None of the videos is there.
+    """
+    matches = _match(files.videos, annotations)
+    if not matches:
+        first = min(annotations.values(), default=None)
+        example = "" if first is None else f", such as {first.video_id}"
+        raise ConfigError(
+            f"{folder} holds none of the {len(annotations)} listed videos{example}: its files are "
+            f"called {_examples(file.path.name for file in files.videos)}"
+        )
+    chosen = {key: min(found, key=_before(annotations[key])) for key, found in matches.items()}
+    used = {file.path for found in matches.values() for file in found}
+    unlisted = [f.path for f in files.videos if f.path not in used and not f.is_repaired]
+    _report(matches, chosen, annotations)
+    report_unlisted(unlisted, "no annotation lists, and that are not evaluated")
+    paths = {key: file.path for key, file in chosen.items()}
+    keys = [*sorted(paths), *sorted(annotations.keys() - paths.keys())]
+    records = tuple(_record(annotations[key], paths.get(key)) for key in keys)
+    return Listing(records, (*unlisted, *files.others))
+
+
+def list_by_folders(files: Files) -> Listing:
+    """All videos that lie in class folders, labelled by them; those of ``_unlabeled`` have none.
+
+    Args:
+        files: What lies in the folder.
+    """
+    listed = [f for f in files.videos if f.class_name or _UNLABELED in f.path.parts[:-1]]
+    kept = {file.path for file in listed}
+    unlisted = tuple(file.path for file in files.videos if file.path not in kept)
+    report_unlisted(unlisted, "lie in no folder of a class, and are not evaluated")
+    names = Counter(file.name for file in listed)
+    records = [
+        VideoRecord(
+            video_id=file.name if names[file.name] == 1 else file.path.as_posix(),
+            path=file.path,
+            label=file.class_name,
+            group="" if file.key is None else file.key.youtube_id,
+        )
+        for file in sorted(listed, key=lambda file: (file.name, file.path))
+    ]
+    return Listing(tuple(records), (*unlisted, *files.others))
+
+
+def _parse(path: Path, spellings: Spellings) -> VideoFile:
+    name = path.name
+    while is_media(Path(name)):  # youtube-dl leaves names such as ID.mp4.webm
+        name = PurePath(name).stem
+    match = _NAME.fullmatch(name)
+    key = None if match is None else ClipKey(match["youtube_id"], int(match["start"]))
+    folders = (spellings.find(part) for part in reversed(path.parts[:-1]))
+    return VideoFile(path, name, key, next((name for name in folders if name), None))
+
+
+def _other_split(path: Path, split: str, spellings: Spellings) -> str | None:
+    """The folder of another split that the file lies in; ``training dog`` is a class."""
+    for place, part in enumerate(path.parts[:-1]):
+        if spellings.find(part) is not None:
+            return None
+        if (found := split_of(part)) is not None:
+            return None if found == split else "/".join(path.parts[: place + 1])
+    return None
+
+
+def _match(
+    videos: Iterable[VideoFile], annotations: Mapping[ClipKey, Annotation]
+) -> dict[ClipKey, list[VideoFile]]:
+    """Files of each listed video. A name without times means the only clip of its id."""
+    by_id: dict[str, list[ClipKey]] = {}
+    for key in annotations:
+        by_id.setdefault(key.youtube_id, []).append(key)
+    matches: dict[ClipKey, list[VideoFile]] = {}
+    unclear = []
+    for file in videos:
+        keys = by_id.get(file.name) or by_id.get(file.name.removeprefix("v_")) or []
+        if file.key is not None:
+            keys = [file.key] if file.key in annotations else []
+        if len(keys) > 1:
+            keys = [key for key in keys if annotations[key].label == file.class_name]
+            if len(keys) != 1:
+                unclear.append(file.path)
+                continue
+        if keys:
+            matches.setdefault(keys[0], []).append(file)
+    report_unlisted(unclear, "mean one of several listed clips of a video, for want of its times")
+    return matches
+
+
+def _before(annotation: Annotation) -> Callable[[VideoFile], tuple[bool, bool, Path]]:
+    """What files of one video are sorted by."""
+    return lambda file: (
+        not file.is_repaired,
+        file.class_name not in (None, annotation.label),
+        file.path,
+    )
+
+
+def _record(annotation: Annotation, path: Path | None) -> VideoRecord:
+    return VideoRecord(annotation.video_id, path, annotation.label, annotation.key.youtube_id)
+
+
+def _report(
+    matches: Mapping[ClipKey, Sequence[VideoFile]],
+    chosen: Mapping[ClipKey, VideoFile],
+    annotations: Mapping[ClipKey, Annotation],
+) -> None:
+    """Says which videos are there twice, and which lie in a folder of another class."""
+    if twice := [chosen[key].path for key, found in matches.items() if len(found) > 1]:
+        logger.warning(
+            "videos that several files hold, of which one is taken: %d, e.g. %s",
+            len(twice),
+            twice[0],
+        )
+    elsewhere = [
+        (file.path, annotations[key].label)
+        for key, file in chosen.items()
+        if file.class_name is not None and annotations[key].label not in (None, file.class_name)
+    ]
+    if elsewhere:
+        logger.warning(
+            "videos in a folder of another class than their annotation, which counts: %d, e.g. "
+            "%s is %s",
+            len(elsewhere),
+            *elsewhere[0],
+        )
+
+
+def _nothing(folder: Path, split: str, found: Files) -> str:
+    text = f"{folder} holds no video of {split}"
+    if found.other_splits:
+        return f"{text}, only {_examples(found.other_splits)}: --split names another one"
+    if found.others:
+        return (
+            f"{text}: {len(found.others)} other files, e.g. {found.others[0]}; name a folder of "
+            "extracted videos, or a mirror with its lists of tarballs, such as "
+            f"400/{split}/k400_{split}_path.txt"
+        )
+    return f"{text}: it is empty"
+
+
+def _examples(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(shown[:_EXAMPLES]) + (", ..." if len(shown) > _EXAMPLES else "")
