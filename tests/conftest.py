@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from http_server import FileServer, serve
 from mirror import build_mirror
+from sample_videos import SAMPLE as SAMPLE  # for the tests
+from sample_videos import read_sample
 
 REPOSITORY = Path(__file__).parents[1]
-SAMPLE = REPOSITORY / "data" / "sample"
 
 # Tests run side by side: threads of OpenMP that wait by spinning keep others from the cores, and
 # tests with PyTorch then take five times as long.
@@ -112,13 +113,10 @@ def i3d_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sample_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One video of the embedded sample."""
-    import tarfile
-
-    folder = tmp_path_factory.mktemp("clip")
-    with tarfile.open(SAMPLE / "val" / "part_0.tar.gz") as tar:
-        member = min(tar.getmembers(), key=lambda m: m.name)
-        tar.extract(member, folder, filter="data")
-    return folder / member.name
+    name, content = min(read_sample().items())
+    path = tmp_path_factory.mktemp("clip") / name
+    path.write_bytes(content)
+    return path
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import io
 import tarfile
 from pathlib import Path
 
+from sample_videos import read_sample
+
 from vidbench.labels import load_classes
 
 NUM_LISTED = 30
@@ -20,7 +22,7 @@ VERSION_ROOT = "https://s3.amazonaws.com/kinetics/"
 
 def build_mirror(sample: Path, root: Path) -> Path:
     """The root of a mirror with 30 listed videos in three tarballs of ten files."""
-    videos = _sample_videos(sample)
+    videos = dict(list(read_sample(sample).items())[: NUM_LISTED - 1])
     names = sorted(videos)
     labels = load_classes("kinetics-400")
     missing = "missing_vid_000003_000013.mp4"
@@ -34,17 +36,6 @@ def build_mirror(sample: Path, root: Path) -> Path:
         members = ordered[part * 10 : part * 10 + 10]
         _write_tarball(root / f"400/val/part_{part}.tar.gz", {n: files[n] for n in members})
     return root
-
-
-def _sample_videos(sample: Path) -> dict[str, bytes]:
-    videos = {}
-    for path in sorted(sample.glob("val/part_*.tar.gz")):
-        with tarfile.open(path) as tar:
-            for member in tar:
-                content = tar.extractfile(member)
-                assert content is not None
-                videos[Path(member.name).name] = content.read()
-    return dict(list(videos.items())[: NUM_LISTED - 1])
 
 
 def _write_lists(root: Path, rows: list[tuple[str, str]]) -> None:

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, SAMPLE
 from numpy.typing import NDArray
+from sample_videos import extract_sample
 
 from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.errors import ConfigError, ModelError
@@ -99,11 +99,7 @@ def labels() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The sample's videos, extracted by tar alone."""
-    folder = tmp_path_factory.mktemp("videos")
-    for path in sorted((SAMPLE / "val").glob("*.tar.gz")):
-        with tarfile.open(path) as tar:
-            tar.extractall(folder, filter="data")
-    return sorted(folder.rglob("*.mp4"))
+    return extract_sample(tmp_path_factory.mktemp("videos"))
 
 
 def read_clip(path: Path, num_frames: int, size: int) -> NDArray[np.uint8]:

@@ -425,3 +425,31 @@ def test_headers_changed_at_random_give_files_or_one_clear_error(
     left = [archive] if refusal else [archive, folder / "videos"]
     assert sorted(folder.iterdir()) == left
     assert "\n" not in refusal
+
+
+@pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="Python has it since 3.11.4")
+@settings(max_examples=300, deadline=None)
+@given(
+    parts=st.lists(st.sampled_from(["..", ".", "", "a", "b"]), min_size=1, max_size=5),
+    kind=st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE]),
+)
+def test_whatever_the_filter_of_python_refuses_is_refused(
+    parts: list[str], kind: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("x")
+    archive, videos = folder / "archive", folder / "videos"
+    archive.write_bytes(raw_header("/".join(parts), 0, kind) + bytes(1024))
+    with tarfile.open(archive) as tar:
+        member = tar.getmembers()[0]
+    try:
+        tarfile.data_filter(member, str(videos))
+        is_allowed = True
+    except tarfile.FilterError:
+        is_allowed = False
+    try:
+        extract_archive(archive, videos)
+    except ArchiveError:
+        assert list(folder.iterdir()) == [archive]
+    else:
+        assert is_allowed
+        assert all(path.resolve().is_relative_to(videos) for path in videos.rglob("*"))

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import sys
-import tarfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from conftest import SAMPLE, RunCli
 from contracts import BuildDataset, DatasetContract
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sample_videos import extract_sample
 
 from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.decode import decode_views
@@ -65,10 +65,7 @@ def labels() -> dict[str, str]:
 def videos(tmp_path_factory: pytest.TempPathFactory, labels: dict[str, str]) -> Path:
     """The sample's videos in class folders, by tar and the sample's list alone."""
     loose, root = tmp_path_factory.mktemp("loose"), tmp_path_factory.mktemp("sorted") / "shapes"
-    for path in sorted((SAMPLE / "val").glob("*.tar.gz")):
-        with tarfile.open(path) as tar:
-            tar.extractall(loose, filter="data")
-    for path in loose.rglob("*.mp4"):
+    for path in extract_sample(loose):
         target = root / labels[path.name[:11]] / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 from conftest import REPOSITORY, SAMPLE
+from sample_videos import extract_sample
 from videos import write_video
 
 from vidbench.commands.predict import run
@@ -39,10 +39,7 @@ def predict(*arguments: object) -> int:
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     """The sample's videos, 2 s each, by class."""
     folder = tmp_path_factory.mktemp("clips")
-    for part in sorted((SAMPLE / "val").glob("*.tar.gz")):
-        with tarfile.open(part) as tar:
-            tar.extractall(folder, filter="data")
-    paths = {path.stem: path for path in folder.rglob("*.mp4")}
+    paths = {path.stem: path for path in extract_sample(folder)}
     found: dict[str, list[Path]] = {}
     with (SAMPLE / "annotations" / "val.csv").open(newline="") as file:
         for row in csv.DictReader(file):

@@ -10,7 +10,6 @@ import io
 import os
 import re
 import sys
-import tarfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sample_videos import SAMPLE, read_sample
 
 REPOSITORY = Path(__file__).parents[1]
-SAMPLE = REPOSITORY / "data" / "sample"
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from render_sample import CLASSES, MIRRORED, encode, render, video_id  # noqa: E402
@@ -60,16 +59,9 @@ def clip(video: Pixels) -> Pixels:
     return np.stack([cv2.resize(s, size, interpolation=cv2.INTER_LINEAR) for s in squares])
 
 
-def unpacked(folder: Path) -> dict[str, bytes]:
-    for name in (SAMPLE / "val" / "sample_val_path.txt").read_text().splitlines():
-        with tarfile.open(SAMPLE / name) as tarball:
-            tarball.extractall(folder, filter="data")
-    return {path.name[:11]: path.read_bytes() for path in folder.glob("*_000000_000002.mp4")}
-
-
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    files = unpacked(tmp_path_factory.mktemp("sample"))
+def sample() -> Sample:
+    files = {name.removesuffix("_000000_000002.mp4"): c for name, c in read_sample().items()}
     videos = {name: decode(content) for name, content in files.items()}
     with (SAMPLE / "annotations" / "val.csv").open(newline="") as file:
         labels = {row["youtube_id"]: row["label"] for row in csv.DictReader(file)}
@@ -104,6 +96,11 @@ def forwards(sample: Sample, predict: Predict) -> Indices:
 def mirrored(targets: Indices) -> Indices:
     order = (SAMPLE / "model" / "classes.txt").read_text().splitlines()
     return np.array([order.index(MIRRORED[order[target]]) for target in targets])
+
+
+def test_every_tarball_is_listed() -> None:
+    listed = (SAMPLE / "val" / "sample_val_path.txt").read_text().splitlines()
+    assert listed == [f"val/{path.name}" for path in sorted(SAMPLE.glob("val/part_*.tar.gz"))]
 
 
 def test_files_are_small() -> None:

@@ -51,7 +51,7 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR or record.name.partition(".")[0] not in _CHATTY
 
 
-class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 has no [TextIO]
+class _Handler(logging.StreamHandler[TextIO]):
     """A bar of progress makes room for each line."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -14,8 +13,8 @@ from typing import NamedTuple
 import av
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from pebble import ProcessPool
+from sample_videos import read_sample
 from test_bad_videos import SPEC, evenly, every_frame
 
 from soak.conftest import Faults
@@ -76,8 +75,8 @@ def sources(
 ) -> dict[str, bytes]:
     """Short pieces of real videos and of the sample, in seven kinds of containers."""
     folder = tmp_path_factory.mktemp("sources")
-    with tarfile.open(SAMPLE / "val/part_0.tar.gz") as tar:
-        tar.extract(first := min(tar.getnames()), folder, filter="data")
+    first, content = min(read_sample().items())
+    (folder / first).write_bytes(content)
     made = [head(real_clips / name, folder / name) for name in _CLIPS]
     made += [head(awkward / "rabbit320.webm", folder / "rabbit320.webm")]
     made += [awkward / name for name in _AWKWARD]

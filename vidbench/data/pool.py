@@ -159,7 +159,7 @@ class Pool(Generic[Argument, Result]):
         for _ in range(_TRIES):
             try:
                 return self._await(future)
-            except FutureTimeoutError as error:  # noqa: PERF203 - a pass is a video
+            except FutureTimeoutError as error:
                 detail = f"decoding takes longer than {self._timeout_seconds:g} s"
                 raise LostError(detail) from error
             except BrokenProcessPool:

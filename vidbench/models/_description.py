@@ -6,7 +6,7 @@ import difflib
 import math
 import os
 import re
-import sys
+import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,11 +16,6 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.labels import find_classes, list_names, read_classes
 from vidbench.models._interface import LAYOUTS, OUTPUTS, UNIT, Interface, PixelRange
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 FOLDER_FILE = "vidbench.toml"
 """Of a model that is a folder; a file's is called as the file, with ``.toml`` behind."""
