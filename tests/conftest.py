@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from http_server import FileServer, serve
+from hypothesis import settings
 from mirror import build_mirror
 from sample_videos import SAMPLE as SAMPLE  # for the tests
 from sample_videos import read_sample
@@ -21,6 +22,9 @@ REPOSITORY = Path(__file__).parents[1]
 # Tests run side by side: threads of OpenMP that wait by spinning keep others from the cores, and
 # tests with PyTorch then take five times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+settings.register_profile("busy", deadline=None)  # a test may take longer on a busy machine
+settings.load_profile("busy")
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 

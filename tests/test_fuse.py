@@ -23,8 +23,8 @@ from vidbench.files import write_json
 from vidbench.finished_run import FinishedRun
 from vidbench.fuse import fuse, merge_leakage, write_fusion
 from vidbench.leaderboard import leaderboard
+from vidbench.outputs import write_outputs
 from vidbench.predictions import Predictions
-from vidbench.score import score
 
 seeds = st.integers(0, 2**32 - 1)
 COLUMNS = ("video_ids", "paths", "labels", "targets", "groups", "scores", "reasons", "details")
@@ -182,7 +182,7 @@ def test_other_commands_work_on_a_fusion(tmp_path: Path) -> None:
     (shown,) = [row for row in leaderboard(tmp_path).rows if row["run"] == "fused"]
     assert (shown["top1"], shown["precision"]) == (fused.metrics["top1"]["value"], "fp32")
     before = (tmp_path / "fused" / "metrics.json").read_bytes()
-    score(tmp_path / "fused", fused.predictions, fused.run, 2)
+    write_outputs(tmp_path / "fused", fused.predictions, fused.run, 2)
     assert (tmp_path / "fused" / "metrics.json").read_bytes() == before
     again = fuse([fused, runs[0]])
     assert again.identity["model"].startswith("fusion of ")

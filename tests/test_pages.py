@@ -22,9 +22,9 @@ from vidbench.commands.fuse import run as fuse
 from vidbench.commands.report import run as report
 from vidbench.evaluate import evaluate
 from vidbench.finished_run import FinishedRun
+from vidbench.outputs import write_outputs
 from vidbench.predictions import Predictions
 from vidbench.report import ReportOptions, write_report
-from vidbench.score import score
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -289,7 +289,7 @@ def rewritten(run: FinishedRun, folder: Path, change: Callable[[Predictions], Pr
     (folder / "thumbnails.zip").unlink()
     predictions = change(run.predictions)
     predictions.save(folder / "scores.npz")
-    score(folder, predictions, run.run, 5)
+    write_outputs(folder, predictions, run.run, 5)
     return write_report(FinishedRun(folder))
 
 

@@ -218,18 +218,19 @@ def test_the_csv_lists_scored_videos_in_order_with_their_top_classes(tmp_path: P
     plain, quoted, foreign = CLASSES
     assert rows_of(tmp_path / "t.csv") == [
         header,
-        ["a", "part_0/a.mp4", plain, plain, quoted, plain, "0.500000", "0.250000", ""],
+        ["a", "part_0/a.mp4", plain, plain, quoted, "", "0.500000", "", ""],
         ["é, 視", "part 1/é, 視.mp4", quoted, quoted, quoted, foreign, "0.700000", "0.200000", ""],
         ["d", "part_0/d.mp4", "", "", foreign, quoted, "0.875000", "0.125000", ""],
     ]
 
 
-def test_equal_scores_are_listed_by_class(tmp_path: Path) -> None:
+def test_equal_scores_are_listed_by_class_but_for_the_lowest(tmp_path: Path) -> None:
     names = tuple(f"class {100 - i}" for i in range(100))
     table = Predictions.pending(RECORDS[:1], names)
-    table.set_scores(0, np.array([0.25, 0.75] * 50, np.float32))
+    table.set_scores(0, np.array([0.25, 0.75, 0.5, 0.75] * 25, np.float32))
     table.write_csv(tmp_path / "t.csv", 100)
-    assert rows_of(tmp_path / "t.csv")[1][4:104] == [*names[1::2], *names[::2]]
+    best = [*names[1::2], *names[2::4], *[""] * 25]
+    assert rows_of(tmp_path / "t.csv")[1][4:104] == best
 
 
 def test_skipped_videos_have_a_table_of_their_own(tmp_path: Path) -> None:

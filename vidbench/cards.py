@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbench.errors import VideoError
+from vidbench.ranking import PROBABILITIES, best_classes, count_ranked, has_scores
 from vidbench.visualize import (
     Frames,
     Html,
@@ -33,25 +34,32 @@ def prediction_card(
     scores: NDArray[np.floating[Any]],
     top_n: int = 5,
     title: str = "",
+    evidence: str = PROBABILITIES,
 ) -> Html:
     """One video with its right class and the model's best guesses, as bars.
+
+    What :mod:`vidbench.ranking` says has no rank is no guess.
 
     Args:
         frames: What is shown of the video, (frames, height, width, 3), uint8 RGB.
         label: The right class, as the model names it; empty where it is not known.
         classes: The model's, in the order of the scores.
-        scores: (classes,), probabilities.
+        scores: (classes,).
         top_n: How many guesses are shown.
         title: E.g. the video's id.
+        evidence: What the scores are, one of :data:`~vidbench.ranking.EVIDENCE`; only
+            probabilities are drawn as bars.
     """
-    order = np.argsort(-scores, kind="stable")[:top_n].tolist()
+    scores = np.asarray(scores, np.float32)
+    best = best_classes(scores[None], count_ranked(scores[None]), top_n)[0]
+    order = best[best >= 0].tolist()
     guesses = [(classes[place], float(scores[place])) for place in order]
     verdict, colour = _verdict([name for name, _ in guesses], label)
     strip = show_image(encode_jpeg(frame_strip(frames)), f"frames of {title or 'the video'}")
     name = escape_text(label) or "not known"
     head = f"{_chip(verdict, colour)} truth: <b>{name}</b> <small>{escape_text(title)}</small>"
     bars = "".join(
-        _bar(guess, score, _mark(guess, label, is_first=not place))
+        _row(guess, score, _mark(guess, label, is_first=not place), evidence)
         for place, (guess, score) in enumerate(guesses)
     )
     return Html(
@@ -81,15 +89,16 @@ def show_wrong(
             cards.append(f"<p>{escape_text(title)}: {escape_text(error)}</p>")
             continue
         target, scores = str(predictions.targets[row]), predictions.scores[row]
-        cards.append(prediction_card(frames, target, predictions.classes, scores, top_n, title))
+        classes, evidence = predictions.classes, predictions.evidence
+        cards.append(prediction_card(frames, target, classes, scores, top_n, title, evidence))
     return Html("".join(cards))
 
 
 def wrong_rows(predictions: Predictions) -> list[int]:
     """Rows of the videos whose first choice is wrong, the highest score first."""
     rows = np.flatnonzero(predictions.scored & (predictions.targets != ""))
-    first = np.argmax(predictions.scores[rows], axis=1)
-    rows = rows[np.array(predictions.classes)[first] != predictions.targets[rows]]
+    first = predictions.best(1)[rows, 0]
+    rows = rows[np.array([*predictions.classes, ""])[first] != predictions.targets[rows]]
     surest = np.argsort(-predictions.scores[rows].max(axis=1, initial=0), kind="stable")
     return [int(row) for row in rows[surest]]
 
@@ -115,8 +124,11 @@ def _mark(guess: str, label: str, *, is_first: bool) -> tuple[str, str]:
     return ("\u2717 ", RED) if is_first and label else ("", MUTED)
 
 
-def _bar(name: str, score: float, mark: tuple[str, str]) -> str:
+def _row(name: str, score: float, mark: tuple[str, str], evidence: str) -> str:
     sign, colour = mark
+    if evidence != PROBABILITIES:
+        shown = f"{score:.4g}" if has_scores(evidence) else ""
+        return f"<tr><td>{sign}{escape_text(name)}</td><td>{shown}</td></tr>"
     bar = f'<div style="background:{colour};height:.8em;width:{100 * score:.1f}%"></div>'
     return (
         '<tr style="background:none">'

@@ -67,6 +67,12 @@ def gather(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
     return gathered
 
 
+def unknown_scores(shape: tuple[int, int]) -> Scores:
+    """NaN in each row and column; kept as :func:`gather` keeps its rows."""
+    lengths = (rows.stop - rows.start for rows in cut_rows(shape[0], 4 * shape[1]))
+    return gather((np.full((own, shape[1]), np.nan, np.float32) for own in lengths), shape)
+
+
 def _gather_in_file(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
     size = 4 * math.prod(shape)
     try:
@@ -150,6 +156,14 @@ class SavedColumns:
         for rows, piece in self.read_pieces(name, (count,)):
             column[rows] = piece
         return column
+
+    def read_scores(self, name: str, shape: tuple[int, int]) -> Scores:
+        """A column of scores, kept as :func:`gather` keeps its rows.
+
+        Raises:
+            ValueError: The column is of another shape.
+        """
+        return gather((piece for _, piece in self.read_pieces(name, shape)), shape)
 
     def read_pieces(self, name: str, shape: tuple[int, ...]) -> Iterator[tuple[slice, Column]]:
         """The column's rows, piece by piece, and which they are.

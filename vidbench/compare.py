@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError
 from vidbench.finished_run import FinishedRun
-from vidbench.outcomes import top_k_hits
+from vidbench.outcomes import Outcomes
 from vidbench.paired import (
     ClassDifference,
     Difference,
@@ -35,14 +35,17 @@ from vidbench.summary import restrict_choices
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A video that one run alone got right, and what each run thought first, with its score."""
+    """A video that one run alone got right, and what each run thought first, with its score.
+
+    The first choice is empty where a run ranks no class, and the score None where it has none.
+    """
 
     video_id: str
     label: str
     first_a: str
-    score_a: float
+    score_a: float | None
     first_b: str
-    score_b: float
+    score_b: float | None
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def compare(runs: Sequence[FinishedRun], k: int = 1, min_common: float = 0.5) ->
 
 
 def common_rows(runs: Sequence[FinishedRun]) -> list[list[int]]:
-    """For each run the rows of the videos that :func:`compare` compares, all in the same order."""
+    """For each run the rows of the videos that :func:`compare` compares, all in one order."""
     judged = [_judge(name, run) for name, run in zip(_names(runs), runs, strict=True)]
     return [[own.rows[video] for video in _common(judged)] for own in judged]
 
@@ -193,23 +196,23 @@ class _Answers:
     groups: Texts
     hits: Hits
     firsts: Texts
-    scores: NDArray[np.float32]
+    scores: NDArray[np.object_]
 
 
 def _answers(own: _Judged, video_ids: Sequence[str], k: int) -> _Answers:
-    table = own.table
-    chosen = np.array([own.rows[video] for video in video_ids], np.intp)
-    index = {of_class: place for place, of_class in enumerate(table.classes)}
-    targets = np.array([index[target] for target in table.targets[chosen].tolist()], np.intp)
-    scores = table.scores[chosen]
+    table = own.table.only([own.rows[video] for video in video_ids])
+    outcomes = Outcomes.of(table)
+    if why := outcomes.why_no_accuracy(k):
+        raise ConfigError(f"{own.name} has no accuracy at --k {k}: {why}")
+    scores = outcomes.confidences.tolist() if table.has_scores else [None] * len(table)
     return _Answers(
         name=own.name,
         video_ids=video_ids,
-        labels=table.labels[chosen],
-        groups=table.groups[chosen],
-        hits=top_k_hits(scores, targets, k),
-        firsts=np.array(table.classes, np.str_)[scores.argmax(axis=1)],
-        scores=scores.max(axis=1),
+        labels=table.labels,
+        groups=table.groups,
+        hits=outcomes.hits(k),
+        firsts=np.array([*table.classes, ""], np.str_)[outcomes.choices],
+        scores=np.array(scores, np.object_),
     )
 
 

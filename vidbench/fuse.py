@@ -19,15 +19,11 @@ from vidbench.data.records import Skip
 from vidbench.errors import ConfigError
 from vidbench.files import seen_from, write_json
 from vidbench.finished_run import FinishedRun
-from vidbench.predictions import Predictions
+from vidbench.outputs import write_outputs
+from vidbench.predictions import BY_VIDEO, Predictions
 from vidbench.provenance import provenance
-from vidbench.score import score
+from vidbench.ranking import PROBABILITIES, name_evidence
 from vidbench.summary import Facts, restrict_choices
-
-_COLUMNS = (
-    *("video_ids", "paths", "labels", "targets", "groups"),
-    *("scores", "reasons", "details", "sections"),
-)
 
 
 @dataclass(frozen=True)
@@ -55,14 +51,19 @@ class Member:
         """The member that this run is.
 
         Raises:
-            ConfigError: The run is unfinished or damaged.
+            ConfigError: The run is unfinished or damaged, or has no probabilities.
         """
-        facts = run.facts
+        facts, table = run.facts, run.predictions
+        if table.evidence != PROBABILITIES:
+            kind = name_evidence(table.evidence)
+            raise ConfigError(
+                f"{run.path} cannot be fused: it has {kind}, and a mean needs probabilities"
+            )
         try:
             digest, identity = str(run.run["digest"]), dict(run.run["identity"])
         except (KeyError, TypeError) as error:
             raise ConfigError(f"{run.path} cannot be fused: {error}") from error
-        predictions = restrict_choices(replace(run.predictions, fewer_views={}), facts.choices)
+        predictions = restrict_choices(replace(table, fewer_views={}), facts.choices)
         return cls(run, weight, digest, identity, facts, predictions)
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,7 +108,8 @@ def fuse(runs: Sequence[FinishedRun], weights: Sequence[float] | None = None) ->
         weights: At least 0, one for each run; None for equal ones. Only their ratios matter.
 
     Raises:
-        ConfigError: A run is unfinished, or the runs differ in what they must have in common.
+        ConfigError: A run is unfinished or has no probabilities, or the runs differ in what they
+            must have in common.
     """
     parts = _parts([1.0] * len(runs) if weights is None else weights, len(runs))
     found = [Member.of(run, part) for run, part in zip(runs, parts, strict=True)]
@@ -159,7 +161,7 @@ def write_fusion(
     }
     write_json(folder / "run.json", description)
     fusion.predictions.save(folder / "scores.npz")
-    return score(folder, fusion.predictions, description, top_n)
+    return write_outputs(folder, fusion.predictions, description, top_n)
 
 
 def _holds_another(fusion: Fusion, folder: Path) -> bool:
@@ -229,7 +231,7 @@ def _sorted_like(model: Predictions, table: Predictions) -> Predictions:
     """A copy of the table with the model's order of videos."""
     rows = {video_id: row for row, video_id in enumerate(table.video_ids.tolist())}
     order = np.array([rows[video_id] for video_id in model.video_ids.tolist()], np.intp)
-    return replace(table, **{name: getattr(table, name)[order] for name in _COLUMNS})
+    return replace(table, **{name: getattr(table, name)[order] for name in BY_VIDEO})
 
 
 def _identity(members: Sequence[Member]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def class_metrics(outcomes: Outcomes) -> list[ClassMetrics]:
     """The metrics of each class that a video is of or is taken for, in the order of the classes."""
     num_classes, choices = len(outcomes.classes), outcomes.choices
     num_videos = np.bincount(outcomes.targets, minlength=num_classes)
-    num_chosen = np.bincount(choices, minlength=num_classes)
+    num_chosen = np.bincount(choices[choices >= 0], minlength=num_classes)
     hits = choices == outcomes.targets
     metrics = []
     for place in np.flatnonzero(num_videos + num_chosen).tolist():
@@ -141,9 +141,12 @@ def macro_averages(classes: Sequence[ClassMetrics]) -> MacroAverages:
 
 
 def confusion_matrix(outcomes: Outcomes) -> NDArray[np.intp]:
-    """How many videos of each class (rows) are taken for which (columns), (classes, classes)."""
+    """How many videos of each class (rows) are taken for which (columns), (classes, classes).
+
+    A video that is taken for no class is not among them.
+    """
     num_classes = len(outcomes.classes)
-    cells = outcomes.targets * num_classes + outcomes.choices
+    cells = (outcomes.targets * num_classes + outcomes.choices)[outcomes.choices >= 0]
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
@@ -224,6 +227,9 @@ def compute_accuracy(results_df: pd.DataFrame, num_top_classes: int = 1) -> Esti
     labelled = results_df[results_df[truth].notna() & results_df[truth].ne("")]
     if labelled.empty:
         raise ValueError("the table has no labelled videos")
+    last = labelled[columns[-1]]
+    if (last.isna() | last.eq("")).all():
+        raise ValueError(f"top-{num_top_classes} needs predictions in {columns[-1]}: it is empty")
     hits = labelled[columns].eq(labelled[truth], axis=0).any(axis=1)
     return wilson(int(hits.sum()), len(hits))
 

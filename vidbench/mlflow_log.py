@@ -41,7 +41,7 @@ _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name, in an address
 _MAX_REASON = 300
 _MAY_VANISH = re.compile(  # when a run is scored again: with another top_n, videos repaired
     "top[0-9]|mean_class_|macro_|over_all_|bounds_|fewer_views_|calibration_"
-    "|(coverage_)?skipped_|session_"
+    "|(coverage_)?skipped_|session_|tied_"
 )
 
 # Variables of MLflow, for where nobody has set them.

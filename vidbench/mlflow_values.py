@@ -17,7 +17,7 @@ _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_.-]")
 
 def params_of(run: FinishedRun) -> dict[str, str]:
     """What identifies the run, and as ``config.<option>`` what was asked for; texts may be cut."""
-    known = {**run.run["identity"], "spec_digest": run.run["spec_digest"]}
+    known = {**run.run["identity"], "spec_digest": run.run.get("spec_digest")}
     values = _flatten({**known, "config": run.run["config"]}, ".")
     return {_key(k): cut(_text(v), _MAX_PARAM) for k, v in values.items() if v not in (None, [])}
 

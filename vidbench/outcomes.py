@@ -9,22 +9,26 @@ from numpy.typing import NDArray
 
 from vidbench.columns import Scores, cut_rows
 from vidbench.predictions import Predictions
-
-Classes = NDArray[np.intp]
+from vidbench.ranking import Classes, count_ranked, has_scores, rank_labels
 
 
 class Outcomes(NamedTuple):
     """The videos that count: those that were scored, and whose label the model has a class for.
 
-    Each column is (videos,).
+    Each column is (videos,). Equal scores keep the order of the classes, and what a prediction
+    does not rank has no rank: see :mod:`vidbench.ranking`.
 
     Attributes:
         targets: Index of the right class.
         groups: Source of each video; empty where no other video shares it.
-        choices: Index of the highest score; ties go to the first class.
+        choices: Index of the highest score; -1 where the prediction ranks no class.
         confidences: The highest score.
-        ranks: How many classes come before the right one; ties go to the first class.
+        ranks: How many classes come before the right one; all of them where it has no rank.
+        first_ranks: The same if the right class came first among equal scores.
+        last_ranks: The same if it came last among them.
+        ranked: How many classes the prediction ranks.
         classes: Names of the classes, by index.
+        evidence: What the scores are, one of :data:`~vidbench.ranking.EVIDENCE`.
     """
 
     targets: Classes
@@ -32,32 +36,70 @@ class Outcomes(NamedTuple):
     choices: Classes
     confidences: NDArray[np.float64]
     ranks: Classes
+    first_ranks: Classes
+    last_ranks: Classes
+    ranked: Classes
     classes: tuple[str, ...]
+    evidence: str
 
     @classmethod
     def of(cls, predictions: Predictions) -> Outcomes:
         """The outcomes of a run; none where nothing was scored or nothing has a label."""
         rows = np.flatnonzero(predictions.scored & (predictions.targets != ""))
         index = {name: place for place, name in enumerate(predictions.classes)}
-        targets, choices, ranks = np.empty((3, len(rows)), np.intp)
+        targets, choices, ranks, first, last, ranked = np.empty((6, len(rows)), np.intp)
         confidences = np.empty(len(rows))
         for piece in cut_rows(len(rows), 4 * len(predictions.classes)):
-            scores = predictions.scores[rows[piece]]
+            scores, ranked[piece] = predictions.ranking(rows[piece])
             names = predictions.targets[rows[piece]].tolist()
             targets[piece] = [index[name] for name in names]
-            choices[piece] = scores.argmax(axis=1)
+            choices[piece] = np.where(ranked[piece] > 0, scores.argmax(axis=1), -1)
             confidences[piece] = scores.max(axis=1)
-            ranks[piece] = _rank(scores, targets[piece])
-        groups = predictions.groups[rows]
-        return cls(targets, groups, choices, confidences, ranks, predictions.classes)
+            found = rank_labels(scores, targets[piece], ranked[piece])
+            ranks[piece], first[piece], last[piece] = found
+        return cls(
+            targets=targets,
+            groups=predictions.groups[rows],
+            choices=choices,
+            confidences=confidences,
+            ranks=ranks,
+            first_ranks=first,
+            last_ranks=last,
+            ranked=ranked,
+            classes=predictions.classes,
+            evidence=predictions.evidence,
+        )
 
     def hits(self, k: int) -> NDArray[np.bool_]:
-        """Whether the right class is among the k highest scores, (videos,)."""
-        return np.asarray(self.ranks < k)
+        """Whether the right class is among the k that rank highest, (videos,)."""
+        return np.asarray(self.ranks < min(k, len(self.classes)))
+
+    def tied(self, k: int) -> NDArray[np.bool_]:
+        """Whether a hit hangs on the order among equal scores, (videos,); never of a ranking."""
+        tied = (self.first_ranks < k) & (self.last_ranks >= k)
+        return tied if has_scores(self.evidence) else np.zeros_like(tied)
+
+    def why_no_accuracy(self, k: int) -> str | None:
+        """Why there is no accuracy at k: too few classes are ranked; None where there is one.
+
+        Scores must rank k classes for one video at least. A ranking must do so for every video
+        for which it names a class; one without any is an answer, and a wrong one.
+        """
+        named = self.ranked[self.ranked > 0]
+        if not len(named):
+            return "no video has a class that ranks above others"
+        if has_scores(self.evidence):
+            most = int(named.max())
+            return None if most >= k else f"no video has more than {_count(most)} with a rank"
+        few = int(np.count_nonzero(named < k))
+        least = _count(int(named.min()))
+        return f"{few} of {len(named)} videos have only {least} with a rank" if few else None
 
 
 def top_k_hits(scores: Scores, labels: Classes, k: int) -> NDArray[np.bool_]:
-    """Whether the label is among the k highest scores, (videos,); ties go to the first class.
+    """Whether the label is among the k highest scores, (videos,).
+
+    :mod:`vidbench.ranking` says what equal scores count for.
 
     Args:
         scores: (videos, classes).
@@ -66,13 +108,10 @@ def top_k_hits(scores: Scores, labels: Classes, k: int) -> NDArray[np.bool_]:
     """
     hits = np.empty(len(labels), np.bool_)
     for rows in cut_rows(len(labels), 4 * scores.shape[1]):
-        hits[rows] = _rank(scores[rows], labels[rows]) < k
+        found = rank_labels(scores[rows], labels[rows], count_ranked(scores[rows]))
+        hits[rows] = found.ranks < min(k, scores.shape[1])
     return hits
 
 
-def _rank(scores: Scores, labels: Classes) -> Classes:
-    """How many classes come before the label."""
-    own = scores[np.arange(len(labels)), labels][:, None]
-    classes = np.arange(scores.shape[1])
-    ahead = (scores > own) | ((scores == own) & (classes < labels[:, None]))
-    return np.asarray(np.count_nonzero(ahead, axis=1), np.intp)
+def _count(classes: int) -> str:
+    return f"{classes} class" + ("es" if classes != 1 else "")

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbench.columns import SavedColumns, cut_rows, gather, read_columns, write_columns
+from vidbench.columns import SavedColumns, cut_rows, read_columns, unknown_scores, write_columns
 from vidbench.data.records import Section, Skip, VideoRecord
 from vidbench.errors import VidbenchError
 from vidbench.files import replacing, write_csv
+from vidbench.ranking import PROBABILITIES, Classes, Scores, best_classes, count_ranked, has_scores
 
 _FEWER = "scores_"  # before the name of a protocol with fewer views
 _SECTIONS = "section"  # a column of those files only in which some video is a section
+_EVIDENCE, _RANKED = "evidence", "ranked"  # of those only whose scores are no probabilities
 _WHOLE: Section = (0.0, math.inf)
 _NOTHING: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
 
@@ -27,17 +30,18 @@ PENDING = "pending"
 
 Texts = NDArray[np.str_]
 
-_COLUMNS = (
-    "video_id",
-    "path",
-    "label",
-    "target",
-    "group",
-    "scores",
-    "reason",
-    "detail",
-    "classes",
-)
+_COLUMNS = {  # of files, and the attributes that they hold
+    "video_id": "video_ids",
+    "path": "paths",
+    "label": "labels",
+    "target": "targets",
+    "group": "groups",
+    "scores": "scores",
+    "reason": "reasons",
+    "detail": "details",
+}
+BY_VIDEO = (*_COLUMNS.values(), "sections", "ranked")
+"""The attributes that have a row for each video, but for those of fewer views."""
 
 
 @dataclass
@@ -51,13 +55,16 @@ class Predictions:
         labels: The dataset's class names; empty where the split has none.
         targets: The model's classes that the labels mean; empty where it has none of the kind.
         groups: Sources of the videos; as in :class:`~vidbench.data.records.VideoRecord`.
-        scores: (videos, classes), probabilities, the mean over all views; NaN where the video is
-            not scored.
+        scores: (videos, classes), the mean over all views; NaN where the video is not scored. Of a
+            ranking they are stand-ins that fall with the rank, and no confidences.
         reasons: Empty where the video is scored; else why not.
         details: More about the reason, for a person; of a scored video what is wrong with it.
         fewer_views: Likewise to ``scores``, from fewer views of the same pass, e.g. of ``1x1``.
         sections: (videos, 2), start and end in seconds of the part of the file that is meant; 0 and
             infinity for all of it.
+        evidence: What the scores are, one of :data:`~vidbench.ranking.EVIDENCE`.
+        ranked: (videos,), how many classes the prediction ranks at most; all where it scores all.
+        choices: Classes that the model may choose from; empty for all.
     """
 
     classes: tuple[str, ...]
@@ -71,10 +78,15 @@ class Predictions:
     details: NDArray[np.object_]
     fewer_views: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     sections: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    evidence: str = PROBABILITIES
+    ranked: Classes = field(default_factory=lambda: np.empty(0, np.intp))
+    choices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.sections):
             self.sections = np.tile(_WHOLE, (len(self), 1))
+        if not len(self.ranked):
+            self.ranked = np.full(len(self), len(self.classes), np.intp)
 
     @classmethod
     def pending(
@@ -101,10 +113,10 @@ class Predictions:
             labels=np.array([record.label or "" for record in records], np.str_),
             targets=np.array([targets.get(record.label or "", "") for record in records], np.str_),
             groups=np.array([record.group for record in records], np.str_),
-            scores=_nothing(shape),
+            scores=unknown_scores(shape),
             reasons=np.full(len(records), PENDING, np.object_),
             details=np.full(len(records), "", np.object_),
-            fewer_views={name: _nothing(shape) for name in fewer_views},
+            fewer_views={name: unknown_scores(shape) for name in fewer_views},
             sections=np.array([record.section or _WHOLE for record in records], np.float64),
         )
 
@@ -115,24 +127,22 @@ class Predictions:
         Raises:
             VidbenchError: The file is damaged.
         """
-        with read_columns(path, _COLUMNS) as saved:
+        with read_columns(path, (*_COLUMNS, "classes")) as saved:
             classes, video_ids = tuple(saved.read("classes").tolist()), saved.read("video_id")
             shape = len(video_ids), len(classes)
             fewer = [name for name in saved.names if name.startswith(_FEWER)]
             return cls(
                 classes=classes,
                 video_ids=video_ids,
-                paths=saved.read("path"),
-                labels=saved.read("label"),
-                targets=saved.read("target"),
-                groups=saved.read("group"),
-                scores=_read_scores(saved, "scores", shape),
+                **_read_texts(saved),
+                scores=saved.read_scores("scores", shape),
                 reasons=saved.read_texts("reason", len(video_ids)),
                 details=saved.read_texts("detail", len(video_ids)),
                 fewer_views={
-                    name.removeprefix(_FEWER): _read_scores(saved, name, shape) for name in fewer
+                    name.removeprefix(_FEWER): saved.read_scores(name, shape) for name in fewer
                 },
                 sections=saved.read(_SECTIONS) if _SECTIONS in saved.names else np.empty((0, 2)),
+                **_read_evidence(saved),
             )
 
     def __len__(self) -> int:
@@ -147,15 +157,30 @@ class Predictions:
     def _rows(self) -> dict[str, int]:
         return {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
 
-    def best(self, top_n: int) -> NDArray[np.intp]:
-        """The classes with the highest scores, best first, (videos, at most ``top_n``).
+    @property
+    def has_scores(self) -> bool:
+        """Whether the scores are the model's own, not stand-ins for a rank."""
+        return has_scores(self.evidence)
 
-        Ties go to the first class.
+    def best(self, top_n: int) -> Classes:
+        """The classes that rank highest, best first, (videos, at most ``top_n``).
+
+        -1 where a prediction ranks no more; :mod:`vidbench.ranking` says which are ranked.
         """
         found = np.empty((len(self), min(top_n, len(self.classes))), np.intp)
         for rows in self.pieces():
-            found[rows] = _best(self.scores[rows], top_n)
+            found[rows] = best_classes(*self.ranking(rows), top_n)
         return found
+
+    def ranking(self, rows: slice | NDArray[np.intp]) -> tuple[Scores, Classes]:
+        """The scores by which some rows rank the classes, and how many classes each row ranks.
+
+        What the model may not choose is minus infinity. They are a copy as large as the rows.
+        """
+        scores = self.scores[rows]
+        if self.choices:
+            scores = np.where(np.isin(self.classes, self.choices), scores, np.float32(-np.inf))
+        return scores, np.minimum(count_ranked(scores), self.ranked[rows])
 
     def pieces(self) -> Iterator[slice]:
         """All rows, as many at a time as leave the memory to others."""
@@ -169,20 +194,7 @@ class Predictions:
     def only(self, rows: Sequence[int]) -> Predictions:
         """Some of the rows, in the order given."""
         chosen = list(rows)
-        columns = {
-            name: getattr(self, name)[chosen]
-            for name in (
-                "video_ids",
-                "paths",
-                "labels",
-                "targets",
-                "groups",
-                "scores",
-                "reasons",
-                "details",
-                "sections",
-            )
-        }
+        columns = {name: getattr(self, name)[chosen] for name in BY_VIDEO}
         fewer = {name: scores[chosen] for name, scores in self.fewer_views.items()}
         return replace(self, **columns, fewer_views=fewer)
 
@@ -207,20 +219,14 @@ class Predictions:
     def save(self, path: Path, rows: Sequence[int] | None = None) -> None:
         """Writes these rows, or the whole table, as one .npz: there whole or not at all."""
         chosen = slice(None) if rows is None else np.asarray(rows, np.intp)
-        columns = {
-            "video_id": self.video_ids[chosen],
-            "path": self.paths[chosen],
-            "label": self.labels[chosen],
-            "target": self.targets[chosen],
-            "group": self.groups[chosen],
-            "scores": self.scores[chosen],
-            "reason": self.reasons[chosen],
-            "detail": self.details[chosen],
-            "classes": np.array(self.classes, np.str_),
-        }
+        columns = {name: getattr(self, own)[chosen] for name, own in _COLUMNS.items()}
+        columns["classes"] = np.array(self.classes, np.str_)
         columns |= {_FEWER + name: column[chosen] for name, column in self.fewer_views.items()}
         if (self.sections != _WHOLE).any():
             columns[_SECTIONS] = self.sections[chosen]
+        if self.evidence != PROBABILITIES:
+            columns[_EVIDENCE] = np.array([self.evidence], np.str_)
+            columns[_RANKED] = self.ranked[chosen].astype(np.float64)
         with replacing(path) as temporary, temporary.open("wb") as file:
             write_columns(file, columns)
 
@@ -232,7 +238,8 @@ class Predictions:
         """
         columns = {"scores": self.scores, "reason": self.reasons, "detail": self.details}
         columns |= {_FEWER + name: column for name, column in self.fewer_views.items()}
-        with read_columns(path, _COLUMNS) as saved:
+        columns |= {} if self.evidence == PROBABILITIES else {_RANKED: self.ranked}
+        with read_columns(path, (*_COLUMNS, "classes")) as saved:
             if tuple(saved.read("classes").tolist()) != self.classes:
                 raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
             if not columns.keys() <= set(saved.names):
@@ -255,14 +262,14 @@ class Predictions:
     def _lines(self, top_n: int) -> Iterator[list[object]]:
         scored = self.scored
         for rows in self.pieces():
-            best = _best(self.scores[rows], top_n).tolist()
+            best = best_classes(*self.ranking(rows), top_n).tolist()
             for row, top in zip(range(rows.start, rows.stop), best, strict=True):
                 if scored[row]:
                     yield [
                         *self._identity(row),
                         self.targets[row],
-                        *(self.classes[place] for place in top),
-                        *(f"{self.scores[row, place]:.6f}" for place in top),
+                        *("" if place < 0 else self.classes[place] for place in top),
+                        *(self._shown_score(row, place) for place in top),
                         self.details[row],
                     ]
 
@@ -274,21 +281,20 @@ class Predictions:
         )
         write_csv(path, ["video_id", "path", "label", "reason", "detail"], lines)
 
+    def _shown_score(self, row: int, place: int) -> str:
+        return f"{self.scores[row, place]:.6f}" if self.has_scores and place >= 0 else ""
+
     def _identity(self, row: int) -> list[str]:
         return [str(column[row]) for column in (self.video_ids, self.paths, self.labels)]
 
 
-def _best(scores: NDArray[np.float32], top_n: int) -> NDArray[np.intp]:
-    """Likewise to :meth:`Predictions.best`; a stable sort of what is lowest first."""
-    return np.argsort(-scores, axis=1, kind="stable")[:, :top_n]
+def _read_texts(saved: SavedColumns) -> dict[str, Any]:
+    return {_COLUMNS[name]: saved.read(name) for name in ("path", "label", "target", "group")}
 
 
-def _nothing(shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Scores that are not known yet."""
-    pieces = cut_rows(shape[0], 4 * shape[1])
-    lengths = (rows.stop - rows.start for rows in pieces)
-    return gather((np.full((own, shape[1]), np.nan, np.float32) for own in lengths), shape)
-
-
-def _read_scores(saved: SavedColumns, name: str, shape: tuple[int, int]) -> NDArray[np.float32]:
-    return gather((piece for _, piece in saved.read_pieces(name, shape)), shape)
+def _read_evidence(saved: SavedColumns) -> dict[str, Any]:
+    """What a file says of its scores; nothing where they are probabilities."""
+    if _EVIDENCE not in saved.names:
+        return {}
+    ranked = saved.read(_RANKED).astype(np.intp)
+    return {"evidence": str(saved.read(_EVIDENCE)[0]), "ranked": ranked}

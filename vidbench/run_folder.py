@@ -18,9 +18,9 @@ from vidbench.data.shared import bring_all, is_shared, without_password
 from vidbench.errors import ConfigError
 from vidbench.files import disk_errors, seen_from, sweep, temporary_path, write_json
 from vidbench.identity import RunIdentity
+from vidbench.outputs import write_outputs
 from vidbench.predictions import Predictions
 from vidbench.provenance import now, provenance
-from vidbench.score import score
 from vidbench.summary import Facts
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class RunFolder:
         with disk_errors(self.path):
             if self._batches() or not (self.path / "scores.npz").exists():
                 predictions.save(self.path / "scores.npz")
-            metrics = score(self.path, predictions, self._read_run(), top_n)
+            metrics = write_outputs(self.path, predictions, self._read_run(), top_n)
         for name in _OUTPUTS:
             self.publish(name)
         self._drop_batches()

@@ -22,6 +22,7 @@ from vidbench.metrics import (
 )
 from vidbench.outcomes import Outcomes
 from vidbench.predictions import Predictions
+from vidbench.ranking import PROBABILITIES, has_scores, name_evidence
 from vidbench.statistics import share
 
 
@@ -77,6 +78,7 @@ def summarize(predictions: Predictions, top_n: int, facts: Facts) -> dict[str, A
         "evaluated": coverage["scored"],
         "skipped": coverage["skipped"],
         "views": facts.views,
+        "evidence": predictions.evidence,
         "coverage": coverage,
         "labels": dict(facts.labels),
         "leakage": dict(facts.leakage),
@@ -87,10 +89,20 @@ def summarize(predictions: Predictions, top_n: int, facts: Facts) -> dict[str, A
 def restrict_choices(predictions: Predictions, choices: Sequence[str]) -> Predictions:
     """Predictions of a model that may choose among these classes only; all where there are none.
 
-    The probabilities of the others are shared out in proportion.
+    The probabilities of the others are shared out in proportion; other scores stay as they are.
+
+    Raises:
+        ConfigError: The predictions do not score all classes.
     """
     if not choices:
         return predictions
+    if not has_scores(predictions.evidence):
+        raise ConfigError(
+            f"the predictions are {name_evidence(predictions.evidence)}: only scores of all "
+            "classes can be restricted to some of them"
+        )
+    if predictions.evidence != PROBABILITIES:
+        return replace(predictions, choices=tuple(choices))
     allowed = np.isin(predictions.classes, choices)
 
     def restrict(scores: Scores) -> Scores:
@@ -98,7 +110,8 @@ def restrict_choices(predictions: Predictions, choices: Sequence[str]) -> Predic
         return gather(pieces, (len(predictions), len(allowed)))
 
     fewer = {name: restrict(scores) for name, scores in predictions.fewer_views.items()}
-    return replace(predictions, scores=restrict(predictions.scores), fewer_views=fewer)
+    scores = restrict(predictions.scores)
+    return replace(predictions, scores=scores, fewer_views=fewer, choices=tuple(choices))
 
 
 def _share_out(scores: Scores, allowed: NDArray[np.bool_]) -> Scores:
@@ -114,40 +127,59 @@ def _sign(signature: str, predictions: Predictions) -> str:
 
 def _scores(predictions: Predictions, ks: Sequence[int], facts: Facts) -> dict[str, Any]:
     outcomes = Outcomes.of(predictions)
-    if not len(outcomes.targets):
-        return {f"top{k}": None for k in ks} | {"not_scored": _why_not(predictions)}
+    if why := _why_not(predictions, outcomes):
+        return {f"top{k}": None for k in ks} | {"not_scored": why}
     classes = class_metrics(outcomes)
     confused = most_confused(confusion_matrix(outcomes), outcomes.classes)
     macro = macro_averages(classes)
-    calibrated = calibration(outcomes)
+    tops = _accuracies(outcomes, ks)
     return {
-        **_accuracies(outcomes, ks),
+        **tops,
+        "tied": {f"top{k}": _count_tied(outcomes, k) for k in ks if "low" in tops[f"top{k}"]},
         "mean_class_accuracy": macro.accuracy._asdict(),
         "macro": {"precision": macro.precision, "recall": macro.recall, "f1": macro.f1},
         "over_all": _over_all(predictions, outcomes, ks),
         "bounds": _bounds(predictions, outcomes, facts.num_listed),
         "fewer_views": _fewer_views(predictions, ks, facts),
-        "calibration": {
-            "error": calibrated.error,
-            "bins": [
-                found._asdict() | {"accuracy": found.accuracy._asdict()}
-                for found in calibrated.bins
-            ],
-        },
+        "calibration": _calibration(outcomes),
         "most_confused": [confusion._asdict() for confusion in confused],
     }
 
 
-def _why_not(predictions: Predictions) -> str:
+def _why_not(predictions: Predictions, outcomes: Outcomes) -> str | None:
+    """Why there is no accuracy at all; None where there is one."""
     if not predictions.scored.any():
         return "no video could be evaluated"
     if not (predictions.labels != "").any():
         return "the split has no labels"
-    return "the model has none of the classes of the scored videos"
+    if not len(outcomes.targets):
+        return "the model has none of the classes of the scored videos"
+    return outcomes.why_no_accuracy(1)
 
 
 def _accuracies(outcomes: Outcomes, ks: Sequence[int]) -> dict[str, Any]:
-    return {f"top{k}": accuracy(outcomes, k)._asdict() for k in ks}
+    """The accuracies by their names; where too few classes are ranked, why there is none."""
+    return {f"top{k}": _accuracy(outcomes, k) for k in ks}
+
+
+def _accuracy(outcomes: Outcomes, k: int) -> dict[str, Any]:
+    if why := outcomes.why_no_accuracy(k):
+        return {"value": None, "reason": why}
+    return accuracy(outcomes, k)._asdict()
+
+
+def _count_tied(outcomes: Outcomes, k: int) -> int:
+    """Videos for which equal scores decide whether the right class is among the first k."""
+    return int(np.count_nonzero(outcomes.tied(k)))
+
+
+def _calibration(outcomes: Outcomes) -> dict[str, Any]:
+    if outcomes.evidence != PROBABILITIES:
+        why = f"the predictions are {name_evidence(outcomes.evidence)}, not probabilities"
+        return {"error": None, "bins": [], "reason": why}
+    found = calibration(outcomes)
+    bins = [one._asdict() | {"accuracy": one.accuracy._asdict()} for one in found.bins]
+    return {"error": found.error, "bins": bins}
 
 
 def _over_all(predictions: Predictions, outcomes: Outcomes, ks: Sequence[int]) -> dict[str, Any]:
@@ -156,6 +188,9 @@ def _over_all(predictions: Predictions, outcomes: Outcomes, ks: Sequence[int]) -
     lacking = np.flatnonzero((predictions.targets == "")[rows])
     found: dict[str, Any] = {}
     for k in ks:
+        if why := outcomes.why_no_accuracy(k):
+            found[f"top{k}"] = {"value": None, "reason": why}
+            continue
         hits = np.insert(outcomes.hits(k), lacking - np.arange(len(lacking)), False)
         found[f"top{k}"] = share(hits, predictions.groups[rows])._asdict()
     return found

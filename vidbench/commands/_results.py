@@ -54,7 +54,9 @@ def _tops(metrics: Mapping[str, Any]) -> list[str]:
 
 def _accuracy(metrics: Mapping[str, Any], name: str) -> str:
     estimate = metrics[name]
-    return show(estimate) if estimate else f"not scored: {metrics['not_scored']}"
+    if estimate and estimate["value"] is not None:
+        return show(estimate)
+    return f"not scored: {estimate['reason'] if estimate else metrics['not_scored']}"
 
 
 def _caveats(metrics: Mapping[str, Any]) -> list[str]:
@@ -77,5 +79,5 @@ def _briefly(tops: Mapping[str, Any]) -> str:
         f"{name.replace('top', 'top-')} {found['value']:.1%} "
         f"({found['low']:.1%} to {found['high']:.1%})"
         for name, found in tops.items()
-        if name.startswith("top")
+        if name.startswith("top") and found["value"] is not None
     )

@@ -110,8 +110,9 @@ def _disagreements(comparison: Comparison) -> Table:
 
 
 def _row(video: Disagreement) -> dict[str, Any]:
-    scores = {"score_a": f"{video.score_a:.6f}", "score_b": f"{video.score_b:.6f}"}
-    return asdict(video) | scores
+    scores = {"score_a": video.score_a, "score_b": video.score_b}
+    shown = {name: "" if score is None else f"{score:.6f}" for name, score in scores.items()}
+    return asdict(video) | shown
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:

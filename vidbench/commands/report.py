@@ -12,8 +12,8 @@ from vidbench.errors import ConfigError
 from vidbench.finished_run import FinishedRun
 from vidbench.metrics import ClassMetrics, class_metrics
 from vidbench.outcomes import Outcomes
+from vidbench.outputs import write_outputs
 from vidbench.report import NUM_THUMBNAILS, ReportOptions, write_report
-from vidbench.score import score
 from vidbench.summary import restrict_choices
 from vidbench.tables import Table
 
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
     if options.thumbnails < 0:
         raise ConfigError(f"--thumbnails is {options.thumbnails}, must be 0 or more")
     predictions = finished.predictions
-    metrics = score(finished.path, predictions, finished.run, top_n)
+    metrics = write_outputs(finished.path, predictions, finished.run, top_n)
     write_report(FinishedRun(options.run), ReportOptions(options.thumbnails, options.embed))
     if options.json:
         print(json.dumps(metrics, indent=2))
@@ -74,11 +74,12 @@ def _top_n(finished: FinishedRun) -> int:
 
 
 def _details(metrics: Mapping[str, Any], classes: Sequence[ClassMetrics]) -> list[str]:
-    macro = metrics["macro"]
+    macro, error = metrics["macro"], metrics["calibration"]["error"]
+    calibrated = metrics["calibration"]["reason"] if error is None else f"error {error:.1%}"
     lines = [
         f"macro      precision {macro['precision']:.1%}, recall {macro['recall']:.1%}, "
         f"F1 {macro['f1']:.1%}",
-        f"calibration error {metrics['calibration']['error']:.1%}",
+        f"calibration {calibrated}",
         "",
         "worst classes",
         _worst(classes).render(),

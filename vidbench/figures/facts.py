@@ -60,7 +60,7 @@ def read_tops(run: FinishedRun) -> dict[int, Estimate]:
     metrics = run.metrics
     ks = {int(name[3:]) for name in metrics if name.startswith("top") and name[3:].isdecimal()}
     found = {k: metrics[f"top{k}"] for k in sorted({1, max(ks)})}
-    return {k: _estimate(one) for k, one in found.items() if one}
+    return {k: _estimate(one) for k, one in found.items() if one and one["value"] is not None}
 
 
 @_reading
@@ -96,8 +96,14 @@ def read_mean(run: FinishedRun) -> Estimate:
 
 @_reading
 def read_calibration(run: FinishedRun) -> Calibration:
-    """At least one bin, and the error."""
+    """At least one bin, and the error.
+
+    Raises:
+        NoFigureError: The predictions are no probabilities.
+    """
     found = run.metrics["calibration"]
+    if found["error"] is None:
+        raise NoFigureError(shorten(str(found["reason"]), 60))
     bins = [
         CalibrationBin(
             low=_fraction(one["low"]),
@@ -165,14 +171,12 @@ def _sign_run(run: FinishedRun) -> str:
     identity, metrics = run.run["identity"], run.metrics
     videos = f"{metrics['evaluated']:,} of {metrics['requested']:,} videos"
     views = f"{metrics['views']} view" + "s" * (metrics["views"] != "1x1")
-    return " | ".join(
-        [
-            f"{shorten(identity['model'], 40)} {shorten(identity['weights'], 16)}",
-            shorten(f"{identity['dataset']}/{identity['split']}", 28),
-            f"{videos} {shorten(metrics['coverage']['requested_digest'], 16)}",
-            shorten(views, 24),
-        ]
-    )
+    facts = [
+        f"{shorten(identity['model'], 40)} {shorten(identity['weights'], 16)}",
+        shorten(f"{identity['dataset']}/{identity['split']}", 28),
+        f"{videos} {shorten(metrics['coverage']['requested_digest'], 16)}",
+    ]
+    return " | ".join([*facts, *([shorten(views, 24)] if metrics["views"] else [])])
 
 
 @_reading

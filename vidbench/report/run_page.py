@@ -12,6 +12,7 @@ import numpy as np
 from vidbench.finished_run import FinishedRun
 from vidbench.metrics import class_metrics, confusion_matrix
 from vidbench.outcomes import Outcomes
+from vidbench.outputs import warnings_of_ties
 from vidbench.report.rendering import data_url, render_page, write_page
 from vidbench.report.thumbnails import collect_thumbnails
 from vidbench.report.videos import describe_videos
@@ -79,6 +80,7 @@ def render_report(run: FinishedRun, options: ReportOptions) -> str:
         classes=class_metrics(outcomes),
         labels=dict(zip(judged.targets.tolist(), judged.labels.tolist(), strict=True)),
         session=run.timed_session,
+        ties=list(warnings_of_ties(run.metrics)),
         num_shown=len(thumbnails),
         num_embedded=len(embedded),
     )

@@ -27,7 +27,7 @@ class Videos:
     Attributes:
         table: The predictions, restricted to what the model may choose from.
         videos_dir: The paths are relative to it.
-        best: (videos, top_n), the classes with the highest scores, best first.
+        best: (videos, top_n), the classes that rank highest, best first; -1 beyond what is ranked.
         states: (videos,), places in :data:`STATES`.
     """
 
@@ -76,16 +76,26 @@ class Videos:
     def as_run(self, name: str) -> dict[str, Any]:
         """What the model made of the videos."""
         index = {own: place for place, own in enumerate(self.table.classes)}
-        scores = np.take_along_axis(self.table.scores, self.best, axis=1)
         return {
             "name": name,
+            "evidence": self.table.evidence,
+            "top_n": self.best.shape[1],
             "target": [index.get(target, -1) for target in self.table.targets.tolist()],
-            "best": self.best.tolist(),
-            "scores": np.nan_to_num(scores).astype(float).round(4).tolist(),
+            "best": [[place for place in row if place >= 0] for row in self.best.tolist()],
+            "scores": self._scores(),
             "state": self.states.tolist(),
             "reason": self.table.reasons.tolist(),
             "note": self.table.details.tolist(),
         }
+
+    def _scores(self) -> list[list[float]]:
+        """Those of the best classes; none where the scores are stand-ins for a rank."""
+        if not self.table.has_scores:
+            return [[] for _ in self.best]
+        scores = np.take_along_axis(self.table.scores, np.maximum(self.best, 0), axis=1)
+        rounded = scores.astype(float).round(4).tolist()
+        counts = np.count_nonzero(self.best >= 0, axis=1).tolist()
+        return [row[:count] for row, count in zip(rounded, counts, strict=True)]
 
 
 def describe_videos(run: FinishedRun, table: Predictions, top_n: int, k: int = 1) -> Videos:
@@ -98,7 +108,7 @@ def describe_videos(run: FinishedRun, table: Predictions, top_n: int, k: int = 1
         k: A video is right where its class is among the k highest scores.
     """
     best = table.best(top_n)
-    classes = np.array(table.classes, np.str_)
+    classes = np.array([*table.classes, ""], np.str_)  # the last for what is not ranked
     hits = (classes[best] == table.targets[:, None]) & (table.targets != "")[:, None]
     states = np.select(
         [~table.scored, table.targets == "", hits[:, :k].any(axis=1), hits.any(axis=1)],

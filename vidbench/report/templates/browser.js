@@ -6,7 +6,7 @@ const form = byId("filters");
 const letters = "ABCDEFGH";
 const verdicts = {
   right: "✓ right",
-  near: `✗ wrong, but in the top ${runs[0].best[0]?.length}`,
+  near: `✗ wrong, but in the top ${runs[0].top_n}`,
   wrong: "✗ wrong",
   unjudged: "○ no class to compare to",
   skipped: "– skipped",
@@ -25,7 +25,9 @@ let page = 0;
 
 const stateOf = (run, row) => states[run.state[row]];
 const labelOf = (row) => videos.labels[videos.label[row]];
-const choiceOf = (run, row) => run.classes[run.best[row][0]];
+const choiceOf = (run, row) => run.classes[run.best[row][0]] ?? "";
+const hasShares = (run) => run.evidence === "probabilities";
+const topScore = (run, row) => run.scores[row][0] ?? -Infinity;
 const isScored = (run, row) => stateOf(run, row) !== "skipped";
 
 // What the search looks through, made once.
@@ -43,7 +45,7 @@ function matches(row, wanted) {
   const scored = runs.filter((run) => isScored(run, row));
   if (wanted.choice && !scored.some((run) => choiceOf(run, row) === wanted.choice)) return false;
   if (wanted.low <= 0 && wanted.high >= 1) return true;
-  return scored.some((run) => run.scores[row][0] >= wanted.low && run.scores[row][0] <= wanted.high);
+  return scored.some((run) => hasShares(run) && topScore(run, row) >= wanted.low && topScore(run, row) <= wanted.high);
 }
 
 function readFilters() {
@@ -66,7 +68,7 @@ function search() {
   found = videos.id.map((_, row) => row).filter((row) => matches(row, wanted));
   if (wanted.order !== "list") {
     const sign = wanted.order === "sure" ? -1 : 1;
-    found.sort((one, other) => sign * (runs[0].scores[one][0] - runs[0].scores[other][0]));
+    found.sort((one, other) => sign * (topScore(runs[0], one) - topScore(runs[0], other) || 0));
   }
   page = 0;
   show();
@@ -162,6 +164,7 @@ function play(row, button, source) {
 function answer(run, place, row) {
   const list = element("ol", { className: "best" });
   if (isScored(run, row)) list.append(...run.best[row].map((choice, rank) => bar(run, row, choice, rank)));
+  if (isScored(run, row) && !run.best[row].length) list.append(element("li", {}, "no class ranks above others"));
   const made = element("div", {}, list);
   if (runs.length > 1)
     made.prepend(
@@ -175,15 +178,16 @@ function answer(run, place, row) {
 function bar(run, row, choice, rank) {
   const score = run.scores[row][rank];
   const fill = element("div", { className: "fill" });
-  fill.style.width = `${Math.max(0, Math.min(100, 100 * score))}%`;
+  const isShare = hasShares(run);
+  fill.style.width = isShare ? `${Math.max(0, Math.min(100, 100 * score))}%` : 0;
   const isTruth = choice === run.target[row];
   const isMistaken = rank === 0 && !isTruth && run.target[row] >= 0;
   return element(
     "li",
     { className: isTruth ? "truth" : isMistaken ? "mistaken" : "" },
     element("span", { className: "name" }, `${isTruth ? "✓ " : isMistaken ? "✗ " : ""}${visible(run.classes[choice])}`),
-    element("span", { className: "share" }, percent(score)),
-    element("div", { className: "track" }, fill),
+    element("span", { className: "share" }, isShare ? percent(score) : `${score ?? ""}`),
+    ...(isShare ? [element("div", { className: "track" }, fill)] : []),
   );
 }
 
@@ -203,8 +207,9 @@ function showVideos(filters) {
   byId("count").focus({ preventScroll: true });
 }
 
+form.querySelector("fieldset").hidden = !runs.some(hasShares);
 fillChoices("label", videos.labels.filter(Boolean));
-fillChoices("choice", runs.flatMap((run) => run.best.flatMap((best, row) => (isScored(run, row) ? [run.classes[best[0]]] : []))));
+fillChoices("choice", runs.flatMap((run) => run.best.flatMap((best, row) => (isScored(run, row) && best.length ? [run.classes[best[0]]] : []))));
 form.addEventListener("input", search);
 form.addEventListener("submit", (event) => event.preventDefault());
 byId("show-all").addEventListener("click", () => (form.reset(), search()));

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from vidbench.outcomes import Outcomes
 from vidbench.predictions import Predictions
 from vidbench.summary import Facts, restrict_choices, summarize
 
+logger = logging.getLogger(__name__)
 
-def score(
+_MANY_TIED = 0.01  # of the hits
+
+
+def write_outputs(
     folder: Path, predictions: Predictions, run: Mapping[str, Any], top_n: int
 ) -> dict[str, Any]:
     """The content of ``metrics.json``, which is written with the tables beside it.
@@ -39,12 +44,31 @@ def score(
     if top_n > num_classes:
         raise ConfigError(f"top_n is {top_n}, but there are only {num_classes} classes to choose")
     metrics = summarize(predictions, top_n, facts)
+    for warning in warnings_of_ties(metrics):
+        logger.warning("%s", warning)
     judged = restrict_choices(predictions, facts.choices)
     judged.write_csv(folder / "predictions.csv", top_n)
     judged.write_skipped_csv(folder / "skipped.csv")
     _write_classes(folder, Outcomes.of(judged))
     write_json(folder / "metrics.json", metrics)
     return metrics
+
+
+def warnings_of_ties(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each accuracy of which equal scores decide more than 1 % of the hits.
+
+    Args:
+        metrics: The content of ``metrics.json``; an older one counts no ties.
+    """
+    for name, tied in metrics.get("tied", {}).items():
+        found = metrics[name]
+        hits = round(found["value"] * found["num_videos"])
+        if tied > _MANY_TIED * hits:
+            yield (
+                f"{name.replace('top', 'top-')} hangs on equal scores for {tied} videos, with "
+                f"{hits} hits in all: equal scores keep the order of the classes, and those that "
+                "share a video's lowest score are no hits"
+            )
 
 
 def _write_classes(folder: Path, outcomes: Outcomes) -> None:
