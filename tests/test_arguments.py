@@ -56,6 +56,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "num_frames": ("64", 64),
     "num_models": ("2", 2),
     "num_tarballs": ("2", 2),
+    "frames_fps": ("12", 12.0),
     "num_threads": ("2", 2),
     "num_videos": ("16", 16),
     "num_workers": ("0", 0),

@@ -67,7 +67,10 @@ def test_awkward_files_are_told_apart(awkward: Path, capsys: pytest.CaptureFixtu
 def test_real_clips_are_whole(real_clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(real_clips) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line == "49 videos: 49 ok, 0 broken, 0 truncated; 1 other file ignored"
+    assert line == (
+        "49 videos: 49 ok, 0 broken, 0 truncated; "
+        "1 file left out: no known video ending, such as manifest.csv"
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,9 @@ def test_files_that_are_no_media_by_name_are_counted_and_left(
     table = tmp_path / "found.csv"
     assert check(tmp_path, "--num_workers", 0, "--csv", table) == 0
     assert capsys.readouterr().out == (
-        "3 videos: 3 ok, 0 broken, 0 truncated; 5 other files ignored\n"
+        "3 videos: 3 ok, 0 broken, 0 truncated; "
+        "3 files left out: no known video ending, such as deep/er/mp4; "
+        "2 files left out: hidden, or made by the system, such as .a.mp4.1.tmp\n"
     )
     rows = read_csv(table)
     assert [row["path"] for row in rows] == [
@@ -227,7 +232,7 @@ def test_every_file_is_either_found_or_counted(
     if videos:
         found = find_videos(folder)
         assert {path.name for path in found.videos} == videos
-        assert found.ignored == len(names) - len(videos)
+        assert len(found.others) + len(found.hidden) == len(names) - len(videos)
     else:
         with pytest.raises(ConfigError):
             find_videos(folder)

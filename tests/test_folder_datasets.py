@@ -175,14 +175,15 @@ def test_the_first_videos_are_of_as_many_classes_as_can_be(
 def test_what_is_no_video_of_a_class_is_counted_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    others = ["a/._1.mp4", "a/notes.txt", "labels.csv"]
+    others = ["a/notes.txt", "labels.csv", "a/._1.mp4"]
     misplaced = ["a/deeper/2.mp4", "stray.mp4"]
     put(*(tmp_path / name for name in ("a/1.mp4", *others, *misplaced)))
     selection = open_dataset("folder", tmp_path).fetch()
     assert [r.video_id for r in selection.records] == ["a/1.mp4"]
     assert [path.as_posix() for path in selection.unlisted] == misplaced + others
-    assert "lie in no class folder, and are not evaluated: 2" in caplog.text
-    assert "are no videos by their names: 3" in caplog.text
+    assert "2 files left out: they lie in no class folder" in caplog.text
+    assert "2 files left out: no known video ending, such as a/notes.txt" in caplog.text
+    assert "1 file left out: hidden, or made by the system, such as a/._1.mp4" in caplog.text
 
 
 def test_a_split_is_a_folder_of_class_folders(tmp_path: Path) -> None:
@@ -196,6 +197,74 @@ def test_a_split_is_a_folder_of_class_folders(tmp_path: Path) -> None:
     for split in ("../x", "/etc", ".."):
         with pytest.raises(ConfigError, match="--split"):
             open_dataset("folder", tmp_path, split).fetch()
+
+
+def link(target: Path, *names: Path) -> None:
+    for name in names:
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.symlink_to(target)
+
+
+@pytest.mark.parametrize("store", ["storage", "0 store", "deep/er/store"])
+def test_a_class_is_its_name_wherever_it_leads(
+    store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether the place that links lead to comes first or last, or lies elsewhere."""
+    put(*(tmp_path / store / name for name in ("a/1.mp4", "a/2.mp4", "z/1.mp4")))
+    put(tmp_path / "own" / "1.mp4")
+    for name in "az":
+        link(tmp_path / store / name, tmp_path / name)
+    selection = open_dataset("folder", tmp_path).fetch()
+    assert [r.video_id for r in selection.records] == ["a/1.mp4", "own/1.mp4", "z/1.mp4", "a/2.mp4"]
+    assert selection.unlisted == ()
+    assert not caplog.text
+
+
+def test_two_classes_in_one_place_are_both_there_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path / "b" / "1.mp4", tmp_path / "b" / "frames" / "1.jpg", tmp_path / "b/frames/2.jpg")
+    link(tmp_path / "b", tmp_path / "a", tmp_path / "c")
+    records = open_dataset("folder", tmp_path).fetch().records
+    assert Counter(r.label for r in records) == {"a": 2, "b": 2, "c": 2}
+    assert f"the classes a and b and c are one folder, {tmp_path / 'b'}" in caplog.text
+
+
+def test_links_in_loops_end(tmp_path: Path) -> None:
+    classes = [f"c{i}" for i in range(30)]
+    for name in classes:
+        put(tmp_path / name / "1.mp4")
+        link(tmp_path, tmp_path / name / "up")
+        link(tmp_path / name, *(tmp_path / other / name for other in classes))
+    link(tmp_path / "self", tmp_path / "self")
+    link(tmp_path, tmp_path / "all")
+    for family in ("folder", "flat"):
+        selection = open_dataset(family, tmp_path).fetch()
+        assert len(selection.records) == len(classes)
+        assert selection.unlisted == (Path("self"),)
+
+
+def test_hidden_folders_are_no_classes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    hidden = [".ipynb_checkpoints/a.mp4", "@eaDir/a.mp4", "__MACOSX/b/a.mp4", "b/._a.mp4"]
+    put(*(tmp_path / name for name in ("b/a.mp4", ".DS_Store", *hidden)))
+    for family in ("folder", "flat"):
+        selection = open_dataset(family, tmp_path).fetch()
+        assert [record.video_id for record in selection.records] == ["b/a.mp4"]
+        assert len(selection.unlisted) == 5
+        assert "5 files left out: hidden, or made by the system, such as .DS_Store" in caplog.text
+
+
+def test_videos_that_fiftyone_has_no_label_for_have_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(*(tmp_path / name for name in ("a/1.mp4", "_unlabeled/2.mp4")))
+    dataset = open_dataset("folder", tmp_path)
+    assert dataset.classes == ("a",)
+    assert {r.video_id: r.label for r in dataset.fetch().records} == {
+        "a/1.mp4": "a",
+        "_unlabeled/2.mp4": None,
+    }
+    assert "1 of 2 videos are in _unlabeled and have no label" in caplog.text
 
 
 # Flat -----------------------------------------------------------------------------------------
@@ -212,14 +281,14 @@ def test_all_videos_below_a_folder_have_no_labels(
     assert selection.records == tuple(
         VideoRecord(name, Path(name), None) for name in ("a/b/d.mkv", "a/c.avi", "b.mp4")
     )
-    assert "are no videos by their names: 1" in caplog.text
+    assert "1 file left out: no known video ending, such as a.txt" in caplog.text
     with pytest.raises(ConfigError, match="no labels to choose classes by"):
         dataset.fetch(classes=["a"])
     with pytest.raises(ConfigError, match="drop --split"):
         open_dataset("flat", tmp_path, "val")
     (tmp_path / "empty").mkdir()
     put(tmp_path / "empty" / "x.txt")
-    with pytest.raises(ConfigError, match="holds no video: 1 other"):
+    with pytest.raises(ConfigError, match="holds no video; 1 file left out: no known"):
         open_dataset("flat", tmp_path / "empty").fetch()
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import vidbench
 from vidbench.coverage import digest_videos
+from vidbench.data.records import FrameFolder
 from vidbench.data.spec import PIXELS_VERSION, PRESETS
 from vidbench.identity import RunIdentity
 
@@ -33,6 +34,7 @@ CHANGES: dict[str, Any] = {
     "labels": "2 exact, 1 missing of 3 classes",
     "choices": ("a", "b"),
     "truncated": "score",
+    "frames": (FrameFolder(12.0), FrameFolder(None, 30)),
 }
 
 ids = st.lists(st.text(), unique=True, max_size=6).map(tuple)

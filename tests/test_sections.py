@@ -234,7 +234,7 @@ def test_each_section_is_cached_found_and_skipped_alone(
     folder = made["even"].parent
     policy = CachePolicy()
     first = ClipSource(folder, SMALL, tmp_path, policy)
-    assert not any(first.is_cached(Path("even.mp4"), r.section) for r in RECORDS)
+    assert not any(first.is_cached(r) for r in RECORDS)
     found = list(read_all(first))
     for record, (_, clip) in zip(RECORDS[:3], found, strict=False):
         expected = decode_views(made["even"], SMALL, section=record.section)
@@ -243,7 +243,7 @@ def test_each_section_is_cached_found_and_skipped_alone(
     nothing = found[3][1]
     assert nothing == Skip("too_short", "no frame from 9 s to 10 s: the last one is at 1.967 s")
     again = ClipSource(folder, SMALL, tmp_path, policy)
-    assert [again.is_cached(Path("even.mp4"), r.section) for r in RECORDS] == [True] * 3 + [False]
+    assert [again.is_cached(r) for r in RECORDS] == [True] * 3 + [False]
     assert [again.skip_stands(record) for record in RECORDS] == [False] * 3 + [True]
     assert [result for result, _ in read_all(again)] == [result for result, _ in found]
     assert "decode" not in again.work.seconds

@@ -47,6 +47,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "dataset": (*NAMES, "base", "_shelf", "kinetics/401", "kinetics/", "sample/x"),
     "decode_timeout": RATES,
     "fps": RATES,
+    "frames_fps": RATES,
     "frame_stride": COUNTS,
     "json": FLAG,
     "dataset_path": (

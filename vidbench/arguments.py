@@ -152,6 +152,12 @@ def add_dataset_options(group: Any) -> None:
     _add(group, "split", "NAME", "train, val, test or all (default: the dataset's usual one)")
     _add(group, "dataset_path", "PATH", "its videos: a mirror, an archive, a folder or a list")
     _add(group, "annotations", "FILE", "official list of Kinetics, or its address (default: found)")
+    add_frames_option(group)
+
+
+def add_frames_option(group: Any) -> None:
+    """Adds what is to be known of folders of frames to a parser's group."""
+    _add(group, "frames_fps", "RATE", "frames a second of videos that are folders of frames", float)
 
 
 def add_protocol_options(group: Any) -> None:

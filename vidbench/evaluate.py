@@ -94,6 +94,7 @@ def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwa
         labels = match_labels(config, model, loader.dataset)
     with stopwatch("fetch"):
         selection = loader.select(config.num_videos, labels.classes if config.classes else None)
+    _refuse_shared_frames(config, loader.dataset, selection.records)
     _warn_of_few_classes(selection.records, labels)
     with stopwatch("open"):
         folder = open_run(config, model, loader, selection, labels)
@@ -126,6 +127,18 @@ def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwa
             folder.publish("report.html")
             folder.publish("thumbnails.zip")
     return Evaluation(folder.path, metrics, stopwatch.seconds, beside)
+
+
+def _refuse_shared_frames(
+    config: RunConfig, dataset: Dataset, records: Sequence[VideoRecord]
+) -> None:
+    """Refuses folders of frames behind a URL: videos are brought from there file by file."""
+    shared = isinstance(config.place_of(dataset.folder), SharedFolder)
+    if shared and any(record.frames is not None for record in records):
+        raise ConfigError(
+            f"{dataset.name} has folders of frames, which are not read from shared storage: name "
+            "a folder that all machines see, or make each of them a video"
+        )
 
 
 def open_model(config: RunConfig) -> Model:
@@ -224,6 +237,7 @@ def open_run(
         labels=labels.alignment.describe(),
         choices=labels.choices,
         truncated=config.truncated,
+        frames=tuple(record.frames for record in selection.records if record.frames),
     )
     leakage = _warn_of_leakage(config, model, loader.dataset, selection.records)
     facts = Facts(

@@ -9,6 +9,7 @@ from typing import Any
 
 import vidbench
 from vidbench.coverage import digest_videos
+from vidbench.data.records import FrameFolder
 from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 
 
@@ -27,6 +28,8 @@ class RunIdentity:
         labels: How the dataset's labels were matched with the model's classes.
         choices: Classes that the model may choose from; empty for all of its own.
         truncated: What truncated videos do, ``skip`` or ``score``.
+        frames: Rates and counts of the videos that are folders of frames, in order, as far as
+            they are known.
     """
 
     model: str
@@ -39,6 +42,7 @@ class RunIdentity:
     labels: str = ""
     choices: tuple[str, ...] = ()
     truncated: str = "skip"
+    frames: tuple[FrameFolder, ...] = ()
 
     def digest(self) -> str:
         """8 hexadecimal digits of all of it."""
@@ -62,7 +66,8 @@ class RunIdentity:
                 f"{{evaluated}} of {len(self.video_ids)} videos {digest_videos(self.video_ids)}",
                 f"{self.labels}{choices}",
                 f"{self.spec.describe()} {self.spec.digest()}"
-                + (", truncated scored" if self.truncated == "score" else ""),
+                + (", truncated scored" if self.truncated == "score" else "")
+                + (f", frames {self._frames_digest()}" if self._frames_digest() else ""),
                 views,
                 self.precision,
                 f"vidbench {vidbench.__version__} pixels {PIXELS_VERSION}",
@@ -83,7 +88,14 @@ class RunIdentity:
             "choices": list(self.choices),
         }
         # Named only where it is asked for: what came later renames no older run.
-        return known | ({} if self.truncated == "skip" else {"truncated": self.truncated})
+        later = {} if self.truncated == "skip" else {"truncated": self.truncated}
+        if told := self._frames_digest():
+            later["frames"] = told
+        return known | later
+
+    def _frames_digest(self) -> str:
+        """Of rates and counts; empty where none is known."""
+        return _digest(json.dumps(self.frames)) if any(map(any, self.frames)) else ""
 
 
 def _digest(text: str) -> str:

@@ -39,6 +39,7 @@ _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mea
     "crop_size": (1, 10_000),
     "decode_timeout": (0.001, 1_000_000),
     "fps": (0.001, 1_000),
+    "frames_fps": (0.001, 1_000),
     "frame_stride": (1, 100_000),
     "num_clips": (1, 1_000),
     "num_crops": (1, 3),
@@ -86,6 +87,7 @@ class RunConfig:
     dataset_path: str | None = None
     annotations: str | None = None
     num_tarballs: int | None = None
+    frames_fps: float | None = None
     num_videos: int | None = None
     seed: int | None = None
     classes: str | None = None
@@ -327,6 +329,7 @@ class RunConfig:
             seed=self.seed,
             num_tarballs=self.num_tarballs,
             annotations=self.annotations,
+            frames_fps=self.frames_fps,
             fetch_tarballs=fetch_tarballs,
         )
 

@@ -13,9 +13,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from vidbench.data.records import Section, VideoRecord
+from vidbench.data.frame_folder import find_frames
+from vidbench.data.records import FrameFolder, Section, VideoRecord
 from vidbench.errors import ConfigError, VideoError
-from vidbench.files import replacing, sweep
+from vidbench.files import replacing, sweep, temporary_path
 from vidbench.harmless import csv_line
 from vidbench.progress import progress
 
@@ -100,7 +101,7 @@ class Copier:
     def find(self, record: VideoRecord) -> Path | None:
         """The copy that is there already; files are renamed to such a name when complete."""
         paths = (self._target(record, suffix) for suffix in (_path(record).suffix, ".mp4"))
-        return next(filter(Path.is_file, paths), None)
+        return next(filter(Path.exists, paths), None)
 
     def copy(self, record: VideoRecord) -> Path:
         """The new copy: byte for byte, or enlarged and then an mp4.
@@ -109,6 +110,8 @@ class Copier:
             VideoError: The video's size counts, and it cannot be read.
         """
         source = self.source / _path(record)
+        if record.frames is not None:
+            return self._copy_frames(source, self._target(record, ""))
         if self.min_size is not None:
             from vidbench.data.encode import shown_size, upscale
 
@@ -120,6 +123,16 @@ class Copier:
         target = self._target(record, source.suffix)
         with replacing(target) as temporary:
             shutil.copyfile(source, temporary)
+        return target
+
+    def _copy_frames(self, source: Path, target: Path) -> Path:
+        if self.min_size is not None:
+            raise ConfigError("--min_size enlarges files, not folders of frames: drop it")
+        temporary = temporary_path(target)
+        temporary.mkdir(parents=True)
+        for path in find_frames(source).paths:
+            shutil.copyfile(path, temporary / path.name)
+        temporary.rename(target)
         return target
 
     def _target(self, record: VideoRecord, suffix: str) -> Path:
@@ -189,7 +202,9 @@ def _copy(record: VideoRecord, copier: Copier, copies: Copies) -> None:
 
 
 def manifest(chosen: Iterable[VideoRecord], paths: Mapping[str, Path], folder: Path) -> str:
-    """The manifest's text: CSV of :data:`MANIFEST_COLUMNS`, with start and end where files are cut.
+    """The manifest's text: CSV of :data:`MANIFEST_COLUMNS`, and others where some video has them.
+
+    Those are start and end of sections, and fps and frames of folders of frames.
 
     Args:
         chosen: In the order of the draw.
@@ -197,14 +212,18 @@ def manifest(chosen: Iterable[VideoRecord], paths: Mapping[str, Path], folder: P
         folder: The manifest's own; paths below it are written relative to it, others absolute.
     """
     chosen = list(chosen)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (_shown_path(paths[r.video_id], folder), r.label or "", r.group, r.video_id) for r in chosen
     ]
-    if all(record.section is None for record in chosen):
-        return format_csv(MANIFEST_COLUMNS, rows)
-    parts = [_shown_section(record.section) for record in chosen]
-    both = [(*row, *part) for row, part in zip(rows, parts, strict=True)]
-    return format_csv((*MANIFEST_COLUMNS, "start", "end"), both)
+    columns = list(MANIFEST_COLUMNS)
+    for names, shown in (
+        (("start", "end"), [_shown_section(record.section) for record in chosen]),
+        (("fps", "frames"), [_shown_frames(record.frames) for record in chosen]),
+    ):
+        if any(any(cells) for cells in shown):
+            columns.extend(names)
+            rows = [(*row, *cells) for row, cells in zip(rows, shown, strict=True)]
+    return format_csv(columns, rows)
 
 
 def format_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -215,6 +234,11 @@ def format_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _shown_section(section: Section | None) -> tuple[str, str]:
     begin, end = section or (0, math.inf)
     return (repr(begin) if begin else "", "" if end == math.inf else repr(end))
+
+
+def _shown_frames(facts: FrameFolder | None) -> tuple[str, str]:
+    fps, count = facts or FrameFolder()
+    return ("" if fps is None else repr(fps), "" if count is None else str(count))
 
 
 def _shown_path(path: Path, folder: Path) -> str:

@@ -13,12 +13,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbench.data.records import Frame, VideoRecord
+from vidbench.data.hashes import FileIdentity
+from vidbench.data.records import Frame, FrameFolder, VideoRecord
 from vidbench.errors import ConfigError, VideoError
 from vidbench.harmless import visible
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from vidbench.data.streams import VideoFacts
 
 Frames = NDArray[np.uint8]
 """Consecutive images: (frames, height, width, 3), RGB."""
@@ -51,9 +54,8 @@ def read_frames(path: Path, num_frames: int = 8, max_side_px: int = 224) -> Fram
     """
     from vidbench.data.decode import decode_views
     from vidbench.data.spec import PreprocessSpec
-    from vidbench.data.streams import describe
 
-    facts = describe(path)
+    facts = _describe(path)
     spec = PreprocessSpec(num_frames=num_frames, resize_type="pad", crop_size=max_side_px)
     frames = decode_views(path, spec, keep_truncated=True)[0]
     scale = max_side_px / max(facts.width, facts.height)
@@ -207,7 +209,6 @@ def _record(video: VideoRecord | Path | str) -> VideoRecord:
 
 def _row(record: VideoRecord, folder: Path) -> dict[str, object]:
     from vidbench.data.scan import scan_video
-    from vidbench.data.streams import describe
 
     row: dict[str, object] = {"id": record.video_id, "label": record.label or ""}
     row |= {"codec": "", "problem": ""}
@@ -217,15 +218,22 @@ def _row(record: VideoRecord, folder: Path) -> dict[str, object]:
     status, reason = scan_video(path)
     if status != "ok":
         row["problem"] = f"{status}: {reason}"
-    if path.is_file():
-        row["mb"] = path.stat().st_size / 1e6
+    if path.exists():
+        row["mb"] = FileIdentity.of(path).size / 1e6
     try:
-        facts = describe(path)
+        facts = _describe(path, record.frames)
     except VideoError as error:
         row["problem"] = row["problem"] or f"broken: {error.detail}"
         return row
     row |= {"frames": facts.num_frames, "codec": facts.codec, "seconds": facts.seconds}
     return row | {"fps": facts.fps, "width": facts.width, "height": facts.height}
+
+
+def _describe(path: Path, frames: FrameFolder | None = None) -> VideoFacts:
+    from vidbench.data.frame_reader import describe_frames
+    from vidbench.data.streams import describe
+
+    return describe_frames(path, frames) if path.is_dir() else describe(path)
 
 
 def _cells(row: Mapping[Any, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vidbench.data.cache import CacheKey
-from vidbench.data.records import Section, Skip, VideoRecord
+from vidbench.data.records import FrameFolder, Section, Skip, VideoRecord
 from vidbench.data.spec import PreprocessSpec
 from vidbench.predictions import Predictions
 
@@ -43,7 +43,7 @@ class Shard(NamedTuple):
 
     def dump(self) -> dict[str, str]:
         """What travels to a worker: the name, and all that is needed there of the videos."""
-        videos = [(str(r.path) if r.path else None, r.section) for r in self.records]
+        videos = [(str(r.path) if r.path else None, r.section, r.frames) for r in self.records]
         batches = [(rows.start, rows.stop) for rows in self.batches]
         return {"name": self.name, "shard": json.dumps({"batches": batches, "videos": videos})}
 
@@ -56,10 +56,13 @@ class Shard(NamedTuple):
         return cls(batches, [_record(*one) for one in zip(rows, found["videos"], strict=True)])
 
 
-def _record(row: int, video: tuple[str | None, Section | None]) -> VideoRecord:
-    path, section = video
+def _record(
+    row: int, video: tuple[str | None, Section | None, tuple[float | None, int | None] | None]
+) -> VideoRecord:
+    path, section, facts = video
+    frames = None if facts is None else FrameFolder(*facts)
     times = (float(section[0]), float(section[1])) if section else None
-    return VideoRecord(str(row), Path(path) if path else None, None, section=times)
+    return VideoRecord(str(row), Path(path) if path else None, None, section=times, frames=frames)
 
 
 def cut_shards(

@@ -6,7 +6,13 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vidbench.arguments import add_model_options, add_protocol_options, local_path, new_parser
+from vidbench.arguments import (
+    add_frames_option,
+    add_model_options,
+    add_protocol_options,
+    local_path,
+    new_parser,
+)
 from vidbench.checks import require_number, require_target, require_text
 from vidbench.data.load import DEFAULT_CACHE_DIR
 from vidbench.errors import ConfigError
@@ -52,6 +58,7 @@ def build_parser() -> Any:
     add("--source", metavar="N_OR_URL", help="a live one instead: webcam 0, rtsp://..., a pipe")
     add("--truncated", metavar="NAME", help="cut short: skip (default), or score what decodes")
     add("--decode_timeout", metavar="S", type=float, help="seconds for a window (default 300)")
+    add_frames_option(videos)
     add_model_options(parser.add_argument_group("model"))
     add_protocol_options(parser.add_argument_group("protocol of a window (default: the model's)"))
     add = parser.add_argument_group("windows and labels").add_argument

@@ -28,6 +28,7 @@ _DATASET_OPTIONS = (
     "kinetics_version",
     "split",
     "dataset_path",
+    "frames_fps",
     "data_dir",
 )
 
@@ -51,7 +52,8 @@ def run(arguments: Sequence[str]) -> None:
     if options.json:
         print(Table(_COLUMNS, rows).render("json"))
     counts = Counter(scan.status for scan in scans)
-    print(_summary(counts, found), file=sys.stderr if options.json else sys.stdout)
+    left_out = found.left_out(options.path) if options.path else []
+    print(_summary(counts, found, left_out), file=sys.stderr if options.json else sys.stdout)
     if bad := len(scans) - counts["ok"]:
         raise VidbenchError(f"{bad} of {len(scans)} videos are not whole: a run skips them")
 
@@ -105,7 +107,7 @@ def _split_on_disk(options: argparse.Namespace) -> Found:
             f"no video of {dataset.name}/{dataset.split} is below {dataset.folder}: `vidbench "
             "evaluate` and `vidbench subset` fetch them"
         )
-    return Found(videos, 0)
+    return Found(videos, [], [], [], {})
 
 
 def _check(options: argparse.Namespace, found: Found) -> list[Scan]:
@@ -136,8 +138,6 @@ def _one_line(video: Path) -> str:
     return path if path.isprintable() else ascii(path)
 
 
-def _summary(counts: Counter[Status], found: Found) -> str:
+def _summary(counts: Counter[Status], found: Found, left_out: Sequence[str]) -> str:
     kinds = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
-    files = "file" if found.ignored == 1 else "files"
-    ignored = f"; {found.ignored} other {files} ignored" if found.ignored else ""
-    return f"{len(found.videos)} videos: {kinds}{ignored}"
+    return "; ".join([f"{len(found.videos)} videos: {kinds}", *left_out])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shlex
 import sys
@@ -19,6 +20,7 @@ from vidbench.arguments import parse_options
 from vidbench.commands._predict_outputs import Outputs
 from vidbench.commands._predict_request import Request, build_parser, check
 from vidbench.data.media import find_videos
+from vidbench.data.records import FrameFolder
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.window_decoder import WindowDecoder, WindowTask
 from vidbench.data.windows import Grid
@@ -39,6 +41,8 @@ from vidbench.run_config import RunConfig
 from vidbench.segments import Array
 from vidbench.signals import note_progress, stop_asked, stoppable, unstopped
 
+logger = logging.getLogger(__name__)
+
 _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
 
 
@@ -54,8 +58,8 @@ def run(arguments: Sequence[str]) -> None:
     request = Request(**{name: given.pop(name) for name in Request._fields if name in given})
     check(request)
     config = RunConfig(**given)
-    videos = [] if request.source else find_videos(Path(str(request.path))).videos
     set_up_logging(verbose=config.verbose_logging)
+    videos = [] if request.source else _find(Path(str(request.path)))
     again = shlex.join(["vidbench", "predict", *arguments])
     with stoppable(lambda _: again):
         model = _open_model(config, request)
@@ -64,6 +68,13 @@ def run(arguments: Sequence[str]) -> None:
                 _predict_live(request.source, model, request, outputs)
             else:
                 _predict_files(videos, model, request, config, outputs)
+
+
+def _find(path: Path) -> list[Path]:
+    found = find_videos(path)
+    for line in found.left_out(path):
+        logger.warning("%s", line)
+    return found.videos
 
 
 class _Model(NamedTuple):
@@ -117,7 +128,11 @@ def _predict_files(
     videos: Sequence[Path], model: _Model, request: Request, config: RunConfig, outputs: Outputs
 ) -> None:
     task = WindowTask(
-        model.spec, request.window_seconds, request.step_seconds, config.truncated == "score"
+        model.spec,
+        request.window_seconds,
+        request.step_seconds,
+        config.truncated == "score",
+        FrameFolder(config.frames_fps),
     )
     records: list[dict[str, Any]] = []
     with (

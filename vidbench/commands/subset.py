@@ -41,6 +41,7 @@ _DATASET_OPTIONS = (
     "split",
     "dataset_path",
     "annotations",
+    "frames_fps",
     "num_tarballs",
     "num_videos",
     "seed",

@@ -16,7 +16,7 @@ from vidbench.data.cache import CacheKey, ClipCache
 from vidbench.data.folders import Folder, LocalFolder
 from vidbench.data.hashes import HashMemory
 from vidbench.data.prepare import Prepared, Task, Workers, clip_key
-from vidbench.data.records import Section, Skip, VideoRecord, Views
+from vidbench.data.records import Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import CacheError
 from vidbench.stopwatch import Stopwatch
@@ -106,9 +106,9 @@ class ClipSource:
         """Removes what killed workers left of clips half written."""
         self._cache.sweep()
 
-    def is_cached(self, path: Path, section: Section | None = None) -> bool:
-        """Whether the clip of this video, relative to the folder, is in the cache."""
-        key = self._known_key(self._videos.local / path, section)
+    def is_cached(self, record: VideoRecord) -> bool:
+        """Whether the clip of this video is in the cache."""
+        key = self._known_key(record)
         return key is not None and self._cache.has(key)
 
     def known_key(self, record: VideoRecord) -> CacheKey | None:
@@ -118,15 +118,15 @@ class ClipSource:
         """
         if self._policy.overwrite:
             return None
-        return self._known_key(self._file(record), record.section)
+        return self._known_key(record)
 
     def skip_stands(self, record: VideoRecord) -> bool:
         """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
-        if not self._file(record).is_file():
+        if not _is_there(self._file(record), record):
             return True
         if self._policy.retry_skipped:
             return False
-        key = self._known_key(self._file(record), record.section)
+        key = self._known_key(record)
         return key is not None and isinstance(self._find(key), Skip)
 
     def damage(self, result: CacheKey) -> Skip | None:
@@ -186,8 +186,7 @@ class ClipSource:
 
     def _begin(self, record: VideoRecord, workers: Workers) -> _Begun:
         """What is known of a video at once: that it is missing, or cached; else it is decoded."""
-        file = self._file(record)
-        key = self._known_key(file, record.section)
+        key = self._known_key(record)
         if key and not self._policy.overwrite and isinstance(self._find(key), CacheKey):
             logger.debug("%s is cached", record.path)
             return key
@@ -201,7 +200,7 @@ class ClipSource:
             file = borrowed.enter_context(self._videos.borrow(self._file(record)))
         except FileNotFoundError:
             return _MISSING
-        if not file.is_file():
+        if not _is_there(file, record):
             return _MISSING
         task = self._task(record, file, overwrite=overwrite)
         return _Work(task, workers.submit(task), borrowed)
@@ -210,7 +209,7 @@ class ClipSource:
         with work.borrowed:
             outcome = workers.result(work.future, work.task)
         self.work.add(outcome.seconds)
-        if outcome.identity and outcome.sha256 and work.task.path.is_file():
+        if outcome.identity and outcome.sha256 and work.task.path.exists():
             self._hashes.remember(work.task.path, outcome.identity, outcome.sha256)
         _log(work.task.path, outcome)
         return outcome.result
@@ -228,21 +227,26 @@ class ClipSource:
             retry=self._policy.retry_skipped,
             score_truncated=self._policy.score_truncated,
             section=record.section,
+            frames=record.frames,
         )
 
     def _file(self, record: VideoRecord) -> Path:
         """The record's file; the folder itself, which is no file, where it has none."""
         return self._videos.local / (record.path or "")
 
-    def _known_key(self, file: Path, section: Section | None) -> CacheKey | None:
-        sha256 = self._known_hash(file)
-        return clip_key(sha256, self.spec, section) if sha256 else None
+    def _known_key(self, record: VideoRecord) -> CacheKey | None:
+        sha256 = self._known_hash(self._file(record)) if record.path else None
+        return clip_key(sha256, self.spec, record.section, record.frames) if sha256 else None
 
     def _known_hash(self, file: Path) -> str | None:
         try:
             return self._hashes.recall(file)
         except OSError:
             return None
+
+
+def _is_there(path: Path, record: VideoRecord) -> bool:
+    return path.is_file() if record.frames is None else path.is_dir()
 
 
 def _log(file: Path, outcome: Prepared) -> None:

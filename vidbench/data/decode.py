@@ -22,9 +22,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from vidbench.data.frame_reader import read_views
 from vidbench.data.orientation import Orientation, filtering, orientation_of
 from vidbench.data.process import Indices, Timeline, cut_section, sample_frames
-from vidbench.data.records import Frame, Section, Views
+from vidbench.data.records import Frame, FrameFolder, Section, Views
 from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
@@ -70,6 +71,7 @@ def decode_views(
     *,
     section: Section | None = None,
     keep_truncated: bool = False,
+    frames: FrameFolder | None = None,
 ) -> Views:
     """The views of one video: (views, frames, crop_size, crop_size, 3), uint8 RGB.
 
@@ -79,16 +81,21 @@ def decode_views(
     are those that decode, whatever the header counts.
 
     Args:
-        path: The video.
+        path: The video: a file, or a folder of frames.
         spec: What is done to its pixels.
         draw: Tells this video from others, for sampling at random.
         section: Sample from this part of the video; None for all of it. Whether the file is whole
             counts in any case.
         keep_truncated: Take what decodes of a truncated video for the whole.
+        frames: What is known of a folder of frames.
 
     Raises:
         VideoError: The file is unreadable, truncated, or too short for the spec.
     """
+    if path.is_dir():
+        return read_views(
+            path, spec, draw, facts=frames, section=section, keep_truncated=keep_truncated
+        )
     sampling = _Sampling(spec, draw, section, keep_truncated)
     with ffmpeg_errors():
         with _opened(path) as (container, stream):

@@ -22,6 +22,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidbench.data.decode import Converter
+from vidbench.data.frame_reader import fps_of, iterate_frames
+from vidbench.data.records import FrameFolder
 from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
@@ -71,13 +73,25 @@ class FileFrames(NamedTuple):
 
 
 @contextmanager
-def file_frames(path: Path, spec: PreprocessSpec) -> Iterator[FileFrames]:
-    """The frames of a file, one at a time.
+def file_frames(
+    path: Path, spec: PreprocessSpec, frames: FrameFolder | None = None
+) -> Iterator[FileFrames]:
+    """The frames of a file, or of a folder of frames, one at a time.
+
+    Args:
+        path: The video.
+        spec: What is done to its pixels.
+        frames: What is known of a folder of frames.
 
     Raises:
         VideoError: The file is unreadable or truncated, as
             :func:`~vidbench.data.decode.decode_views` has it.
     """
+    if path.is_dir():
+        pictures = iterate_frames(path, frames)
+        seen = (TimedFrame(seconds, fit_frame(frame, spec)) for seconds, frame in pictures)
+        yield FileFrames(1 / fps_of(frames), seen)
+        return
     with ffmpeg_errors(), opened(path) as container:
         stream = video_stream(container)
         stream.codec_context.thread_count = 1  # the other cores are the model's

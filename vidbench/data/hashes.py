@@ -9,11 +9,13 @@ import weakref
 from pathlib import Path
 from typing import NamedTuple
 
+from vidbench.data.frame_folder import digest_frames, find_frames, identify_frames
+
 _CHUNK_BYTES = 1 << 20
 
 
 class FileIdentity(NamedTuple):
-    """What tells, without reading it, that a file is still the same."""
+    """What tells, without reading it, that a file or a folder of frames is still the same."""
 
     size: int
     mtime_ns: int
@@ -22,11 +24,20 @@ class FileIdentity(NamedTuple):
     @classmethod
     def of(cls, path: Path) -> FileIdentity:
         status = path.stat()
+        if path.is_dir():  # what changes in a file of a folder does not change the folder's times
+            return cls(*identify_frames(path), status.st_ino)
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, 64 hexadecimal digits."""
+    """SHA-256 of a file's content, or of a folder's frames, 64 hexadecimal digits.
+
+    Raises:
+        OSError: It cannot be read.
+        VideoError: It is a folder, and holds no frames.
+    """
+    if path.is_dir():
+        return digest_frames(find_frames(path).paths)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

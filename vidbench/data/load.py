@@ -134,7 +134,7 @@ class VideoLoader:
         if len(records) * each <= free:
             return  # so that long runs need not look for each clip twice
         missing = sum(
-            not self._clips.is_cached(record.path, record.section)
+            not self._clips.is_cached(record)
             for record in records
             if record.path and self._kept_features(record) is None
         )

@@ -1,34 +1,58 @@
-"""Which files below a folder are videos, by their names alone."""
+"""Which files and folders below a folder are videos, by their names alone."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vidbench.data.frame_folder import Kind, are_frames, is_picture, other_kinds
 from vidbench.errors import ConfigError
 
 _SUFFIXES = """
-.3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpe .mpeg .mpg .mts .mxf .ogm .ogv
-.qt .rm .rmvb .ts .vob .webm .wmv .y4m
+.264 .265 .3g2 .3gp .3gpp .amv .apng .asf .av1 .avi .divx .dv .f4v .flv .gif .gxf .h261 .h263 .h264
+.h265 .hevc .ivf .m1v .m2p .m2t .m2ts .m2v .m4v .mjpeg .mjpg .mk3d .mkv .mod .mov .mp4 .mpe .mpeg
+.mpg .mts .mxf .nut .obu .ogm .ogv .qt .rm .rmvb .tod .tp .trp .ts .vob .webm .wmv .wtv .y4m
 """
 MEDIA_SUFFIXES = frozenset(_SUFFIXES.split())
 """What tells a video by its name, in whatever case; other files of a folder are ignored."""
 
-_APPLE_DOUBLE = "._"  # what macOS puts beside a file in a tarball has the file's suffix
+_OF_SYSTEMS = """
+$recycle.bin @eadir #recycle #snapshot __macosx desktop.ini lost+found thumbs.db
+"""
+_SYSTEM = frozenset(_OF_SYSTEMS.split())
+"""What systems and storage devices put beside files, in small letters."""
 
 
 class Found(NamedTuple):
-    """What lies below a path.
+    """What lies below a folder, each in the order of names.
 
     Attributes:
-        videos: In the order of their names.
-        ignored: How many files are no videos by their names.
+        videos: Files, and folders of frames (:mod:`vidbench.data.frame_folder`).
+        others: Files that are no videos by their names.
+        hidden: Hidden files, and hidden folders, which are not looked into.
+        empty: Folders that hold nothing.
+        frames: The videos that are folders of frames, with what other pictures they hold.
     """
 
     videos: list[Path]
-    ignored: int
+    others: list[Path]
+    hidden: list[Path]
+    empty: list[Path]
+    frames: dict[Path, tuple[Kind, ...]]
+
+    def left_out(self, root: Path) -> list[str]:
+        """What is no video, a line for each reason, with counts and examples.
+
+        Args:
+            root: Examples are named relative to it.
+        """
+        reasons = {
+            "no known video ending": self.others,
+            "hidden, or made by the system": self.hidden,
+        }
+        return [describe_left_out(paths, why, root) for why, paths in reasons.items() if paths]
 
 
 def find_videos(path: Path) -> Found:
@@ -40,38 +64,110 @@ def find_videos(path: Path) -> Found:
     if not os.path.lexists(path):
         raise ConfigError(f"{path} does not exist: name a folder of videos, or one video")
     if not path.is_dir():
-        return Found([path], 0)
-    files = list_files(path)
-    videos = [file for file in files if is_media(file)]
-    if not videos:
-        raise ConfigError(f"{path} holds no video: {len(files)} other files are below it")
-    return Found(videos, len(files) - len(videos))
+        return Found([path], [], [], [], {})
+    found = survey(path)
+    if not found.videos:
+        raise ConfigError("; ".join([f"{path} holds no video", *found.left_out(path)]))
+    return found
+
+
+def survey(folder: Path, by_name: int = 0) -> Found:
+    """What lies below a folder, links followed.
+
+    A folder that several links lead to is visited once, by the first of its names, and links in
+    loops end.
+
+    Args:
+        folder: It is listed.
+        by_name: Down to so many levels below it, folders are visited under each of their names.
+
+    Raises:
+        ConfigError: A folder cannot be listed.
+    """
+    found = Found([], [], [], [], {})
+    for entries in _walk(folder, set(), by_name):
+        _sort_into(found, entries)
+    return found._replace(
+        videos=sorted(found.videos), others=sorted(found.others), hidden=sorted(found.hidden)
+    )
+
+
+def _sort_into(found: Found, entries: _Entries) -> None:
+    place, files, folders, is_again = entries
+    shown = [name for name in files if not is_hidden(name)]
+    videos = [name for name in shown if _is_video_name(name)]
+    frames = [] if videos or not are_frames(shown) else [n for n in shown if is_picture(n)]
+    found.videos.extend(place / name for name in videos)
+    if frames:
+        found.videos.append(place)
+        found.frames[place] = other_kinds(shown)
+    if not is_again:
+        found.others.extend(place / name for name in set(shown) - {*videos, *frames})
+        found.hidden.extend(place / name for name in (*files, *folders) if is_hidden(name))
+    found.empty.extend([] if files or folders else [place])
 
 
 def list_files(folder: Path) -> list[Path]:
     """Whatever lies below and is no folder, links followed, in the order of names.
 
-    A folder that several links lead to is visited once, by the first of its names.
-
     Raises:
         ConfigError: A folder cannot be listed.
     """
-    return sorted(_walk(folder, set()))
+    walked = _walk(folder, set(), hidden=True)
+    return sorted(entries.folder / name for entries in walked for name in entries.files)
 
 
 def is_media(file: Path) -> bool:
     """Whether the name is a video's."""
-    return file.suffix.lower() in MEDIA_SUFFIXES and not file.name.startswith(_APPLE_DOUBLE)
+    return _is_video_name(file.name) and not is_hidden(file.name)
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    seen.add(folder.resolve())
+def is_hidden(name: str) -> bool:
+    """Whether the name is that of a hidden file or folder, or of those that systems make."""
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
+def describe_left_out(paths: Sequence[Path], why: str, root: Path) -> str:
+    """A line that says how many files are left out, why, and one of them, relative to the root."""
+    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    return f"{files} left out: {why}, such as {paths[0].relative_to(root)}"
+
+
+def _is_video_name(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in MEDIA_SUFFIXES  # noqa: PTH122 - takes a text
+
+
+class _Entries(NamedTuple):
+    """What lies right in a folder: names, in order; and whether it was listed by another name."""
+
+    folder: Path
+    files: list[str]
+    folders: list[str]
+    is_again: bool
+
+
+def _walk(
+    folder: Path, seen: set[str], by_name: int = 0, *, hidden: bool = False
+) -> Iterator[_Entries]:
+    place = os.path.realpath(folder)
+    entries = _list(folder, is_again=place in seen)
+    seen.add(place)
+    yield entries
+    for name in entries.folders:
+        child = folder / name
+        if (hidden or not is_hidden(name)) and (by_name > 0 or os.path.realpath(child) not in seen):
+            yield from _walk(child, seen, by_name - 1, hidden=hidden)
+
+
+def _list(folder: Path, *, is_again: bool) -> _Entries:
+    folders: list[str] = []
+    files: list[str] = []
     try:
-        children = sorted(folder.iterdir())
+        with os.scandir(folder) as found:
+            for entry in found:
+                is_plain = entry.is_file(follow_symlinks=False)  # told without asking the disk
+                is_folder = not is_plain and os.path.isdir(entry.path)  # noqa: PTH112 - of any link
+                (folders if is_folder else files).append(entry.name)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be listed: {error.strerror}") from error
-    for child in children:
-        if not child.is_dir():
-            yield child
-        elif child.resolve() not in seen:
-            yield from _walk(child, seen)
+    return _Entries(folder, sorted(files), sorted(folders), is_again)

@@ -1,4 +1,4 @@
-"""One video file becomes a cached clip or a skip, in a worker process of its own.
+"""One video becomes a cached clip or a skip, in a worker process of its own.
 
 Workers write the cache themselves and send back a few words, so no array crosses a pipe.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from vidbench.data.cache import CacheKey, ClipCache
 from vidbench.data.hashes import FileIdentity, sha256_of
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS, MEMORY_BYTES, LostError, Pool
-from vidbench.data.records import Section, Skip, Views
+from vidbench.data.records import FrameFolder, Section, Skip, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
 from vidbench.locks import locked
@@ -31,6 +31,7 @@ class Task(NamedTuple):
         retry: Decode even if the video was skipped before.
         score_truncated: Take what decodes of a truncated video for the whole.
         section: The part of the file that is meant; None for all of it.
+        frames: What is known of a folder of frames; None for a file.
     """
 
     path: Path
@@ -41,6 +42,11 @@ class Task(NamedTuple):
     retry: bool = False
     score_truncated: bool = False
     section: Section | None = None
+    frames: FrameFolder | None = None
+
+    def key(self, sha256: str) -> CacheKey:
+        """What the cache finds the clip by, with the hash of the content."""
+        return clip_key(sha256, self.spec, self.section, self.frames)
 
 
 class Prepared(NamedTuple):
@@ -59,18 +65,30 @@ class Prepared(NamedTuple):
     seconds: Mapping[str, float] = MappingProxyType({})
 
 
-def clip_key(sha256: str, spec: PreprocessSpec, section: Section | None = None) -> CacheKey:
-    """What the cache finds a clip by; the clip of a section has a name of its own.
+def clip_key(
+    sha256: str,
+    spec: PreprocessSpec,
+    section: Section | None = None,
+    frames: FrameFolder | None = None,
+) -> CacheKey:
+    """What the cache finds a clip by; a section has a name of its own, and a count of frames too.
 
     Args:
-        sha256: The file's hash.
+        sha256: The content's hash.
         spec: What is done to pixels.
-        section: The part of the file that is meant; None for all of it.
+        section: The part of the video that is meant; None for all of it.
+        frames: What is known of a folder of frames. Its rate counts where times decide.
     """
+    parts: list[str] = []
     if section is not None:
         begin, end = section
-        text = f"{sha256} {float(begin)!r} {float(end)!r}"
-        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        parts.append(f"{float(begin)!r} {float(end)!r}")
+    if frames is not None and frames.fps is not None and (spec.fps or section):
+        parts.append(f"fps {float(frames.fps)!r}")
+    if frames is not None and frames.count is not None:
+        parts.append(f"frames {frames.count}")
+    if parts:
+        sha256 = hashlib.sha256(" ".join([sha256, *parts]).encode()).hexdigest()
     return CacheKey(sha256, spec)
 
 
@@ -83,7 +101,9 @@ def prepare_clip(task: Task) -> Prepared:
             sha256 = task.sha256 or sha256_of(task.path)
     except OSError as error:
         return Prepared(Skip("unreadable", str(error.strerror)), seconds=stopwatch.seconds)
-    key = clip_key(sha256, task.spec, task.section)
+    except VideoError as error:  # a folder without frames
+        return Prepared(_skip(error), seconds=stopwatch.seconds)
+    key = task.key(sha256)
     # Another run may be at the same video: whoever comes second finds what the first one wrote.
     with locked(task.cache.folder / ".locks", f"{key.sha256} {task.spec.digest()}"):
         result = _find(task, key) or _decode(task, key, stopwatch)
@@ -127,6 +147,7 @@ def _decode_views(task: Task, key: CacheKey, *, keep_truncated: bool = False) ->
             key.sha256,
             section=task.section,
             keep_truncated=keep_truncated,
+            frames=task.frames,
         )
     except MemoryError as error:
         detail = f"decoding needs more than {MEMORY_BYTES >> 20} MiB of memory"
@@ -154,8 +175,9 @@ class Workers(Pool[Task, Prepared]):
 def _give_up(task: Task, detail: str) -> Prepared:
     """Skips a video that its process could not skip itself, also in later runs."""
     skip = Skip("unreadable", detail)
-    if not task.path.is_file():  # nor could it be hashed here
+    try:
+        identity, sha256 = FileIdentity.of(task.path), task.sha256 or sha256_of(task.path)
+    except (OSError, VideoError):  # nor could it be hashed here
         return Prepared(skip)
-    identity, sha256 = FileIdentity.of(task.path), task.sha256 or sha256_of(task.path)
-    task.cache.write_skip(clip_key(sha256, task.spec, task.section), skip)
+    task.cache.write_skip(task.key(sha256), skip)
     return Prepared(skip, identity, sha256)

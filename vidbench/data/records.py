@@ -23,18 +23,32 @@ Both are seconds from the first frame.
 """
 
 
+class FrameFolder(NamedTuple):
+    """What is known of a video that is a folder of frames, beside its files.
+
+    Attributes:
+        fps: Frames per second; None where nobody says.
+        count: Frames that its list counts: the first so many are the video. None for all.
+    """
+
+    fps: float | None = None
+    count: int | None = None
+
+
 @dataclass(frozen=True)
 class VideoRecord:
     """One requested video; Kinetics calls it a clip.
 
     Attributes:
         video_id: Unique within the split.
-        path: The file, relative to the data folder; None where no tarball holds it.
+        path: The file, or the folder of frames, relative to the data folder; None where no
+            tarball holds it.
         label: Class name, or None in a split that has no labels.
         group: Videos of one group were cut from one source, e.g. a YouTube video, and tell less
             than so many of different ones; empty where no other video shares the source.
         section: The part of the file that is meant; None for all of it. Two sections of a file
             are two videos, so the ``video_id`` has to tell them apart.
+        frames: What is known of a folder of frames; None for a file.
     """
 
     video_id: str
@@ -42,6 +56,7 @@ class VideoRecord:
     label: str | None
     group: str = ""
     section: Section | None = None
+    frames: FrameFolder | None = None
 
 
 class Selection(NamedTuple):

@@ -1,13 +1,15 @@
-"""Decodes every frame of a video file, to tell whether it is whole."""
+"""Decodes every frame of a video, to tell whether it is whole."""
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import av
 from av.container import InputContainer
 
+from vidbench.data.frame_reader import iterate_frames
 from vidbench.data.streams import ffmpeg_errors, opened, reason_of, refuse_huge, video_stream
 from vidbench.errors import VideoError
 
@@ -38,12 +40,24 @@ def scan_video(path: Path) -> Scan:
     between two frames passes for a shorter one.
     """
     try:
+        if path.is_dir():
+            return _scan_frames(path)
         with ffmpeg_errors(), opened(path) as container:
             return _scan(container)
     except VideoError as error:
         return Scan("broken", " ".join(error.detail.split()))
     except MemoryError:
         return Scan("broken", "decoding needs more memory than a worker may have")
+
+
+def _scan_frames(folder: Path) -> Scan:
+    try:
+        deque(iterate_frames(folder), maxlen=0)
+    except VideoError as error:
+        if error.reason != "truncated":
+            raise
+        return Scan("truncated", error.detail)
+    return Scan("ok")
 
 
 def _scan(container: InputContainer) -> Scan:

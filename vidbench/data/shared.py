@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from vidbench.data.folders import TEMPORARY, Folder, LocalFolder
+from vidbench.data.frame_folder import is_picture
 from vidbench.data.media import is_media, list_files
 from vidbench.errors import ConfigError, SharedError, VidbenchError
 from vidbench.files import disk_errors, replacing, sweep, temporary_path
@@ -335,8 +336,13 @@ def show(folder: SharedFolder) -> None:
         raise SharedError(
             f"{folder.address(path)} lies below another file, which only object stores allow"
         ) from error
-    small = [path for path, size in found.items() if size <= _MAX_BROUGHT and not is_media(path)]
+    small = [path for path, size in found.items() if size <= _MAX_BROUGHT and _is_list(path)]
     bring_all(folder, small)
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a dataset may have to read the file to list its videos."""
+    return not is_media(path) and not is_picture(path.name)
 
 
 def _remove_others(local: Path, found: Iterable[Path]) -> None:

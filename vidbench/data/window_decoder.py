@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS, MEMORY_BYTES, start_worker
-from vidbench.data.records import Skip
+from vidbench.data.records import FrameFolder, Skip
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.windows import Grid, Window, lay_grid, slice_windows
 from vidbench.errors import VideoError
@@ -46,12 +46,14 @@ class WindowTask(NamedTuple):
 
     Attributes:
         keep_truncated: Take what decodes of a truncated video for the whole.
+        frames: What is known of videos that are folders of frames.
     """
 
     spec: PreprocessSpec
     window_seconds: float | None = None
     step_seconds: float | None = None
     keep_truncated: bool = False
+    frames: FrameFolder | None = None
 
 
 def file_windows(path: Path, task: WindowTask, put: Callable[[Window], None]) -> Footage:
@@ -76,7 +78,7 @@ def file_windows(path: Path, task: WindowTask, put: Callable[[Window], None]) ->
                 raise
             damage = str(error)
 
-    with file_frames(path, task.spec) as (period, frames):
+    with file_frames(path, task.spec, task.frames) as (period, frames):
         grid = lay_grid(task.spec, period, task.window_seconds, task.step_seconds)
         for window in slice_windows(watched(frames, period), grid, task.spec):
             put(window)

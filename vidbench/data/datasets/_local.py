@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import NamedTuple
 from vidbench.data.datasets._draw import draw
 from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.fetch import is_url
+from vidbench.data.frame_folder import USUAL_FPS
+from vidbench.data.media import Found
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
 
@@ -153,7 +156,23 @@ def refuse_undecodable(path: Path) -> None:
         raise ConfigError(f"the name of {str(path)!a} is no UTF-8: rename it") from error
 
 
-def report_unlisted(unlisted: Sequence[Path], why: str) -> None:
-    """Says how many files of a folder are no videos of the dataset, and why."""
-    if unlisted:
-        logger.warning("files that %s: %d, e.g. %s", why, len(unlisted), unlisted[0])
+def report_left_out(found: Found, root: Path) -> None:
+    """Says what of a folder is no video, and what is left out of folders of frames."""
+    for line in found.left_out(root):
+        logger.warning("%s", line)
+    flow = Counter(kind for kinds in found.frames.values() for kind in kinds)
+    for kind, count in sorted(flow.items()):
+        logger.warning("%s left out of folders of frames, as optical flow: %d", kind, count)
+
+
+def report_unknown_rate(records: Iterable[VideoRecord]) -> None:
+    """Says how many folders of frames are taken for some rate because nobody says theirs."""
+    unknown = [record for record in records if record.frames and record.frames.fps is None]
+    if unknown:
+        logger.warning(
+            "videos that are folders of frames, and are taken for %g frames a second, as FFmpeg "
+            "does: %d, such as %s; --frames_fps says otherwise",
+            USUAL_FPS,
+            len(unknown),
+            unknown[0].path,
+        )

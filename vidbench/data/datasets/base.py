@@ -79,6 +79,7 @@ class FetchOptions:
         num_tarballs: Take videos from the first so many tarballs only.
         annotations: File or address of the official list, where it is not taken from its usual
             places.
+        frames_fps: Frames per second of videos that are folders of frames; None: not known.
         fetch_tarballs: Fetches tarballs into a folder, where it is not this machine that does.
     """
 
@@ -87,6 +88,7 @@ class FetchOptions:
     seed: int | None = None
     num_tarballs: int | None = None
     annotations: str | None = None
+    frames_fps: float | None = None
     fetch_tarballs: FetchTarballs = fetch_tarballs
 
 

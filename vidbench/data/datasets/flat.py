@@ -1,4 +1,4 @@
-"""All videos below a folder, without labels: they are predicted, and not scored.
+"""All videos and folders of frames below a folder, without labels: predicted, not scored.
 
 ::
 
@@ -19,12 +19,13 @@ from vidbench.data.datasets._local import (
     name_of,
     refuse_split,
     refuse_undecodable,
-    report_unlisted,
+    report_left_out,
+    report_unknown_rate,
     require_path,
 )
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.data.media import is_media, list_files
-from vidbench.data.records import VideoRecord
+from vidbench.data.media import find_videos
+from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
 
 DEFAULT_SPLIT = EVERYTHING
@@ -49,19 +50,29 @@ def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
     """
     root = require_path("flat", variant, options, "DIR")
     refuse_split("flat", split)
-    return LocalVideos(name_of("flat", root), split, root, options.seed, partial(_list, root))
+    return LocalVideos(
+        name_of("flat", root), split, root, options.seed, partial(_list, root, options.frames_fps)
+    )
 
 
-def _list(root: Path) -> Listing:
+def _list(root: Path, fps: float | None) -> Listing:
     if not root.is_dir():
         raise ConfigError(f"--dataset_path {root} is no folder: name one with videos in it")
-    files = list_files(root)
-    videos = [file for file in files if is_media(file)]
-    if not videos:
-        raise ConfigError(f"{root} holds no video: {len(files)} other files are below it")
-    for file in videos:
+    found = find_videos(root)
+    if found.videos == [root]:
+        raise ConfigError(f"{root} is one video, a folder of frames: name the folder above it")
+    for file in found.videos:
         refuse_undecodable(file)
-    others = tuple(file.relative_to(root) for file in files if not is_media(file))
-    report_unlisted(others, "are no videos by their names")
-    paths = [file.relative_to(root) for file in videos]
-    return Listing(tuple(VideoRecord(path.as_posix(), path, None) for path in paths), others)
+    report_left_out(found, root)
+    unlisted = tuple(path.relative_to(root) for path in (*found.others, *found.hidden))
+    records = tuple(
+        VideoRecord(
+            path.relative_to(root).as_posix(),
+            path.relative_to(root),
+            None,
+            frames=FrameFolder(fps) if path in found.frames else None,
+        )
+        for path in found.videos
+    )
+    report_unknown_rate(records)
+    return Listing(records, unlisted)

@@ -4,13 +4,18 @@
 
     vidbench evaluate --dataset folder --dataset_path DIR
 
-Labels are the names of the class folders, letter by letter. Videos are taken in turns: the first
-of every class, then the second of every class, and so on, classes and videos by name.
+A video is a file or a folder of frames. Labels are the names of the class folders, letter by
+letter, wherever links lead; hidden folders are no classes, and videos in FiftyOne's ``_unlabeled``
+have no label. Videos are taken in turns: the first of every class, then the second of every class,
+and so on, classes and videos by name.
 """
 
 from __future__ import annotations
 
-from functools import partial
+import logging
+import os
+from collections.abc import Sequence
+from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -20,13 +25,16 @@ from vidbench.data.datasets._local import (
     LocalVideos,
     name_of,
     refuse_undecodable,
-    report_unlisted,
+    report_left_out,
+    report_unknown_rate,
     require_path,
 )
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.data.media import is_media, list_files
-from vidbench.data.records import VideoRecord
+from vidbench.data.media import Found, describe_left_out, survey
+from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_SPLIT = EVERYTHING
 
@@ -41,7 +49,11 @@ CARDS = (
     ),
 )
 
+UNLABELED = "_unlabeled"
+"""Where FiftyOne puts the videos that have no class."""
+
 _NAMED_AT_MOST = 5
+_LEVELS = 2  # of folders: class and video
 
 
 def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
@@ -53,27 +65,70 @@ def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
     root = require_path("folder", variant, options, "DIR")
     if Path(split).name != split or split == "..":
         raise ConfigError(f"--split {split!r} must be the name of a folder in {root}")
-    read = partial(_list, root, split)
+    read = partial(_list, root, split, options.frames_fps)
     return LocalVideos(name_of("folder", root), split, root, options.seed, read)
 
 
-def _list(root: Path, split: str) -> Listing:
+def _list(root: Path, split: str, fps: float | None) -> Listing:
     top = root if split == EVERYTHING else root / split
     if not top.is_dir():
         raise ConfigError(f"{top} is no folder: {_has(root)}")
-    files = list_files(top)
-    videos = [file for file in files if is_media(file)]
-    listed = [file for file in videos if len(file.relative_to(top).parts) == 2]
+    found = survey(top, by_name=_LEVELS)
+    listed = [path for path in found.videos if _is_of_class(path, top)]
     if not listed:
         raise ConfigError(f"{top} has no folder of a class with videos: {_has(top)}")
-    for file in listed:
-        refuse_undecodable(file)
-    misplaced = sorted({*videos} - {*listed})
-    others = sorted({*files} - {*videos})
-    unlisted = tuple(path.relative_to(root) for path in (*misplaced, *others))
-    report_unlisted(unlisted[: len(misplaced)], "lie in no class folder, and are not evaluated")
-    report_unlisted(unlisted[len(misplaced) :], "are no videos by their names")
-    return Listing(_in_turns([file.relative_to(root) for file in listed]), unlisted)
+    frames = {path for path in listed if path in found.frames}
+    if frames:  # an empty folder beside them is a video without a frame, which is told
+        frames |= {path for path in found.empty if _is_of_class(path, top)}
+    listed = sorted({*listed, *frames})
+    for path in listed:
+        refuse_undecodable(path)
+    misplaced = _elsewhere(found.videos, listed)
+    _report(found, misplaced, listed, root)
+    unlisted = (*misplaced, *found.others, *found.hidden)
+    records = [_record(path.relative_to(root), path in frames, fps) for path in listed]
+    report_unknown_rate(records)
+    return Listing(_in_turns(records), tuple(path.relative_to(root) for path in unlisted))
+
+
+def _is_of_class(path: Path, top: Path) -> bool:
+    return len(path.relative_to(top).parts) == _LEVELS
+
+
+def _elsewhere(videos: Sequence[Path], listed: Sequence[Path]) -> list[Path]:
+    """The videos that are not listed, by this name or by that of a link."""
+    others = sorted({*videos} - {*listed})
+    if not others:
+        return []
+    real = cache(os.path.realpath)
+    known = {(real(path.parent), path.name) for path in listed}
+    return [path for path in others if (real(path.parent), path.name) not in known]
+
+
+def _report(found: Found, misplaced: list[Path], listed: list[Path], root: Path) -> None:
+    if misplaced:
+        why = "they lie in no class folder, and are not evaluated"
+        logger.warning("%s", describe_left_out(misplaced, why, root))
+    report_left_out(found, root)
+    places: dict[str, list[str]] = {}
+    for folder in sorted({path.parent for path in listed}):
+        places.setdefault(os.path.realpath(folder), []).append(folder.name)
+    for place, names in places.items():
+        if len(names) > 1:
+            logger.warning("the classes %s are one folder, %s", " and ".join(names), place)
+    if unlabeled := sum(path.parent.name == UNLABELED for path in listed):
+        logger.warning(
+            "%d of %d videos are in %s and have no label: they are predicted and not scored",
+            unlabeled,
+            len(listed),
+            UNLABELED,
+        )
+
+
+def _record(path: Path, is_frames: bool, fps: float | None) -> VideoRecord:
+    name = path.parent.name
+    label = None if name == UNLABELED else name
+    return VideoRecord(path.as_posix(), path, label, frames=FrameFolder(fps) if is_frames else None)
 
 
 def _has(folder: Path) -> str:
@@ -87,11 +142,10 @@ def _has(folder: Path) -> str:
     return f"{folder} has {', '.join(found[:_NAMED_AT_MOST])}{more} (--split takes one of them)"
 
 
-def _in_turns(paths: list[Path]) -> tuple[VideoRecord, ...]:
+def _in_turns(records: Sequence[VideoRecord]) -> tuple[VideoRecord, ...]:
+    """The first of every class, then the second, and so on; those without a class are one too."""
     classes: dict[str, list[VideoRecord]] = {}
-    for path in sorted(paths):
-        label = path.parent.name
-        record = VideoRecord(path.as_posix(), path, label)
-        classes.setdefault(label, []).append(record)
+    for record in records:
+        classes.setdefault(record.label or "", []).append(record)
     turns = zip_longest(*(classes[label] for label in sorted(classes)))
     return tuple(record for turn in turns for record in turn if record is not None)
