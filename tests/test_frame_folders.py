@@ -46,7 +46,7 @@ def pictures() -> Pictures:
 
 
 def put(
-    folder: Path, pictures: Sequence[Any], name: str = "img_{:05d}.png", first: int = 1
+    folder: Path, pictures: Sequence[Any] | Pictures, name: str = "img_{:05d}.png", first: int = 1
 ) -> Path:
     """The pictures as files, numbered from ``first``."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -214,13 +214,13 @@ def test_frames_that_lack_make_a_truncated_video(pictures: Pictures, tmp_path: P
 def test_a_list_may_count_frames(pictures: Pictures, tmp_path: Path) -> None:
     folder = put(tmp_path / "a", pictures)
     said = "truncated: 31 frames listed, 30 in the folder"
-    assert refusal(folder, frames=FrameFolder(count=31)) == said
-    found = decode_views(folder, SPEC, frames=FrameFolder(count=10))
+    assert refusal(folder, frames=FrameFolder(num_frames=31)) == said
+    found = decode_views(folder, SPEC, frames=FrameFolder(num_frames=10))
     np.testing.assert_array_equal(found, decode_views(put(tmp_path / "b", pictures[:10]), SPEC))
     keys = [
         clip_key("0" * 64, spec, frames=frames)
         for spec in (SPEC, PreprocessSpec(num_frames=4, sampling="center", fps=5, too_short="loop"))
-        for frames in (None, FrameFolder(12), FrameFolder(25), FrameFolder(count=10))
+        for frames in (None, FrameFolder(12), FrameFolder(25), FrameFolder(num_frames=10))
     ]
     assert [keys.index(key) for key in keys] == [0, 0, 0, 3, 4, 5, 6, 7]  # rates count for times
 

@@ -122,7 +122,7 @@ def list_pictures(
 
 
 def _timed(found: Frames, facts: FrameFolder | None) -> list[TimedPicture]:
-    fps, count = fps_of(facts), facts.count if facts else None
+    fps, count = fps_of(facts), facts.num_frames if facts else None
     both = zip(found.places, found.paths, strict=True)
     return [TimedPicture(place / fps, path) for place, path in both][:count]
 
@@ -134,7 +134,7 @@ def _refuse_gaps(found: Frames) -> None:
 
 
 def _refuse_fewer(found: Frames, facts: FrameFolder | None) -> None:
-    count = facts.count if facts else None
+    count = facts.num_frames if facts else None
     if count is not None and len(found.paths) < count:
         detail = f"{count} frames listed, {len(found.paths)} in the folder"
         raise VideoError("truncated", detail)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, VideoLoader, cut
-from vidbench.data.records import Selection, Skip, Views
+from vidbench.data.records import Selection, Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,10 @@ class KineticsLoader(VideoLoader):
     @property
     def num_videos_processed(self) -> int:
         """How many videos of the split are on disk and cached with this spec."""
-        return sum(map(self._clips.is_cached, self.dataset.paths_on_disk()))
+        return sum(
+            self._clips.is_cached(VideoRecord(str(path), path, None))
+            for path in self.dataset.paths_on_disk()
+        )
 
     def download_n_videos(self, n: int | None = None) -> Selection:
         """The first ``n`` videos of the split (None: all), on disk afterwards.

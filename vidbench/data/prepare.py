@@ -85,8 +85,8 @@ def clip_key(
         parts.append(f"{float(begin)!r} {float(end)!r}")
     if frames is not None and frames.fps is not None and (spec.fps or section):
         parts.append(f"fps {float(frames.fps)!r}")
-    if frames is not None and frames.count is not None:
-        parts.append(f"frames {frames.count}")
+    if frames is not None and frames.num_frames is not None:
+        parts.append(f"frames {frames.num_frames}")
     if parts:
         sha256 = hashlib.sha256(" ".join([sha256, *parts]).encode()).hexdigest()
     return CacheKey(sha256, spec)

@@ -28,11 +28,11 @@ class FrameFolder(NamedTuple):
 
     Attributes:
         fps: Frames per second; None where nobody says.
-        count: Frames that its list counts: the first so many are the video. None for all.
+        num_frames: Frames that its list counts: the first so many are the video. None for all.
     """
 
     fps: float | None = None
-    count: int | None = None
+    num_frames: int | None = None
 
 
 @dataclass(frozen=True)
