@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,10 +33,10 @@ def finish_run(
 ) -> FinishedRun:
     """The run of this finished table, as ``vidbench evaluate`` leaves it."""
     alignment = align(sorted({*table.labels.tolist()} - {""}), table.classes)
+    named: dict[str, Any] = {"dataset": "kinetics-400", "split": "val", "weights": path.name}
+    named |= {"model": "i3d/kinetics-400", "labels": alignment.describe(), **identity}
     decisive = RunIdentity(
-        **{"model": "i3d/kinetics-400", "dataset": "kinetics-400", "split": "val"}
-        | {"weights": path.name, "labels": alignment.describe()}
-        | identity,
+        **named,
         spec=PRESETS["hub"],
         video_ids=tuple(table.video_ids.tolist()),
         choices=choices,

@@ -176,3 +176,9 @@ def report_unknown_rate(records: Iterable[VideoRecord]) -> None:
             len(unknown),
             unknown[0].path,
         )
+
+
+def report_unlisted(unlisted: Sequence[Path], why: str) -> None:
+    """Says how many files of a folder are no videos of the dataset, and why."""
+    if unlisted:
+        logger.warning("files that %s: %d, e.g. %s", why, len(unlisted), unlisted[0])
