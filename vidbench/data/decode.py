@@ -2,8 +2,9 @@
 
 Most files are regular: every packet gives one frame with a time stamp of its own. In such an
 H.264 file the frames to take are known from the packets alone, and the decoder may skip the
-frames that nobody wants and no other frame refers to. Any other file is decoded frame by frame,
-twice where the packets promised another number of frames than came out.
+frames that nobody wants and no other frame refers to. Any other file, and one whose frames come
+out with stamps that do not rise, is decoded frame by frame: twice where the packets promised
+another number of frames than came out.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
     ffmpeg_errors,
     opened,
-    reason_of,
+    promises_frame,
     refuse_huge,
     video_stream,
 )
+from vidbench.data.whole import whole_frames
 from vidbench.errors import VideoError
 
 _SKIPPING_CODECS = frozenset({"h264"})
@@ -55,13 +57,16 @@ class _Promise:
             None where they are too many bytes to be kept.
         stamps: Their times, in the order of showing.
         timeline: When frames are shown.
-        may_skip: Wanted frames are known, and the decoder can leave out others.
+        is_regular: Wanted frames are known by their stamps.
+        is_reordered: Packets do not lie in the order of showing, and say so: stamps are times of
+            showing then, and the decoder can leave out frames.
     """
 
     packets: list[Packet[VideoStream]] | None
     stamps: list[int]
     timeline: Timeline
-    may_skip: bool
+    is_regular: bool
+    is_reordered: bool
 
 
 def decode_views(
@@ -99,7 +104,7 @@ def decode_views(
     sampling = _Sampling(spec, draw, section, keep_truncated)
     with ffmpeg_errors():
         with _opened(path) as (container, stream):
-            promise = _read_packets(container.demux(stream), stream, sampling)
+            promise = _read_packets(container.demux(stream), stream)
             views = _decode_wanted(stream, promise.packets, promise, sampling)
         if views is None and promise.packets is None:
             with _opened(path) as (container, stream):
@@ -115,36 +120,33 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def _read_packets(
-    demuxed: Iterable[Packet[VideoStream]], stream: VideoStream, sampling: _Sampling
-) -> _Promise:
+def _read_packets(packets: Iterable[Packet[VideoStream]], stream: VideoStream) -> _Promise:
     kept: list[Packet[VideoStream]] | None = []
     stamps: list[int | None] = []
     num_bytes = num_packets = 0
     is_corrupt = False
-    for packet in demuxed:
+    for packet in packets:
+        num_packets += bool(packet.size)
         num_bytes += packet.size
+        is_corrupt |= packet.is_corrupt
+        stamps += [packet.pts] if promises_frame(packet) else []
         if num_bytes > _KEPT_BYTES:
             kept = None
         if kept is not None:
             kept.append(packet)
-        if packet.size:
-            num_packets += 1
-            is_corrupt |= packet.is_corrupt
-            stamps += [] if packet.is_discard else [packet.pts]
     if not stamps:
         raise VideoError("unreadable", "the video stream holds no packets")
-    if stream.frames > num_packets + 1 and not sampling.keep_truncated:
-        detail = f"{stream.frames} frames listed, {num_packets} in the file"
-        raise VideoError("truncated", detail)
-    known = sorted(stamp for stamp in stamps if stamp is not None)
-    # Without a count of frames nobody knows whether one that others refer to is lost.
-    is_regular = len(set(known)) == num_packets == stream.frames and not is_corrupt
+    known = [stamp for stamp in stamps if stamp is not None]
+    ordered = sorted(known)
+    # Without a count of frames nobody knows whether one that others refer to is lost; and pictures
+    # before the first packet's are shown by no decoder.
+    is_complete = len(set(known)) == num_packets == stream.frames and known[0] == ordered[0]
     return _Promise(
         packets=kept,
-        stamps=known,
+        stamps=ordered,
         timeline=_timeline(stamps, stream),
-        may_skip=is_regular and stream.codec_context.name in _SKIPPING_CODECS,
+        is_regular=is_complete and not is_corrupt and stream.codec_context.name in _SKIPPING_CODECS,
+        is_reordered=known != ordered,
     )
 
 
@@ -154,32 +156,43 @@ def _decode_wanted(
     promise: _Promise,
     sampling: _Sampling,
 ) -> Views | None:
-    """The views, decoding only what they need; None where a wanted frame does not come out."""
-    if packets is None or not promise.may_skip:
+    """The views, decoding only what they need; None where a wanted frame does not come out.
+
+    None as well where the stamps of what comes out do not rise. An avi has times of decoding
+    only, and FFmpeg then gives a frame the stamp of another.
+    """
+    if packets is None or not promise.is_regular:
         return None
     clips = _Clips(sampling.frames(promise.timeline), sampling.spec)
     wanted = {promise.stamps[index]: index for index in clips.missing}
     convert = Converter(stream, sampling.spec)
+    frames = _decode_packets(stream, packets, wanted.keys() if promise.is_reordered else None)
+    last: int | None = None
     try:
-        for frame in _skipping_decode(stream, packets, wanted.keys()):
+        for frame in frames:
             convert.see(frame)
-            if frame.is_corrupt:  # it may show what was skipped
+            # A corrupt one may show what was skipped.
+            if frame.is_corrupt or frame.pts is None or (last is not None and frame.pts <= last):
                 return None
-            if frame.pts in wanted:
-                clips.put(wanted[frame.pts], convert(frame))
+            last = frame.pts
+            if last in wanted:
+                clips.put(wanted[last], convert(frame))
     except av.FFmpegError:
         return None
     return None if clips.missing else clips.views
 
 
-def _skipping_decode(
-    stream: VideoStream, packets: Iterable[Packet[VideoStream]], wanted: Collection[int]
+def _decode_packets(
+    stream: VideoStream,
+    packets: Iterable[Packet[VideoStream]],
+    wanted: Collection[int] | None,
 ) -> Iterator[VideoFrame]:
+    """The frames with these stamps and all others that some frame refers to; all where None."""
     context = stream.codec_context
     for packet in packets:
         # NONREF drops a frame only if no other frame refers to it; the last, empty packet flushes.
-        needed = not packet.size or packet.pts in wanted
-        context.skip_frame = "DEFAULT" if needed else "NONREF"
+        is_needed = wanted is None or not packet.size or packet.pts in wanted
+        context.skip_frame = "DEFAULT" if is_needed else "NONREF"
         yield from packet.decode()
 
 
@@ -187,9 +200,6 @@ def _decode_all(path: Path, promised: Timeline, sampling: _Sampling) -> Views:
     """The views, by decoding every frame; once more where packets promised another timeline."""
     assumed = sampling.frames(promised)
     clips, actual = _decode_frames(path, assumed, sampling)
-    if promised.num_frames - actual.num_frames > 1 and not sampling.keep_truncated:
-        detail = f"{promised.num_frames} frames promised, {actual.num_frames} decoded"
-        raise VideoError("truncated", detail)
     indices = sampling.frames(actual)
     if not np.array_equal(indices, assumed):
         clips, _ = _decode_frames(path, indices, sampling)
@@ -205,19 +215,14 @@ def _decode_frames(path: Path, indices: Indices, sampling: _Sampling) -> tuple[_
     with _opened(path) as (container, stream):
         convert = Converter(stream, sampling.spec)
         try:
-            for index, frame in enumerate(container.decode(stream)):
+            for index, frame in enumerate(whole_frames(path, container, stream)):
                 stamps.append(frame.pts)
                 convert.see(frame)
                 if index in clips.missing:
                     clips.put(index, convert(frame))
-        except av.FFmpegError as error:
-            if not stamps or isinstance(error, MemoryError):  # too little memory is no truncation
+        except VideoError as error:
+            if error.reason != "truncated" or not sampling.keep_truncated:
                 raise
-            if not sampling.keep_truncated:
-                detail = f"decoding failed after {len(stamps)} frames: {reason_of(error)}"
-                raise VideoError("truncated", detail) from error
-        if not stamps:
-            raise VideoError("unreadable", "no frame could be decoded")
         return clips, _timeline(stamps, stream)
 
 

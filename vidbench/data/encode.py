@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from vidbench.data.orientation import Orientation, orientation_of
 from vidbench.data.streams import ffmpeg_errors, opened, refuse_huge, video_stream
+from vidbench.data.whole import whole_frames
 from vidbench.errors import VideoError
 
 _QUALITY = {"crf": "18", "preset": "medium"}  # 18 is visually lossless, says FFmpeg's H.264 guide
@@ -70,38 +71,24 @@ def upscale(source: Path, target: Path, min_size: int) -> None:
     """
     with ffmpeg_errors():
         with opened(source) as read:
-            times = _read_times(read)
+            times = _read_times(source, read)
         size = enlarge(shown_size(source), min_size)
         refuse_huge(*size)
         with opened(source) as read, av.open(str(target), "w", format="mp4") as written:
             _transcode(read, written, times, size)
 
 
-def _read_times(read: InputContainer) -> list[int]:
+def _read_times(path: Path, read: InputContainer) -> list[int]:
     """When each frame is shown, in units of the stream, after decoding all of them.
 
     Times are sorted: those in an avi with B-frames belong to the frames in another order.
 
     Raises:
-        VideoError: Something is missing, as :func:`vidbench.data.decode.decode_views` has it, or
+        VideoError: Something is missing, as :func:`~vidbench.data.whole.whole_frames` has it, or
             frames have no times of their own.
     """
     stream = video_stream(read)
-    held = promised = 0
-    stamps: list[int | None] = []
-    for packet in read.demux(stream):
-        held += bool(packet.size)
-        promised += bool(packet.size) and not packet.is_discard
-        try:
-            stamps += [frame.pts for frame in packet.decode()]
-        except av.FFmpegError as error:
-            reason = "truncated" if stamps else "unreadable"
-            detail = f"decoding failed after {len(stamps)} frames: {error.strerror}"
-            raise VideoError(reason, detail) from error
-    if stream.frames > held + 1:
-        raise VideoError("truncated", f"{stream.frames} frames listed, {held} in the file")
-    if promised > len(stamps) + 1:
-        raise VideoError("truncated", f"{promised} frames promised, {len(stamps)} decoded")
+    stamps = [frame.pts for frame in whole_frames(path, read, stream)]
     times = sorted({stamp for stamp in stamps if stamp is not None})
     if len(times) < len(stamps) or not times:
         detail = f"{len(stamps)} frames have {len(times)} different times"

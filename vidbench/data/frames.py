@@ -30,10 +30,10 @@ from vidbench.data.streams import (
     ffmpeg_errors,
     open_container,
     opened,
-    reason_of,
     refuse_huge,
     video_stream,
 )
+from vidbench.data.whole import whole_frames
 from vidbench.errors import VideoError
 
 logger = logging.getLogger(__name__)
@@ -95,32 +95,15 @@ def file_frames(
     with ffmpeg_errors(), opened(path) as container:
         stream = video_stream(container)
         stream.codec_context.thread_count = 1  # the other cores are the model's
-        yield FileFrames(_period(stream), _in_order(_decode(container, stream, spec)))
+        yield FileFrames(_period(stream), _in_order(_decode(path, container, stream, spec)))
 
 
 def _decode(
-    container: InputContainer, stream: VideoStream, spec: PreprocessSpec
+    path: Path, container: InputContainer, stream: VideoStream, spec: PreprocessSpec
 ) -> Iterator[TimedFrame]:
     clock, convert = Clock(_period(stream)), Converter(stream, spec)
-    held = promised = decoded = 0
-    try:
-        for packet in container.demux(stream):
-            held += bool(packet.size)
-            promised += bool(packet.size and not packet.is_discard)
-            for frame in packet.decode():
-                decoded += 1
-                yield TimedFrame(clock.seconds(frame.time), convert(frame))
-    except av.FFmpegError as error:
-        if not decoded or isinstance(error, MemoryError):
-            raise
-        detail = f"decoding failed after {decoded} frames: {reason_of(error)}"
-        raise VideoError("truncated", detail) from error
-    if not decoded:
-        raise VideoError("unreadable", "no frame could be decoded")
-    if stream.frames > held + 1:
-        raise VideoError("truncated", f"{stream.frames} frames listed, {held} in the file")
-    if promised > decoded + 1:
-        raise VideoError("truncated", f"{promised} frames promised, {decoded} decoded")
+    for frame in whole_frames(path, container, stream):
+        yield TimedFrame(clock.seconds(frame.time), convert(frame))
 
 
 def _in_order(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -16,6 +17,7 @@ from vidbench.data.orientation import orientation_of
 from vidbench.data.resize import MAX_PIXELS
 from vidbench.errors import VideoError
 
+_VP8 = frozenset({"vp8", "libvpx"})
 _LISTS = frozenset({"concat", "hls", "dash"})
 _HAS_METADATA_ERRORS = int(av.__version__.partition(".")[0]) < 19
 
@@ -57,7 +59,7 @@ def describe(path: Path) -> VideoFacts:
             for packet in container.demux(stream):
                 if first is None:
                     first = next(iter(packet.decode()), None)
-                stamps += [packet.pts] if packet.size and not packet.is_discard else []
+                stamps += [packet.pts] if promises_frame(packet) else []
         except av.FFmpegError:
             if first is None:
                 raise
@@ -80,8 +82,12 @@ def _facts(stream: VideoStream, first: VideoFrame, stamps: list[int | None]) -> 
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
+def opened(path: Path, **options: str) -> Iterator[InputContainer]:
     """The file, opened for reading; never a pipe, and never other files that a text names.
+
+    Args:
+        path: The file.
+        options: Of FFmpeg's demuxer.
 
     Raises:
         VideoError: It is no regular file, or a list of others.
@@ -90,7 +96,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     if not path.is_file() and path.stat():  # a pipe would wait for a writer forever
         raise VideoError("unreadable", "it is no regular file")
     absolute = str(path.absolute())  # FFmpeg takes what is before a colon for a protocol
-    with open_container(absolute) as container:
+    with open_container(absolute, options=options) as container:
         if container.format.name in _LISTS:
             raise VideoError("unreadable", "it is a list of other files")
         yield container
@@ -127,6 +133,18 @@ def video_stream(container: InputContainer) -> VideoStream:
         raise VideoError("unreadable", "no decoder knows the codec of the video stream")
     refuse_huge(context.width, context.height)
     return moving[0]
+
+
+def promises_frame(packet: Packet[VideoStream]) -> bool:
+    """Whether a packet stands for a frame that is shown.
+
+    An edit list may discard it, and VP8 has frames that only others refer to: the fifth bit of
+    the first byte says whether a frame is shown (RFC 6386, 9.1).
+    """
+    if not packet.size or packet.is_discard:
+        return False
+    is_vp8 = packet.stream.codec_context.name in _VP8
+    return not is_vp8 or bool(memoryview(packet)[0] & 0x10)
 
 
 def refuse_huge(width: int, height: int) -> None:

@@ -1,0 +1,141 @@
+"""How far a video file goes by its own account, read from its bytes without any decoder.
+
+Most containers write the length of each part before it, so that a file that was cut ends within
+a part. Nothing but those lengths is read.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+_EBML, _SEGMENT = 0x1A45DFA3, 0x18538067  # RFC 8794 and RFC 9559
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+
+
+def ends_early(path: Path, container_format: str) -> bool | None:
+    """Whether the file ends within a part that holds pictures.
+
+    Args:
+        path: The file.
+        container_format: FFmpeg's name of the demuxer.
+
+    Returns:
+        None where neither can be told: the container keeps no lengths, this file keeps none
+        because it was written as a stream, or what lies there is not its structure.
+    """
+    measure = _MEASURES.get(container_format)
+    if measure is None:
+        return None
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        try:
+            end = measure(file, size)
+        except struct.error:  # a header is cut in two
+            return True
+    return None if end is None else end > size
+
+
+def count_avi_chunks(path: Path, stream: int) -> int | None:
+    """How many chunks of this stream an AVI holds that are not empty.
+
+    An empty chunk repeats the frame before it; FFmpeg gives no packet for it.
+
+    Returns:
+        None where the file is cut or its structure is damaged.
+    """
+    number, found = f"{stream:02d}".encode(), 0
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        place = end = 0
+        while place + 8 <= size:
+            file.seek(place)
+            kind, length = struct.unpack("<4sI", file.read(8))
+            if kind == b"RIFF":
+                end = place + 8 + length
+            elif place >= end > 12:
+                break  # what follows the last part is none of the video's
+            if place + 8 + length > size or not all(32 <= byte < 127 for byte in kind):
+                return None
+            found += kind[:2] == number and kind[2:] in (b"dc", b"db") and length > 0
+            place += 12 if kind in (b"RIFF", b"LIST") else 8 + length + length % 2
+    return found if place >= end > 12 else None
+
+
+def _boxes_end(file: BinaryIO, size: int) -> int | None:
+    """ISO/IEC 14496-12, 4.2: a box is its length, a name, and what it holds."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if length == 1:
+            (length,) = struct.unpack(">Q", file.read(8))
+        if length < 8 or not kind.isascii():  # 0: to the end of the file, wherever that is
+            return None
+        if place + length > size and kind not in (b"moov", b"moof", b"mdat"):
+            return size  # an index or padding is cut, but no picture
+        place += length
+    return place
+
+
+def _segment_end(file: BinaryIO, size: int) -> int | None:
+    """RFC 8794, 6: an element is a name, its length, and what it holds."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        name, length = _vint(file, keep_marker=True), _vint(file)
+        if name not in (_EBML, _SEGMENT) or length is None:
+            return None
+        place = file.tell() + length
+    return place
+
+
+def _vint(file: BinaryIO, *, keep_marker: bool = False) -> int | None:
+    """RFC 8794, 4: the leading zeros of the first byte say how many bytes follow it.
+
+    A length whose bits are all ones is unknown.
+    """
+    (first,) = struct.unpack("B", file.read(1))
+    more = 8 - first.bit_length()
+    if more == 8:
+        return None
+    rest = struct.unpack(f"{more}s", file.read(more))[0]
+    value = int.from_bytes(bytes([first]) + rest, "big")
+    if keep_marker:
+        return value
+    length = value & (1 << 7 * (more + 1)) - 1
+    return None if length == (1 << 7 * (more + 1)) - 1 else length
+
+
+def _tags_end(file: BinaryIO, size: int) -> int | None:
+    """Adobe's FLV specification 10.1, annex E: the size of each tag also stands behind it.
+
+    The length of the whole stands nowhere. What does not end with a tag is cut within one.
+    """
+    file.seek(max(0, size - 4))
+    (length,) = struct.unpack(">I", file.read(4))
+    file.seek(max(0, size - 4 - length))
+    (head,) = struct.unpack(">I", file.read(4))
+    return size if head & 0xFFFFFF == length - 11 else size + 1
+
+
+def _asf_end(file: BinaryIO, _: int) -> int | None:
+    """The ASF specification, 3 and 5: the header, then the packets, each with its length first."""
+    name, length = struct.unpack("<16sQ", file.read(24))
+    file.seek(length)
+    data, packets = struct.unpack("<16sQ", file.read(24))
+    if (name, data) != (_ASF_HEADER, _ASF_DATA) or packets <= 50:  # a stream says 0 or its head
+        return None
+    return int(length + packets)
+
+
+_MEASURES: dict[str, Callable[[BinaryIO, int], int | None]] = {
+    "mov,mp4,m4a,3gp,3g2,mj2": _boxes_end,
+    "matroska,webm": _segment_end,
+    "flv": _tags_end,
+    "asf": _asf_end,
+}
