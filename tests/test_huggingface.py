@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,22 @@ if os.environ.get("CI") != "true":
     pytest.importorskip("transformers")
 
 CLASSES = ("a", "b", "c")
+
+RESIZED = PreprocessSpec(
+    num_frames=FRAMES,
+    resize_type="short_side",
+    short_side=40,
+    resize_filter="bilinear_antialias",
+    side_rounding="down",
+    crop_size=SIZE,
+)
+SQUASHED = {"resize_type": "squash", "side_rounding": "nearest"}
+UNRESIZED = {
+    "resize_type": "center_square",
+    "short_side": None,
+    "resize_filter": "bilinear",
+    "side_rounding": "nearest",
+}
 
 
 def random_clips(count: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -274,24 +291,30 @@ def test_weights_of_another_size_are_refused_in_one_line(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, {"resize_type": "short_side", "short_side": 40}),
+        ({}, {"short_side": 40}),
         # VideoMAE's and TimeSformer's older processors write one number
-        ({"size": 32, "crop_size": None}, {"resize_type": "short_side", "short_side": 32}),
-        ({"crop_size": 32}, {"resize_type": "short_side", "short_side": 40}),
+        ({"size": 32, "crop_size": None}, {"short_side": 32}),
+        ({"crop_size": 32}, {"short_side": 40}),
+        ({"size": None}, {"short_side": 224}),
+        ({"resample": 3}, {"short_side": 40, "resize_filter": "bicubic_antialias"}),
+        ({"resample": 1}, {"short_side": 40, "resize_filter": "lanczos_antialias"}),
+        ({"size": {"height": 40, "width": 40}}, SQUASHED | {"short_side": 40}),
         (
             {"size": {"height": 32, "width": 32}, "do_center_crop": False},
-            {"resize_type": "short_side", "short_side": 32},
+            SQUASHED | {"short_side": 32},
         ),
-        ({"do_resize": False}, {"resize_type": "center_square"}),
-        ({"size": None}, {"resize_type": "center_square"}),
+        ({"size": 32, "default_to_square": True}, SQUASHED | {"short_side": 32}),
+        ({"do_resize": False}, UNRESIZED | {"resize_type": "crop"}),
+        ({"do_resize": False, "do_center_crop": False}, UNRESIZED),
     ],
+    ids=str,
 )
 def test_the_spec_is_what_the_processor_does(
     changes: dict[str, Any], expected: dict[str, Any], folder: Path
 ) -> None:
     change_json(folder / "preprocessor_config.json", **changes)
     model = load_model("huggingface", model_path=str(folder))
-    assert model.spec == PreprocessSpec(num_frames=FRAMES, crop_size=SIZE, **expected)
+    assert model.spec == replace(RESIZED, **expected)
     model.check(model.spec)
 
 
@@ -301,13 +324,35 @@ def test_the_processor_of_videos_goes_over_that_of_images(folder: Path) -> None:
     assert load_model("huggingface", model_path=str(folder)).spec.short_side == 36
 
 
-def test_another_way_of_resizing_is_reported(
-    folder: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("key", ["video_processor", "image_processor"])
+def test_the_newest_layout_is_read_and_goes_over_older_files(key: str, folder: Path) -> None:
+    clips = random_clips(1)
+    before = scores_of(folder, clips)
+    processor = PROCESSOR | {"image_mean": [0.0] * 3, "image_std": [1.0] * 3}
+    write_json(folder / "processor_config.json", {key: processor})
+    newest = scores_of(folder, clips)
+    assert not np.array_equal(newest, before)
+    (folder / "preprocessor_config.json").unlink()
+    np.testing.assert_array_equal(scores_of(folder, clips), newest)
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"do_center_crop": False}, "crops nothing, vidbench crops the centre of 32x32"),
+        ({"do_resize": False, "do_center_crop": False}, "resizes nothing, vidbench resizes"),
+        ({"image_processor_type": "MyImageProcessor"}, "MyImageProcessor is not one that vidbench"),
+        ({"auto_map": {"AutoImageProcessor": "mine.Processor"}}, "is code of its own"),
+    ],
+)
+def test_what_the_processor_does_otherwise_is_said_in_one_line(
+    changes: dict[str, Any], warning: str, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    change_json(folder / "preprocessor_config.json", resample=3)
+    change_json(folder / "preprocessor_config.json", **changes)
     with caplog.at_level(logging.WARNING):
         assert load_model("huggingface", model_path=str(folder)).spec.crop_size == SIZE
-    assert "does not resize bilinearly" in caplog.text
+    (record,) = caplog.records
+    assert warning in record.getMessage()
 
 
 @pytest.mark.parametrize(
@@ -331,7 +376,17 @@ def test_another_way_of_resizing_is_reported(
         ("preprocessor_config", {"size": {"shortest_edge": 20}}, "crops 32 of it"),
         ("preprocessor_config", {"size": {"longest_edge": 20}}, "resizes to"),
         ("preprocessor_config", {"crop_size": 16}, "takes 4 frames of 32x32"),
-        ("preprocessor_config", {"image_mean": None}, "image_mean, .* is missing"),
+        ("preprocessor_config", {"size": {"height": 32, "width": 48}}, "side of a square"),
+        ("preprocessor_config", {"size": {"shortest_edge": 40, "longest_edge": 90}}, "resizes to"),
+        ("preprocessor_config", {"crop_size": {"height": 32, "width": 40}}, "side of a square"),
+        ("preprocessor_config", {"resample": 0}, "by the filter nearest, vidbench has lanczos"),
+        ("preprocessor_config", {"do_flip_channel_order": True}, "has do_flip_channel_order"),
+        ("preprocessor_config", {"do_pad": True, "pad_size": {"height": 64}}, "has do_pad"),
+        (
+            "preprocessor_config",
+            {"image_mean": None, "image_processor_type": "MyImageProcessor"},
+            "lacks image_mean",
+        ),
         ("preprocessor_config", {"image_std": [0.5]}, "not of three channels"),
         ("preprocessor_config", {"image_std": "many"}, "not of three channels"),
         ("preprocessor_config", {"rescale_factor": "1/255"}, "not of three channels"),

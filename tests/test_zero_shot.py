@@ -15,7 +15,7 @@ from conftest import REPOSITORY, SAMPLE, RunCli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from zero_shot_models import MEAN, NUM_FRAMES, SIZE, STD, save_model
+from zero_shot_models import MEAN, NUM_FRAMES, SIZE, STD, save_model, save_processor
 
 from vidbench.data.decode import decode_views
 from vidbench.data.features import FeatureCache
@@ -105,6 +105,20 @@ def test_scores_are_those_of_transformers_itself(
         expected = library_scores(folders[kind], clip, CLASSES)
         assert expected.std() > 1e-4
         np.testing.assert_allclose(classifier.predict(clip[None]), expected, rtol=0, atol=1e-5)
+
+
+def test_an_older_file_beside_the_newest_changes_no_score(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """As in transformers: what was downloaded stays where a fine-tuned model is saved again."""
+    from transformers import AutoImageProcessor, CLIPImageProcessorPil
+
+    folder = Path(shutil.copytree(folders["clip"], tmp_path / "clip"))
+    CLIPImageProcessorPil(image_mean=[0.0] * 3, image_std=[1.0] * 3).save_pretrained(folder)
+    assert list(AutoImageProcessor.from_pretrained(folder).image_mean) == MEAN
+    clip, prompts = random_clips(1), name_only(tmp_path / "p.json")
+    before = open_model(folders["clip"], prompts).load().predict(clip)
+    np.testing.assert_array_equal(open_model(folder, prompts).load().predict(clip), before)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -216,8 +230,7 @@ def test_digests_tell_apart_what_decides_scores(folders: dict[str, Path], tmp_pa
     assert other_prompts.embedding_digest("fp32") == model.embedding_digest("fp32")
     other_weights = open_model(save_model(tmp_path / "seed", "clip", seed=1), prompts)
     scaled = shutil.copytree(folders["clip"], tmp_path / "scaled")
-    processor = json.loads((scaled / "preprocessor_config.json").read_text())
-    write_prompts(scaled / "preprocessor_config.json", processor | {"rescale_factor": 1 / 127.5})
+    save_processor(scaled, "clip", rescale_factor=1 / 127.5)
     for other in (other_weights, open_model(scaled, prompts)):
         assert other.digest() != model.digest()
         assert other.embedding_digest("fp32") != model.embedding_digest("fp32")

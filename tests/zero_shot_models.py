@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,23 @@ VISION = {
 }
 
 
+PROCESSORS = {
+    "clip": ("CLIPImageProcessorPil", "CLIPProcessor"),
+    "siglip": ("SiglipImageProcessorPil", "SiglipProcessor"),
+    "xclip": ("VideoMAEImageProcessorPil", "XCLIPProcessor"),
+}
+
+
 def save_model(folder: Path, kind: str, seed: int = 0) -> Path:
-    """A model of this kind, ``clip``, ``siglip`` or ``xclip``, with its tokenizer and processor."""
+    """A model of this kind, ``clip``, ``siglip`` or ``xclip``, with its tokenizer and processor.
+
+    The processor is written by its own ``save_pretrained``, as ``processor_config.json``.
+    """
     import torch
 
     transformers: Any = importlib.import_module("transformers")
     torch.manual_seed(seed)
-    special = _save_tokenizer(folder)
+    special = save_tokenizer(folder)
     text = {**TEXT, **special}
     if kind == "clip":
         config = transformers.CLIPConfig(text_config=text, vision_config=VISION, projection_dim=24)
@@ -61,13 +70,30 @@ def save_model(folder: Path, kind: str, seed: int = 0) -> Path:
         for weights in model.parameters():  # the library's own are so small that scores are equal
             weights += 0.05 * torch.randn_like(weights)
     model.save_pretrained(folder)
-    processor = {"size": {"shortest_edge": SIZE}, "crop_size": SIZE, "resample": 2}
-    processor |= {"image_mean": MEAN, "image_std": STD, "rescale_factor": 1 / 255}
-    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    save_processor(folder, kind)
     return folder
 
 
-def _save_tokenizer(folder: Path) -> dict[str, int]:
+def save_processor(folder: Path, kind: str, **changes: Any) -> None:
+    """Writes ``processor_config.json`` into a folder that has a tokenizer.
+
+    Args:
+        folder: It may have a processor already.
+        kind: As :func:`save_model` takes it.
+        **changes: Of the processor for images.
+    """
+    transformers: Any = importlib.import_module("transformers")
+    square = {"height": SIZE, "width": SIZE}
+    values: dict[str, Any] = {"image_mean": MEAN, "image_std": STD, "size": square}
+    if kind != "siglip":
+        values |= {"size": {"shortest_edge": SIZE}, "crop_size": square}
+    images, whole = PROCESSORS[kind]
+    tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
+    processor = getattr(transformers, images)(**values | changes)
+    getattr(transformers, whole)(processor, tokenizer).save_pretrained(folder)
+
+
+def save_tokenizer(folder: Path) -> dict[str, int]:
     """CLIP's tokenizer with bytes and five merges for its vocabulary; the numbers of its ends."""
     from tokenizers.pre_tokenizers import ByteLevel
 

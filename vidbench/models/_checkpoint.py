@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,31 +11,11 @@ from typing import Any
 
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
+from vidbench.models._processor import Scaling, read_processor
 from vidbench.models._transformers import read_json
-
-logger = logging.getLogger(__name__)
 
 _CLASSIFIER = re.compile(r"\w+ForVideoClassification")
 _UNNAMED = re.compile(r"LABEL_\d+")
-_PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
-_BILINEAR = 2  # PIL's number
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """What becomes of a pixel: (pixel * factor - offset - mean) / std.
-
-    Attributes:
-        factor: E.g. 1/255.
-        offset: 1 where the processor centres values so, as ViViT's does.
-        mean: Of red, green and blue.
-        std: Likewise.
-    """
-
-    factor: float = 1 / 255
-    offset: float = 0.0
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -76,11 +55,11 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     config = read_json(folder / "config.json")
     if "transformers_weights" in config:
         raise ConfigError(f"{folder}/config.json names other weights than model.safetensors")
-    processor = read_processor(folder)
     architecture = _architecture(folder, config)
     num_frames = _number(folder, config, "num_frames", "frames_per_clip")
     image_size = _number(folder, config, "image_size", "crop_size")
     names = _names(folder, config)
+    processor = read_processor(folder, "videos", str(config.get("model_type")), image_size)
     return Checkpoint(
         folder=folder,
         architecture=architecture,
@@ -88,17 +67,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         image_size=image_size,
         classes=None if all(map(_UNNAMED.fullmatch, names)) else names,
         num_classes=len(names),
-        spec=read_resizing(folder, processor, num_frames, image_size),
-        scaling=read_scaling(folder, processor, str(config.get("model_type"))),
+        spec=PreprocessSpec(num_frames=num_frames, **processor.resizing),
+        scaling=processor.scaling,
         text=json.dumps(config, sort_keys=True),
     )
-
-
-def read_processor(folder: Path) -> dict[str, Any]:
-    for name in _PROCESSORS:
-        if (folder / name).is_file():
-            return read_json(folder / name)
-    raise ConfigError(f"{folder} has no preprocessor_config.json, which says how frames are made")
 
 
 def _architecture(folder: Path, config: Mapping[str, Any]) -> str:
@@ -132,57 +104,3 @@ def _names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"{folder}/config.json names the class {twice!r} more than once")
     return names
-
-
-def read_resizing(
-    folder: Path, processor: Mapping[str, Any], num_frames: int, image_size: int
-) -> PreprocessSpec:
-    size = processor.get("size")
-    sides = {"shortest_edge": size} if isinstance(size, int) else size
-    if not processor.get("do_resize", True) or not isinstance(sides, dict):
-        return PreprocessSpec(num_frames=num_frames, crop_size=image_size)
-    if processor.get("resample", _BILINEAR) != _BILINEAR:
-        logger.warning("%s: its processor does not resize bilinearly, vidbench does", folder)
-    crop = _crop_size(processor, image_size)
-    short_side = sides.get("shortest_edge") or sides.get("height")
-    if not isinstance(short_side, int) or short_side < crop:
-        raise ConfigError(f"{folder}: its processor resizes to {size} and crops {crop} of it")
-    return PreprocessSpec(
-        num_frames=num_frames, resize_type="short_side", short_side=short_side, crop_size=crop
-    )
-
-
-def _crop_size(processor: Mapping[str, Any], image_size: int) -> int:
-    crop = processor.get("crop_size") if processor.get("do_center_crop", True) else None
-    if isinstance(crop, dict):
-        crop = crop.get("height")
-    return crop if isinstance(crop, int) else image_size
-
-
-def read_scaling(folder: Path, processor: Mapping[str, Any], model_type: str) -> Scaling:
-    """The processor's numbers; where one is not written down, its class has a default.
-
-    Those defaults are 1/255, and for ViViT 1/127.5 with an offset of 1.
-    """
-    vivit = model_type == "vivit"
-    factor = processor.get("rescale_factor", 1 / 127.5 if vivit else 1 / 255)
-    if not processor.get("do_rescale", True):
-        factor, vivit = 1.0, False
-    normalises = processor.get("do_normalize", True)
-    try:
-        return Scaling(
-            factor=float(factor),
-            offset=float(vivit and bool(processor.get("offset", True))),
-            mean=_of_channels(processor["image_mean"]) if normalises else (0.0, 0.0, 0.0),
-            std=_of_channels(processor["image_std"]) if normalises else (1.0, 1.0, 1.0),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{folder}: its processor's image_mean, image_std or rescale_factor is missing or "
-            f"not of three channels ({error})"
-        ) from error
-
-
-def _of_channels(value: Any) -> tuple[float, float, float]:
-    red, green, blue = [value] * 3 if isinstance(value, int | float) else value
-    return float(red), float(green), float(blue)

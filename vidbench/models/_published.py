@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from vidbench.data.spec import PreprocessSpec
-from vidbench.models._checkpoint import Scaling
+from vidbench.models._processor import Scaling
 from vidbench.models.base import ModelCard
 
 
@@ -61,7 +61,11 @@ def describe(name: str, variant: Variant) -> ModelCard:
 def _views(
     num_frames: int, stride: int, clips: int, size: int, short_side: int | None = None
 ) -> PreprocessSpec:
-    """Clips x 3 crops, the shorter side resized to ``short_side`` or else to the crop."""
+    """Clips x 3 crops, the shorter side resized to ``short_side`` or else to the crop.
+
+    Resized as the checkpoints' processors do it, so that the centre crop of ViT-like models is
+    theirs pixel by pixel. V-JEPA 2's processor resizes to 8/7 of the crop: for one centre crop.
+    """
     return PreprocessSpec(
         num_frames=num_frames,
         sampling="center" if clips == 1 else "dense",
@@ -69,6 +73,8 @@ def _views(
         num_clips=clips,
         resize_type="short_side",
         short_side=short_side or size,
+        resize_filter="bilinear_antialias",
+        side_rounding="down",
         crop_size=size,
         num_crops=3,
         too_short="repeat_last",

@@ -14,7 +14,8 @@ from vidbench.data.features import FeatureCache
 from vidbench.data.hashes import sha256_of
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.models._checkpoint import Checkpoint, read_processor, read_resizing, read_scaling
+from vidbench.models._checkpoint import Checkpoint
+from vidbench.models._processor import read_processor
 from vidbench.models._prompts import Prompts, read_prompts
 from vidbench.models._torch import (
     require_installed,
@@ -225,7 +226,7 @@ def _read_towers(folder: Path, family: Family) -> Checkpoint:
     num_frames = family.num_frames or vision.get("num_frames", 8)
     if not isinstance(size, int) or not isinstance(num_frames, int):
         raise ConfigError(f"{folder}/config.json: image_size and num_frames must be whole numbers")
-    processor = read_processor(folder)
+    processor = read_processor(folder, "images", kind, size)
     return Checkpoint(
         folder=folder,
         architecture=family.architectures[kind],
@@ -233,8 +234,8 @@ def _read_towers(folder: Path, family: Family) -> Checkpoint:
         image_size=size,
         classes=None,
         num_classes=0,
-        spec=read_resizing(folder, processor, num_frames, size),
-        scaling=read_scaling(folder, processor, kind),
+        spec=PreprocessSpec(num_frames=num_frames, **processor.resizing),
+        scaling=processor.scaling,
         text=json.dumps(config, sort_keys=True),
     )
 

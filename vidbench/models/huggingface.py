@@ -21,7 +21,8 @@ from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.labels import load_classes, read_classes
-from vidbench.models._checkpoint import Checkpoint, Scaling, read_checkpoint
+from vidbench.models._checkpoint import Checkpoint, read_checkpoint
+from vidbench.models._processor import Scaling
 from vidbench.models._published import VARIANTS, describe
 from vidbench.models._torch import (
     choose_device,

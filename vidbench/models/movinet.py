@@ -71,7 +71,8 @@ def _protocol(num_frames: int, fps: float, short_side: int, crop_size: int) -> P
 
     They take every 5th frame (A0 to A2), 2nd (A3, A5) or 3rd (A4) of, it seems, 25 a second, hence
     5, 12.5 and 8.3; TF Hub's pages say 5, 12 and 8, which this follows. A video that is too short
-    is repeated, as ``sample_sequence`` of the Model Garden's ``preprocess_ops_3d.py`` does.
+    is repeated, as ``sample_sequence`` of the Model Garden's ``preprocess_ops_3d.py`` does; its
+    ``resize_smallest`` is bilinear, without anti-aliasing, and cuts the longer side.
     """
     return PreprocessSpec(
         num_frames=num_frames,
@@ -79,6 +80,7 @@ def _protocol(num_frames: int, fps: float, short_side: int, crop_size: int) -> P
         fps=fps,
         resize_type="short_side",
         short_side=short_side,
+        side_rounding="down",
         crop_size=crop_size,
         too_short="loop",
     )

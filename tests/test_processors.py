@@ -1,0 +1,208 @@
+"""Frames and processors of Hugging Face: resized, cropped and found as transformers itself does."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from zero_shot_models import PROCESSORS as TOWERS
+from zero_shot_models import SIZE, save_processor, save_tokenizer
+
+from vidbench.data.resize import fit_frame
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ConfigError
+from vidbench.models._processor import read_processor
+from vidbench.models._published import VARIANTS
+
+if os.environ.get("CI") != "true":
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+
+SIZES = (  # width, height
+    (340, 256),
+    (320, 240),
+    (640, 360),
+    (854, 480),
+    (1280, 720),
+    (1920, 1080),
+    (256, 340),
+    (480, 854),
+    (224, 224),
+    (171, 128),
+)
+
+
+def library(name: str) -> Any:
+    return getattr(importlib.import_module("transformers"), name)
+
+
+# What a folder says, which class of transformers runs it without torchvision, and what vidbench
+# reads of it. V-JEPA 2's and VideoPrism's own classes need torchvision, and do the same steps.
+PROCESSORS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "VideoMAE": ("VideoMAEImageProcessorPil", {}, "videos"),
+    "VideoMAE that crops less": (
+        "VideoMAEImageProcessorPil",
+        {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}},
+        "videos",
+    ),
+    "VideoMAE by Lanczos": ("VideoMAEImageProcessorPil", {"resample": 1}, "videos"),
+    "VideoMAE that squashes and crops": (
+        "VideoMAEImageProcessorPil",
+        {"size": {"height": 256, "width": 256}},
+        "videos",
+    ),
+    "VideoMAE that crops alone": ("VideoMAEImageProcessorPil", {"do_resize": False}, "videos"),
+    "V-JEPA 2": (
+        "VideoMAEImageProcessorPil",
+        {"size": {"shortest_edge": 292}, "crop_size": {"height": 256, "width": 256}},
+        "videos",
+    ),
+    "ViViT": ("VivitImageProcessor", {}, "videos"),
+    "VideoPrism": (
+        "SiglipImageProcessorPil",
+        {"size": {"height": 288, "width": 288}, "do_normalize": False},
+        "videos",
+    ),
+    "CLIP": ("CLIPImageProcessorPil", {}, "images"),
+    "CLIP of 336": (
+        "CLIPImageProcessorPil",
+        {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}},
+        "images",
+    ),
+    "SigLIP": ("SiglipImageProcessorPil", {}, "images"),
+    "X-CLIP": ("VideoMAEImageProcessorPil", {}, "images"),
+}
+
+
+@cache
+def picture(width: int, height: int) -> NDArray[np.uint8]:
+    """Edges, gradients, fine texture and noise: what filters treat differently."""
+    y, x = np.mgrid[:height, :width]
+    waves = np.sin(x * y / 900) * 60 + np.sin(x / 3) * 30 + (x + y) % 256 / 3 + 70
+    levels = np.stack([waves, waves[::-1], 255 - waves], axis=-1)
+    levels[height // 3 :: 40] = 255
+    levels += np.random.default_rng(width).normal(0, 12, levels.shape)
+    return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+def by_transformers(processor: Any, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The frame as the processor resizes and crops it, before it scales pixels."""
+    scaling = {"do_rescale": False, "do_normalize": False, "return_tensors": "np"}
+    if type(processor).__name__ == "VivitImageProcessor":
+        scaling["offset"] = False
+    videos = "Vivit" in type(processor).__name__ or "VideoMAE" in type(processor).__name__
+    found = processor([frame] if videos else frame, **scaling)["pixel_values"]
+    return np.asarray(found.reshape(found.shape[-3:]).transpose(1, 2, 0), np.uint8)
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_frames_are_what_the_processor_itself_makes_of_them(name: str, tmp_path: Path) -> None:
+    kind, changes, of = PROCESSORS[name]
+    processor = library(kind)(**changes)
+    processor.save_pretrained(tmp_path)
+    spec = PreprocessSpec(**read_processor(tmp_path, of, "", 224).resizing)  # type: ignore[arg-type]
+    for size in SIZES:
+        frame = picture(*size)
+        expected = by_transformers(processor, frame)
+        np.testing.assert_array_equal(fit_frame(frame, spec)[0], expected, err_msg=str(size))
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if "vjepa2" not in name])
+def test_the_centre_crop_of_a_published_protocol_is_its_processors(name: str) -> None:
+    """V-JEPA 2's three crops lie in a smaller picture than its processor's one."""
+    spec = VARIANTS[name].spec
+    size = {"shortest_edge": spec.short_side}
+    crop = {"height": spec.crop_size, "width": spec.crop_size}
+    processor = library("VideoMAEImageProcessorPil")(size=size, crop_size=crop)
+    for width, height in SIZES:
+        frame = picture(width, height)
+        centre = fit_frame(frame, spec)[1]
+        np.testing.assert_array_equal(centre, by_transformers(processor, frame))
+
+
+@pytest.mark.parametrize("kind", TOWERS)
+def test_the_newest_layout_says_what_the_older_one_says(kind: str, tmp_path: Path) -> None:
+    """transformers 5 writes processors into one file, 4.x those of images into one of their own."""
+    save_tokenizer(tmp_path / "new")
+    save_processor(tmp_path / "new", kind)
+    names = {path.name for path in (tmp_path / "new").iterdir()}
+    assert "processor_config.json" in names
+    assert "preprocessor_config.json" not in names
+    processor = library(TOWERS[kind][1]).from_pretrained(tmp_path / "new").image_processor
+    processor.save_pretrained(tmp_path / "old")
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["preprocessor_config.json"]
+    new, old = (read_processor(tmp_path / name, "images", kind, SIZE) for name in ("new", "old"))
+    assert new == old
+    assert new.scaling.mean == tuple(processor.image_mean)
+
+
+FILES = {
+    "processor_config.json": {"video_processor": 0.1, "image_processor": 0.2},
+    "video_preprocessor_config.json": 0.3,
+    "preprocessor_config.json": 0.4,
+}
+"""Where a processor may stand; each has another mean."""
+
+
+def write_processors(folder: Path, names: tuple[str, ...]) -> None:
+    for name, mean in FILES.items():
+        keys = {name} if isinstance(mean, float) else mean.keys()
+        if not set(names) & keys:
+            continue
+        content: Any = {"image_mean": mean, "image_std": 1.0}
+        if not isinstance(mean, float):
+            content = {
+                key: {"image_mean": mean[key], "image_std": 1.0} for key in names if key in mean
+            }
+        (folder / name).write_text(json.dumps(content))
+
+
+PLACES = ("video_processor", "image_processor", *FILES.keys() - {"processor_config.json"})
+
+
+@pytest.mark.parametrize("of", ["videos", "images"])
+@pytest.mark.parametrize(
+    "places",
+    [places for count in (1, 2, 3, 4) for places in combinations(sorted(PLACES), count)],
+    ids="+".join,
+)
+def test_of_several_files_the_one_counts_that_transformers_takes(
+    of: Literal["videos", "images"], places: tuple[str, ...], tmp_path: Path
+) -> None:
+    from transformers.image_processing_base import ImageProcessingMixin
+    from transformers.video_processing_utils import BaseVideoProcessor
+
+    write_processors(tmp_path, places)
+    mean = read_processor(tmp_path, of, "videomae", 32).scaling.mean[0]
+    if of == "images" and {"image_processor", "preprocessor_config.json"} & set(places):
+        assert mean == ImageProcessingMixin.get_image_processor_dict(tmp_path)[0]["image_mean"]
+    elif {"video_processor", "video_preprocessor_config.json"} & set(places):
+        assert mean == BaseVideoProcessor.get_video_processor_dict(tmp_path)[0]["image_mean"]
+    else:  # a processor of images for videos: in the order of those of images
+        assert mean == ImageProcessingMixin.get_image_processor_dict(tmp_path)[0]["image_mean"]
+
+
+def test_a_folder_without_a_processor_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "processor_config.json").write_text('{"processor_class": "CLIPProcessor"}')
+    with pytest.raises(ConfigError, match="one of them says how frames are made"):
+        read_processor(tmp_path, "images", "clip", 224)
+
+
+def test_what_a_file_does_not_say_is_what_its_class_does(tmp_path: Path) -> None:
+    for kind, *_ in PROCESSORS.values():
+        written = library(kind)()
+        name = kind.removesuffix("Pil")
+        (tmp_path / "preprocessor_config.json").write_text(
+            json.dumps({"image_processor_type": name})
+        )
+        found = read_processor(tmp_path, "images", "", 224)
+        written.save_pretrained(tmp_path)
+        assert found == read_processor(tmp_path, "images", "", 224)
