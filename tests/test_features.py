@@ -116,7 +116,8 @@ def test_features_are_counted_and_pruned(run_cli: RunCli, tmp_path: Path) -> Non
     assert "features of 4" in shown.stdout.splitlines()[-1]
     assert "removed 0 videos, features of 1" in run_cli("cache", "--prune").stdout
     assert not old.parent.exists()
-    assert "removed 1 videos" in run_cli("cache", "--prune", f"{SPEC.digest()}-px{PIXELS_VERSION}").stdout
+    name = f"{SPEC.digest()}-px{PIXELS_VERSION}"
+    assert "removed 1 videos" in run_cli("cache", "--prune", name).stdout
     assert feature_usage(cache_dir)[:2] == (3, 1)
     pruned = run_cli("cache", "--prune", "features", "--json")
     assert '"videos": 3' in pruned.stdout, pruned.stderr
