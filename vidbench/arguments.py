@@ -134,6 +134,16 @@ def add_model_options(group: Any) -> None:
     _add(group, "num_threads", "N", "processor threads of the model (default: one a core)", int)
 
 
+def add_score_options(parser: configargparse.ArgumentParser) -> None:
+    """Adds which videos are meant, and where a run goes, for predictions that are made already."""
+    model = parser.add_argument_group("model")
+    _add(model, "classes_file", "FILE", "its classes, one a line, where they are numbers", Path)
+    _add(model, "model_trained_on", "NAME", "what it was trained on, e.g. kinetics-400")
+    _add(model, "training_list", "FILE", "annotations of what it was trained on", Path)
+    _add_data_options(parser.add_argument_group("videos"))
+    _add_output_options(parser.add_argument_group("run"))
+
+
 def _add_data_options(group: Any) -> None:
     families = ", ".join(dataset_families())
     _add(group, "dataset", "NAME", f"where videos come from: {families} (default kinetics)")
@@ -195,12 +205,16 @@ def _add_cluster_options(group: Any) -> None:
 
 def _add_run_options(group: Any) -> None:
     _add(group, "batch_size", "N", "videos in a batch (default: 64 MiB of clips, at most 16)", int)
+    _flag(group, "retry_skipped", "try again the videos that were skipped")
+    _flag(group, "profile", "say how long each stage took, and what the run waited for")
+    _add_output_options(group)
+
+
+def _add_output_options(group: Any) -> None:
     _add(group, "top_n", "N", "k of the second accuracy; predictions listed (default 5)", int)
     _add(group, "results_dir", "DIR", "folder of run folders (default results)", _folder)
     _add(group, "run_name", "NAME", "the run's folder (default: named after what decides it)")
     _flag(group, "overwrite_output_dir", "remove this run's folder and start again")
-    _flag(group, "retry_skipped", "try again the videos that were skipped")
-    _flag(group, "profile", "say how long each stage took, and what the run waited for")
     _flag(group, "no_report", "write no report.html")
     _flag(group, "mlflow", "log the run to the MLflow server that MLFLOW_TRACKING_URI names")
     _flag(group, "json", "print all metrics as JSON")

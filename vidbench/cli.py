@@ -12,6 +12,7 @@ from vidbench.harmless import visible_output
 
 _COMMANDS = {
     "evaluate": "accuracy of a model on a split of a dataset",
+    "score": "the same accuracy of predictions that another program made",
     "report": "a finished run scored again, and its page, from its folder alone",
     "figures": "figures of finished runs, as PNG and SVG",
     "compare": "whether runs really differ, on the videos that all of them scored",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.features import FeatureCache
@@ -95,7 +95,7 @@ def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwa
     with stopwatch("fetch"):
         selection = loader.select(config.num_videos, labels.classes if config.classes else None)
     _refuse_shared_frames(config, loader.dataset, selection.records)
-    _warn_of_few_classes(selection.records, labels)
+    warn_of_few_classes(selection.records, labels)
     with stopwatch("open"):
         folder = open_run(config, model, loader, selection, labels)
         predictions = folder.load(
@@ -188,7 +188,17 @@ class Labels(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-def match_labels(config: RunConfig, model: Model, dataset: Dataset) -> Labels:
+class Named(Protocol):
+    """What has classes to be matched: a model, or what made predictions."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+
+def match_labels(config: RunConfig, model: Named, dataset: Dataset) -> Labels:
     """The classes of the run; says which of them the model does not have.
 
     Raises:
@@ -239,7 +249,7 @@ def open_run(
         truncated=config.truncated,
         frames=tuple(record.frames for record in selection.records if record.frames),
     )
-    leakage = _warn_of_leakage(config, model, loader.dataset, selection.records)
+    leakage = warn_of_leakage(config, model.trained_on, loader.dataset, selection.records)
     facts = Facts(
         signature=identity.signature(),
         views=loader.spec.views_name,
@@ -262,11 +272,12 @@ def open_run(
     return folder
 
 
-def _warn_of_leakage(
-    config: RunConfig, model: Model, dataset: Dataset, records: Sequence[VideoRecord]
+def warn_of_leakage(
+    config: RunConfig, trained_on: str | None, dataset: Dataset, records: Sequence[VideoRecord]
 ) -> Leakage:
+    """What is known of videos that the model was trained on; a warning says it."""
     leakage = check_leakage(
-        model.trained_on,
+        trained_on,
         dataset.name,
         dataset.split,
         [record.group for record in records],
@@ -279,7 +290,8 @@ def _warn_of_leakage(
     return leakage
 
 
-def _warn_of_few_classes(records: Sequence[VideoRecord], labels: Labels) -> None:
+def warn_of_few_classes(records: Sequence[VideoRecord], labels: Labels) -> None:
+    """Warn where the requested videos are of less than half of the classes."""
     found = {record.label for record in records if record.label is not None}
     if found and 2 * len(found) < len(labels.classes):
         logger.warning(

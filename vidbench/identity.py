@@ -5,12 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import vidbench
 from vidbench.coverage import digest_videos
 from vidbench.data.records import FrameFolder
 from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
+
+
+class Identity(Protocol):
+    """What decides the predictions in a run's folder, whoever made them."""
+
+    @property
+    def spec_digest(self) -> str | None:
+        """Of what was done to pixels; None where that is not known."""
+        ...
+
+    def digest(self) -> str:
+        """8 hexadecimal digits of all of it."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but the videos themselves, for ``run.json``."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +60,11 @@ class RunIdentity:
     choices: tuple[str, ...] = ()
     truncated: str = "skip"
     frames: tuple[FrameFolder, ...] = ()
+
+    @property
+    def spec_digest(self) -> str:
+        """Of what is done to pixels."""
+        return self.spec.digest()
 
     def digest(self) -> str:
         """8 hexadecimal digits of all of it."""

@@ -139,7 +139,7 @@ def _row(run: FinishedRun) -> Row:
         "k": k,
         "topk": metrics[f"top{k}"]["value"] if metrics[f"top{k}"] else None,
         "videos": top1["num_videos"] if top1 else metrics["evaluated"],
-        "views": metrics["views"] or None,
+        "views": metrics["views"],
         "latency_ms": run.timed_session.get("latency_ms", {}).get("median"),
         "cost_usd": run.run.get("cost_usd"),
         "precision": identity["precision"],

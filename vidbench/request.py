@@ -29,6 +29,16 @@ def check_request(config: RunConfig) -> None:
     """
     if config.ray_address is not None:
         _require_ray()
+    check_videos(config)
+    if not is_module(config.model_type):  # last: the protocol of a hub's model comes with it
+        _check_model(config)
+
+
+def check_videos(config: RunConfig) -> None:
+    """Raise ConfigError unless the videos and folders that are asked for can be had.
+
+    The model is not looked at; otherwise as :func:`check_request`.
+    """
     _check_folders(config)
     if config.training_list is not None:
         read_source_ids(config.training_list)
@@ -36,8 +46,6 @@ def check_request(config: RunConfig) -> None:
         _check_dataset(config)
     elif config.classes is not None:
         _read_classes(config.classes)
-    if not is_module(config.model_type):  # last: the protocol of a hub's model comes with it
-        _check_model(config)
 
 
 def _require_ray() -> None:

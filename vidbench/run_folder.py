@@ -17,7 +17,7 @@ from vidbench.data.folders import Folder, LocalFolder
 from vidbench.data.shared import bring_all, is_shared, without_password
 from vidbench.errors import ConfigError
 from vidbench.files import disk_errors, seen_from, sweep, temporary_path, write_json
-from vidbench.identity import RunIdentity
+from vidbench.identity import Identity
 from vidbench.outputs import write_outputs
 from vidbench.predictions import Predictions
 from vidbench.provenance import now, provenance
@@ -50,7 +50,7 @@ class RunFolder:
             only there, of a driver that was killed, is forgotten.
     """
 
-    def __init__(self, path: Path, identity: RunIdentity, shared: Folder | None = None) -> None:
+    def __init__(self, path: Path, identity: Identity, shared: Folder | None = None) -> None:
         self.path = path
         self._identity = identity
         self._files = shared or LocalFolder(path.parent)
@@ -219,7 +219,7 @@ class RunFolder:
         return {
             "digest": self._identity.digest(),
             "identity": self._identity.as_dict(),
-            "spec_digest": self._identity.spec.digest(),
+            "spec_digest": self._identity.spec_digest,
             "config": dict(config),
             "unlisted": [path.as_posix() for path in unlisted],
             **provenance(),

@@ -171,12 +171,14 @@ def _sign_run(run: FinishedRun) -> str:
     identity, metrics = run.run["identity"], run.metrics
     videos = f"{metrics['evaluated']:,} of {metrics['requested']:,} videos"
     views = f"{metrics['views']} view" + "s" * (metrics["views"] != "1x1")
-    facts = [
-        f"{shorten(identity['model'], 40)} {shorten(identity['weights'], 16)}",
-        shorten(f"{identity['dataset']}/{identity['split']}", 28),
-        f"{videos} {shorten(metrics['coverage']['requested_digest'], 16)}",
-    ]
-    return " | ".join([*facts, *([shorten(views, 24)] if metrics["views"] else [])])
+    return " | ".join(
+        [
+            f"{shorten(identity['model'], 40)} {shorten(identity['weights'], 16)}",
+            shorten(f"{identity['dataset']}/{identity['split']}", 28),
+            f"{videos} {shorten(metrics['coverage']['requested_digest'], 16)}",
+            shorten(views, 24),
+        ]
+    )
 
 
 @_reading

@@ -126,19 +126,41 @@ class ListedSplit:
         listed, files = self._read_lists(), self._find_videos()
         chosen = {video: _choose(video, files) for video in listed}
         self._refuse_nothing(chosen)
+        everything = {path for paths in files.values() for path in paths}
+        unlisted = tuple(sorted(everything - set(chosen.values())))
+        _report(unlisted)
+        return self._select(chosen, num_videos, classes)._replace(unlisted=unlisted)
+
+    def list_videos(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
+        """The same videos by the official list alone; those that are there have their paths.
+
+        Raises:
+            ConfigError: The source does not exist.
+            FetchError, ArchiveError: The lists could not be had.
+        """
+        self._refuse_bad_source()
+        files = self._find_videos() if self._videos_folder.is_dir() else {}
+        chosen = {video: _choose(video, files) for video in self._read_lists()}
+        return self._select(chosen, num_videos, classes)
+
+    def _select(
+        self,
+        chosen: Mapping[ListedVideo, Path | None],
+        num_videos: int | None,
+        classes: Sequence[str] | None,
+    ) -> Selection:
         wanted = [
             video
-            for video in listed
+            for video in chosen
             if video.split == self.split and (classes is None or video.label in classes)
         ]
         records = tuple(
             VideoRecord(video.video_id, chosen[video], video.label, video.group)
             for video in draw(wanted, self._seed, lambda video: video.video_id)[:num_videos]
         )
-        everything = {path for paths in files.values() for path in paths}
-        unlisted = tuple(sorted(everything - set(chosen.values())))
-        _report(unlisted)
-        return Selection(records, unlisted, len(wanted))
+        return Selection(records, (), len(wanted))
 
     @property
     def _videos_folder(self) -> Path:

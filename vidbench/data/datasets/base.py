@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import vidbench.data.datasets
 from vidbench.data.records import Selection
@@ -67,6 +67,17 @@ class Dataset(Protocol):
         ...
 
 
+@runtime_checkable
+class ListsVideos(Protocol):
+    """A :class:`Dataset` that need not fetch videos to say which there are."""
+
+    def list_videos(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
+        """What ``fetch`` would give, by lists alone; a video that is not there has no path."""
+        ...
+
+
 @dataclass(frozen=True)
 class FetchOptions:
     """Where a dataset's videos go and come from, and which are taken.
@@ -102,6 +113,21 @@ def dataset_cards() -> list[DatasetCard]:
     package = vidbench.data.datasets
     families = [import_family("dataset", name, package) for name in dataset_families()]
     return [card for family in families for card in family.CARDS]
+
+
+def list_videos(
+    dataset: Dataset, num_videos: int | None = None, classes: Sequence[str] | None = None
+) -> Selection:
+    """The requested videos in order, without fetching any that the dataset can list otherwise.
+
+    Args:
+        dataset: A :class:`ListsVideos`; of any other the videos are fetched.
+        num_videos: How many; None for all.
+        classes: Videos of these classes only; None for all.
+    """
+    if isinstance(dataset, ListsVideos):
+        return dataset.list_videos(num_videos, classes)
+    return dataset.fetch(num_videos, classes)
 
 
 def load_dataset(name: str, split: str | None = None, **options: Any) -> Dataset:

@@ -161,13 +161,32 @@ class Kinetics:
             self._fill(shelf, pool, None, whole_split)
             keys = self._draw(shelf.paths, num_videos)
         shelf.report()
-        records = tuple(
-            VideoRecord(
-                listed[key].video_id, shelf.paths.get(key), listed[key].label, key.youtube_id
-            )
-            for key in keys[:num_videos]
-        )
+        records = _records(keys[:num_videos], listed, shelf)
         return Selection(records, tuple(shelf.unlisted), len(listed))
+
+    def list_videos(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
+        """The same videos by the official list alone; those that were fetched have their paths.
+
+        Which videos are the first without a seed, or lie in the first tarballs, only the tarballs
+        tell: they are fetched where one of these is asked for.
+
+        Raises:
+            ConfigError: Classes are asked for, and the split has no labels.
+            FetchError, ArchiveError: The list, or a tarball, could not be had.
+        """
+        if self._num_tarballs is not None or (num_videos is not None and self._seed is None):
+            return self.fetch(num_videos, classes)
+        self._refuse_other_root()
+        everything = self._read_annotations()
+        self._mark_root()
+        listed = everything if classes is None else self._of_classes(everything, classes)
+        shelf = Shelf(listed, everything.keys())
+        for folder in sorted(self._split_folder.glob("*/")):
+            shelf.add(folder, self.folder)
+        keys = list(listed) if self._seed is None else self._draw(listed, num_videos)
+        return Selection(_records(keys, listed, shelf), (), len(listed))
 
     def _of_classes(
         self, listed: Mapping[ClipKey, Annotation], classes: Sequence[str]
@@ -300,6 +319,15 @@ class Kinetics:
             return read_given(self._annotations, self.split, home, self.classes, self.name)
         path = self._fetch_list(self._release.annotations[self.split])
         return with_class_names(read_annotations(path), self.classes, self.name, path)
+
+
+def _records(
+    keys: Sequence[ClipKey], listed: Mapping[ClipKey, Annotation], shelf: Shelf
+) -> tuple[VideoRecord, ...]:
+    return tuple(
+        VideoRecord(listed[key].video_id, shelf.paths.get(key), listed[key].label, key.youtube_id)
+        for key in keys
+    )
 
 
 def _refuse_bad_place(relative: str) -> None:

@@ -1,0 +1,1 @@
+"""Predictions that another program made, read from its files; nothing is unpickled or run."""

@@ -1,0 +1,112 @@
+"""CSV files of predictions: a ranking in ``pred_1`` to ``pred_n``, or a column of scores a class.
+
+Columns are divided by commas, semicolons or tabs, whichever the header has most of.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+
+from vidbench.errors import ConfigError
+from vidbench.foreign.answers import Answers, Name
+from vidbench.harmless import csv_text
+
+_BESIDE = ("video_id", "path", "label", "target", "group", "note")  # columns that score no class
+_RANK = re.compile(r"(?:pred|score)_\d+")
+_MAX_CELL = 1 << 20
+
+Cells = Mapping[str, str]
+
+
+def read_csv(path: Path) -> Answers:
+    """What the file says.
+
+    Raises:
+        ConfigError: It cannot be read, or its columns are none of the two forms.
+    """
+    rows = list(_read_rows(path))
+    if not rows:
+        raise ConfigError(f"{path} has no predictions: there is no row below the header")
+    header = list(rows[0][1])
+    key = next((name for name in ("video_id", "path") if name in header), None)
+    if key is None:
+        raise ConfigError(
+            f"{path} has no column video_id or path: it begins {','.join(header)[:80]!r}"
+        )
+    keys = [cells[key] for _, cells in rows]
+    if "pred_1" in header:
+        return Answers(keys, key == "path", rankings=_rankings(path, header, rows))
+    names = [name for name in header if name not in _BESIDE and not _RANK.fullmatch(name)]
+    if not names:
+        raise ConfigError(f"{path} has neither pred_1 nor columns of scores named after classes")
+    scores = np.array([_scores(place, cells, names) for place, cells in rows])
+    return Answers(keys, key == "path", _names(names), scores)
+
+
+def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
+    """Each row's place, for messages, and its cells by column."""
+    csv.field_size_limit(_MAX_CELL)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            lines = csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True)
+            header = [csv_text(name.strip()) for name in next(lines, [])]
+            if len(set(header)) < len(header):
+                twice = next(name for name in header if header.count(name) > 1)
+                raise ConfigError(f"{path} names the column {twice!r} twice")
+            for cells in filter(None, lines):
+                place = f"{path}, line {lines.line_num}"
+                if len(cells) != len(header):
+                    raise ConfigError(
+                        f"{place} has {len(cells)} cells, and the header {len(header)}: a cell "
+                        "with a comma in it needs quotes"
+                    )
+                yield place, dict(zip(header, map(csv_text, cells), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path} cannot be read as CSV: {error}") from error
+
+
+def _rankings(
+    path: Path, header: Sequence[str], rows: Sequence[tuple[str, Cells]]
+) -> list[tuple[Name, ...]]:
+    given = sum(name.startswith("pred_") for name in header)
+    columns = list(takewhile(set(header).__contains__, (f"pred_{k + 1}" for k in range(given))))
+    if len(columns) < given:
+        raise ConfigError(f"{path} has no column pred_{len(columns) + 1}, but later ones")
+    return [_ranking(place, cells, columns) for place, cells in rows]
+
+
+def _ranking(place: str, cells: Cells, columns: Sequence[str]) -> tuple[Name, ...]:
+    ranking = [cells[name].strip() for name in columns]
+    ranked = list(takewhile(bool, ranking))
+    if any(ranking[len(ranked) :]):
+        raise ConfigError(f"{place}: pred_{len(ranked) + 1} is empty, and a later one is not")
+    scores = [cells.get(f"score_{k + 1}", "") for k in range(len(ranked))]
+    if all(scores) and sorted(scores, key=lambda text: -_number(place, text)) != scores:
+        raise ConfigError(f"{place}: the scores {', '.join(scores)[:80]} do not fall: best first")
+    return _names(ranked)
+
+
+def _names(texts: Sequence[str]) -> tuple[Name, ...]:
+    return tuple(texts)
+
+
+def _scores(place: str, cells: Cells, names: Sequence[str]) -> list[float]:
+    try:
+        return [float(cells[name]) for name in names]
+    except ValueError:
+        return [_number(f"{place}, column {name!r}", cells[name]) for name in names]
+
+
+def _number(place: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {text[:40]!r} is no number") from error

@@ -1,0 +1,91 @@
+"""A file's rows as a table with a row for each video of a dataset's split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.errors import ConfigError
+from vidbench.foreign.answers import Answers
+from vidbench.foreign.classes import name_columns, name_rankings
+from vidbench.foreign.scores import interpret, pool_rows
+from vidbench.ranking import LABEL, RANKING
+
+Rows = NDArray[np.intp]
+
+
+class ForeignTable(NamedTuple):
+    """Predictions of videos.
+
+    Attributes:
+        classes: That could have been predicted.
+        scores: (videos, classes), NaN where there is no prediction; of a ranking stand-ins.
+        ranked: (videos,), how many classes each prediction ranks at most.
+        evidence: What the predictions are, one of :data:`~vidbench.ranking.EVIDENCE`.
+        how: How they were read, in a few words; empty where they were taken as is.
+    """
+
+    classes: tuple[str, ...]
+    scores: NDArray[np.float32]
+    ranked: Rows
+    evidence: str
+    how: str = ""
+
+    @property
+    def given(self) -> NDArray[np.bool_]:
+        """Whether there is a prediction, (videos,)."""
+        return np.asarray(~np.isnan(self.scores).any(axis=1), np.bool_)
+
+
+def tabulate(
+    answers: Answers,
+    rows: Rows,
+    count: int,
+    listed: Sequence[str] | None,
+    known: Sequence[str],
+    kind: str,
+    pool: str,
+) -> ForeignTable:
+    """The rows as a table of videos; classes that are the dataset's are in its order.
+
+    Args:
+        answers: What the file says.
+        rows: Which video each of its rows is of.
+        count: How many videos there are.
+        listed: The model's classes, where a list of them is given.
+        known: The dataset's.
+        kind: One of :data:`~vidbench.foreign.scores.KINDS`.
+        pool: One of :data:`~vidbench.foreign.scores.POOLS`.
+
+    Raises:
+        ConfigError: The classes are not known, or the scores not of the kind.
+    """
+    if answers.scores is None:
+        return _of_rankings(answers, rows, count, listed, known)
+    classes = name_columns(answers.classes, answers.scores.shape[1], listed)
+    scored = pool_rows(interpret(answers.scores, kind, answers.keys), rows, count, pool)
+    scores = scored.scores.astype(np.float32)
+    if set(classes) == set(known):  # so that runs with the same classes can be fused
+        scores = scores[:, [classes.index(name) for name in known]]
+        classes = tuple(known)
+    most = 1 if scored.evidence == LABEL else len(classes)
+    return ForeignTable(classes, scores, np.full(count, most), scored.evidence, scored.how)
+
+
+def _of_rankings(
+    answers: Answers, rows: Rows, count: int, listed: Sequence[str] | None, known: Sequence[str]
+) -> ForeignTable:
+    """Scores 1, 1/2, 1/3 and so on in place of ranks, and none for other classes."""
+    classes, rankings = name_rankings(answers.rankings or (), listed, known)
+    index = {name: place for place, name in enumerate(classes)}
+    scores, ranked = np.full((count, len(classes)), np.nan, np.float32), np.zeros(count, np.intp)
+    for row, ranking in zip(rows.tolist(), rankings, strict=True):
+        scores[row] = 0
+        scores[row, [index[name] for name in ranking]] = 1 / np.arange(1, len(ranking) + 1)
+        ranked[row] = len(ranking)
+    if not ranked.any():
+        raise ConfigError("the file names no class for any video")
+    return ForeignTable(classes, scores, ranked, LABEL if ranked.max() == 1 else RANKING)
