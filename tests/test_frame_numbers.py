@@ -14,9 +14,10 @@ from numbered import numbers_of, write_numbered
 
 from vidbench.data.decode import decode_views
 from vidbench.data.frames import file_frames
-from vidbench.data.process import Timeline, sample_frames
+from vidbench.data.process import sample_frames
 from vidbench.data.scan import Scan, scan_video
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.timeline import Timeline
 
 NUM_FRAMES = 40
 SPECS = {

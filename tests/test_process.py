@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidbench.data import process
-from vidbench.data.process import Indices, Timeline
+from vidbench.data.process import Indices
 from vidbench.data.spec import PRESETS, PreprocessSpec
+from vidbench.data.timeline import Timeline
 from vidbench.errors import VideoError
 
 RGB = av.VideoFormat("rgb24")

@@ -24,9 +24,10 @@ from vidbench.data.cache import CacheKey
 from vidbench.data.clips import CachePolicy, ClipSource
 from vidbench.data.decode import decode_views
 from vidbench.data.prepare import Workers, clip_key
-from vidbench.data.process import Timeline, cut_section, sample_frames
+from vidbench.data.process import sample_frames
 from vidbench.data.records import Section, Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.timeline import Timeline, cut_section
 from vidbench.errors import VideoError
 from vidbench.files import write_json
 from vidbench.finished_run import FinishedRun
@@ -50,12 +51,25 @@ UNEVEN = [*range(0, 40, 2), *range(41, 60), 75, 76, 90, 91, 92, 99]  # gaps of u
 
 @cache
 def times_of(path: Path) -> tuple[Fraction, ...]:
-    """When each frame is shown, from the first one on, as PyAV tells them, exactly."""
+    """When each frame is shown, from the start of the file on, as PyAV tells them, exactly."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None
+        assert container.start_time is not None
+        begin = round(Fraction(container.start_time, av.time_base) / stream.time_base)
         stamps = sorted(frame.pts for frame in container.decode(stream) if frame.pts is not None)
-        return tuple((stamp - stamps[0]) * stream.time_base for stamp in stamps)
+        return tuple((stamp - begin) * stream.time_base for stamp in stamps)
+
+
+@cache
+def last_of(path: Path) -> Fraction:
+    """For how long the last frame is shown, by what its packet says."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        assert stream.time_base is not None
+        last = max(packets, key=lambda packet: packet.pts or 0)
+        return (last.duration or 0) * stream.time_base
 
 
 @cache
@@ -76,9 +90,7 @@ def assert_section_is_cut(path: Path, begin: Fraction, end: Fraction | float, na
         with pytest.raises(VideoError, match="too_short: no frame from"):
             decode_views(path, SPECS[name], section=section)
         return
-    with av.open(str(path)) as container:
-        rate = container.streams.video[0].average_rate or 25
-    after = times[rows[-1] + 1] if rows[-1] + 1 < len(times) else times[-1] + 1 / Fraction(rate)
+    after = times[rows[-1] + 1] if rows[-1] + 1 < len(times) else times[-1] + last_of(path)
     starts = np.array([float(times[row] - times[rows[0]]) for row in rows])
     part = Timeline(starts, float(min(after, end) - times[rows[0]]))
     indices = np.array(rows)[sample_frames(part, SPECS[name], "drawn")]
@@ -241,7 +253,8 @@ def test_each_section_is_cached_found_and_skipped_alone(
         assert isinstance(clip, np.ndarray)
         np.testing.assert_array_equal(clip, expected)
     nothing = found[3][1]
-    assert nothing == Skip("too_short", "no frame from 9 s to 10 s: the last one is at 1.967 s")
+    detail = "no frame from 9 s to 10 s: frames begin from 0.000 s to 1.967 s"
+    assert nothing == Skip("too_short", detail)
     again = ClipSource(folder, SMALL, tmp_path, policy)
     assert [again.is_cached(r) for r in RECORDS] == [True] * 3 + [False]
     assert [again.skip_stands(record) for record in RECORDS] == [False] * 3 + [True]

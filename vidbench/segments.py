@@ -27,7 +27,7 @@ class Segment(NamedTuple):
     """A part of a video in which one class is seen.
 
     Attributes:
-        start: Seconds from the first frame.
+        start: Seconds on the clock of the windows.
         end: Likewise.
         class_index: Place of the class among the scores.
         score: Mean over its duration, 0 to 1.

@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 
 from vidbench.data.frame_reader import read_views
 from vidbench.data.orientation import Orientation, filtering, orientation_of
-from vidbench.data.process import Indices, Timeline, cut_section, sample_frames
+from vidbench.data.process import Indices, sample_frames
 from vidbench.data.records import Frame, FrameFolder, Section, Views
 from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
@@ -34,8 +34,11 @@ from vidbench.data.streams import (
     opened,
     promises_frame,
     refuse_huge,
+    stamp_of,
+    stream_time,
     video_stream,
 )
+from vidbench.data.timeline import Stamp, Timeline, cut_section, lay_timeline
 from vidbench.data.whole import whole_frames
 from vidbench.errors import VideoError
 
@@ -122,21 +125,21 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 def _read_packets(packets: Iterable[Packet[VideoStream]], stream: VideoStream) -> _Promise:
     kept: list[Packet[VideoStream]] | None = []
-    stamps: list[int | None] = []
+    stamps: list[Stamp] = []
     num_bytes = num_packets = 0
     is_corrupt = False
     for packet in packets:
         num_packets += bool(packet.size)
         num_bytes += packet.size
         is_corrupt |= packet.is_corrupt
-        stamps += [packet.pts] if promises_frame(packet) else []
+        stamps += [stamp_of(packet)] if promises_frame(packet) else []
         if num_bytes > _KEPT_BYTES:
             kept = None
         if kept is not None:
             kept.append(packet)
     if not stamps:
         raise VideoError("unreadable", "the video stream holds no packets")
-    known = [stamp for stamp in stamps if stamp is not None]
+    known = [stamp.shown for stamp in stamps if stamp.shown is not None]
     ordered = sorted(known)
     # Without a count of frames nobody knows whether one that others refer to is lost; and pictures
     # before the first packet's are shown by no decoder.
@@ -144,7 +147,7 @@ def _read_packets(packets: Iterable[Packet[VideoStream]], stream: VideoStream) -
     return _Promise(
         packets=kept,
         stamps=ordered,
-        timeline=_timeline(stamps, stream),
+        timeline=lay_timeline(stamps, stream_time(stream)),
         is_regular=is_complete and not is_corrupt and stream.codec_context.name in _SKIPPING_CODECS,
         is_reordered=known != ordered,
     )
@@ -211,19 +214,19 @@ def _decode_all(path: Path, promised: Timeline, sampling: _Sampling) -> Views:
 def _decode_frames(path: Path, indices: Indices, sampling: _Sampling) -> tuple[_Clips, Timeline]:
     """The clips of the frames with these indices, and the timeline of all frames."""
     clips = _Clips(indices, sampling.spec)
-    stamps: list[int | None] = []
+    stamps: list[Stamp] = []
     with _opened(path) as (container, stream):
         convert = Converter(stream, sampling.spec)
         try:
             for index, frame in enumerate(whole_frames(path, container, stream)):
-                stamps.append(frame.pts)
+                stamps.append(stamp_of(frame))
                 convert.see(frame)
                 if index in clips.missing:
                     clips.put(index, convert(frame))
         except VideoError as error:
             if error.reason != "truncated" or not sampling.keep_truncated:
                 raise
-        return clips, _timeline(stamps, stream)
+        return clips, lay_timeline(stamps, stream_time(stream))
 
 
 class _Sampling(NamedTuple):
@@ -323,14 +326,3 @@ def _pixels(frame: VideoFrame) -> Frame:
     plane = frame.planes[0]
     shape, strides = (frame.height, frame.width, 3), (plane.line_size, 3, 1)
     return np.ndarray(shape, np.uint8, memoryview(plane), strides=strides)
-
-
-def _timeline(stamps: list[int | None], stream: VideoStream) -> Timeline:
-    """When frames with these time stamps, in any order, are shown; by frame rate without stamps."""
-    step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
-    known = sorted(stamp for stamp in stamps if stamp is not None)
-    if len(known) < len(stamps):
-        starts = np.arange(len(stamps)) * step
-    else:
-        starts = (np.array(known, np.float64) - known[0]) * float(stream.time_base or 0)
-    return Timeline(starts.astype(np.float64), float(starts[-1]) + step)

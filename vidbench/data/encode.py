@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import av
+import numpy as np
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidbench.data.orientation import Orientation, orientation_of
-from vidbench.data.streams import ffmpeg_errors, opened, refuse_huge, video_stream
+from vidbench.data.streams import (
+    ffmpeg_errors,
+    opened,
+    refuse_huge,
+    stamp_of,
+    stream_time,
+    video_stream,
+)
+from vidbench.data.timeline import Clock, Stamp, lay_timeline
 from vidbench.data.whole import whole_frames
 from vidbench.errors import VideoError
 
 _QUALITY = {"crf": "18", "preset": "medium"}  # 18 is visually lossless, says FFmpeg's H.264 guide
+_STILL = 2  # times as long as other frames
 _THREADS = 4  # other bits with another number: it must not follow the machine's cores
 
 
@@ -57,8 +70,9 @@ def enlarge(size: Size, min_size: int) -> Size:
 def upscale(source: Path, target: Path, min_size: int) -> None:
     """Writes the video with sides of at least ``min_size`` pixels, as H.264 (yuv420p) in an mp4.
 
-    Frames keep their number and their times; sound is copied packet by packet, so that enlarged
-    videos have it as the others do. Orientation and the shape of pixels are applied.
+    Frames keep their number and their times, but that joined recordings follow one another. Sound
+    is copied packet by packet, so that enlarged videos have it as the others do. Orientation and
+    the shape of pixels are applied.
 
     Args:
         source: Any video that FFmpeg reads.
@@ -79,41 +93,74 @@ def upscale(source: Path, target: Path, min_size: int) -> None:
 
 
 def _read_times(path: Path, read: InputContainer) -> list[int]:
-    """When each frame is shown, in units of the stream, after decoding all of them.
-
-    Times are sorted: those in an avi with B-frames belong to the frames in another order.
+    """When each frame is shown, and when the last one ends, in ticks of the stream.
 
     Raises:
-        VideoError: Something is missing, as :func:`~vidbench.data.whole.whole_frames` has it, or
-            frames have no times of their own.
+        VideoError: Something is missing, as :func:`~vidbench.data.whole.whole_frames` has it.
     """
     stream = video_stream(read)
-    stamps = [frame.pts for frame in whole_frames(path, read, stream)]
-    times = sorted({stamp for stamp in stamps if stamp is not None})
-    if len(times) < len(stamps) or not times:
-        detail = f"{len(stamps)} frames have {len(times)} different times"
-        raise VideoError("unreadable", detail)
-    return times
+    time = stream_time(stream)
+    stamps = [stamp_of(frame) for frame in whole_frames(path, read, stream)]
+    timeline = lay_timeline(stamps, time)
+    seconds = np.append(timeline.starts_seconds, timeline.duration_seconds)
+    ticks = np.rint((seconds + timeline.begin_seconds) / float(time.tick)).astype(np.int64)
+    rows = np.arange(len(ticks))
+    rising = np.maximum.accumulate(ticks - rows) + rows  # an mp4 has no two frames at one time
+    return [int(tick) for tick in rising + (time.origin or 0)]
 
 
 def _transcode(
     read: InputContainer, written: OutputContainer, times: list[int], size: Size
 ) -> None:
     source = video_stream(read)
+    lasts = dict(zip(times, np.diff(times).tolist(), strict=False))
     target = _add_video(written, source, size)
-    sounds = {s.index: written.add_stream_from_template(s) for s in read.streams.audio}
-    scale = _scaler(source, size)
-    left = iter(times)
+    if lasts[times[-2]] > _STILL * min(lasts.values()):
+        target.codec_context.max_b_frames = 0  # with them an mp4 does not keep how long it lasts
+    sounds = [_Sound(written, each, source) for each in read.streams.audio]
+    of_index = {sound.index: sound for sound in sounds}
+    scale, left = _scaler(source, size), iter(times)
+
+    def write(packets: list[Packet[VideoStream]]) -> None:
+        for packet in packets:
+            packet.duration = lasts[cast("int", packet.pts)]
+            written.mux(packet)
+
     for packet in read.demux(source, *read.streams.audio):
-        if packet.stream_index not in sounds:
+        if packet.stream_index in of_index:
+            of_index[packet.stream_index].copy(packet)
+            continue
+        with suppress(av.error.InvalidDataError):  # what comes before the first whole group
             for frame in cast("list[VideoFrame]", packet.decode()):
                 scaled = scale(frame)
                 scaled.pts = next(left)
-                written.mux(target.encode(scaled))
-        elif packet.dts is not None and not packet.is_discard:
-            packet.stream = sounds[packet.stream_index]
-            written.mux(packet)
-    written.mux(target.encode(None))
+                write(target.encode(scaled))
+    write(target.encode(None))
+
+
+class _Sound:
+    """Copies the packets of a stream of sound; joined recordings follow one another.
+
+    Args:
+        written: Where to.
+        source: The stream.
+        video: That of the pictures beside it.
+    """
+
+    def __init__(self, written: OutputContainer, source: AudioStream, video: VideoStream) -> None:
+        self.index = source.index
+        self._written = written
+        self._target = written.add_stream_from_template(source)
+        tick = source.time_base or Fraction(1, av.time_base)
+        self._clock = Clock(stream_time(video)._replace(tick=tick, origin=None))
+
+    def copy(self, packet: Packet[Any]) -> None:
+        if packet.pts is None or packet.dts is None or packet.is_discard:
+            return
+        shift = self._clock.ticks(Stamp(packet.pts, packet.dts, packet.duration or 0)) - packet.pts
+        packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+        packet.stream = self._target
+        self._written.mux(packet)
 
 
 def _add_video(written: OutputContainer, source: VideoStream, size: Size) -> VideoStream:

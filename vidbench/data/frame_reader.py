@@ -19,11 +19,12 @@ import numpy as np
 from PIL import Image
 
 from vidbench.data.frame_folder import USUAL_FPS, Frames, find_frames
-from vidbench.data.process import Indices, Timeline, cut_section, sample_frames
+from vidbench.data.process import Indices, sample_frames
 from vidbench.data.records import Frame, FrameFolder, Section, Views
 from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import VideoFacts, refuse_huge
+from vidbench.data.timeline import Timeline, cut_section
 from vidbench.errors import VideoError
 
 _FORMATS = ("BMP", "JPEG", "PNG", "WEBP")

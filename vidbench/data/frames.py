@@ -31,17 +31,18 @@ from vidbench.data.streams import (
     open_container,
     opened,
     refuse_huge,
+    stamp_of,
+    stream_time,
     video_stream,
 )
+from vidbench.data.timeline import MIXED_UP, Clock
 from vidbench.data.whole import whole_frames
 from vidbench.errors import VideoError
 
 logger = logging.getLogger(__name__)
 
 _USUAL_RATE = 25.0
-_NEW_COUNT_SECONDS = 1.0  # times that go back further begin to count anew
 _STEP_SECONDS = 1e-4  # between frames whose times do not rise
-_MIXED_UP = 16  # frames to which others may refer: as many as H.264 may keep waiting
 _OPEN_SECONDS, _READ_SECONDS = 15.0, 30.0  # of a server that does not answer
 _LIVE_OPTIONS = {"analyzeduration": "1000000"}  # microseconds
 _RTSP_OPTIONS = {"rtsp_transport": "tcp"}  # most cameras have it, and it loses no packets
@@ -51,12 +52,15 @@ class TimedFrame(NamedTuple):
     """A frame as the model sees it.
 
     Attributes:
-        seconds: When it is shown, from the first frame; rising.
+        seconds: When it is shown: of a file on the clock of a player, of another source from the
+            first frame on; rising.
         crops: What the model sees.
+        lasts: Seconds for which it is shown if no other follows.
     """
 
     seconds: float
     crops: Crops
+    lasts: float
 
 
 class FileFrames(NamedTuple):
@@ -89,73 +93,45 @@ def file_frames(
     """
     if path.is_dir():
         pictures = iterate_frames(path, frames)
-        seen = (TimedFrame(seconds, fit_frame(frame, spec)) for seconds, frame in pictures)
-        yield FileFrames(1 / fps_of(frames), seen)
+        period = 1 / fps_of(frames)
+        seen = (TimedFrame(seconds, fit_frame(frame, spec), period) for seconds, frame in pictures)
+        yield FileFrames(period, seen)
         return
     with ffmpeg_errors(), opened(path) as container:
         stream = video_stream(container)
         stream.codec_context.thread_count = 1  # the other cores are the model's
-        yield FileFrames(_period(stream), _in_order(_decode(path, container, stream, spec)))
+        decoded = _decode(path, container, stream, spec)
+        yield FileFrames(stream_time(stream).period, _in_order(decoded))
 
 
 def _decode(
     path: Path, container: InputContainer, stream: VideoStream, spec: PreprocessSpec
 ) -> Iterator[TimedFrame]:
-    clock, convert = Clock(_period(stream)), Converter(stream, spec)
+    clock, convert = Clock(stream_time(stream)), Converter(stream, spec)
     for frame in whole_frames(path, container, stream):
-        yield TimedFrame(clock.seconds(frame.time), convert(frame))
+        seconds = clock.seconds(stamp_of(frame))
+        yield TimedFrame(seconds, convert(frame), clock.lasts_seconds)
 
 
 def _in_order(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
     """The frames with their times sorted: an avi with B-frames gives them those of others."""
     crops: deque[Crops] = deque()
-    times: list[float] = []
+    times: list[tuple[float, float]] = []
     error: VideoError | None = None
     try:
         for frame in frames:
             crops.append(frame.crops)
-            heappush(times, frame.seconds)
-            if len(crops) > _MIXED_UP:
-                yield TimedFrame(heappop(times), crops.popleft())
+            heappush(times, (frame.seconds, frame.lasts))
+            if len(crops) > MIXED_UP:
+                seconds, lasts = heappop(times)
+                yield TimedFrame(seconds, crops.popleft(), lasts)
     except VideoError as damage:
         error = damage
     while crops:
-        yield TimedFrame(heappop(times), crops.popleft())
+        seconds, lasts = heappop(times)
+        yield TimedFrame(seconds, crops.popleft(), lasts)
     if error is not None:
         raise error
-
-
-def _period(stream: VideoStream) -> float:
-    return 1 / float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
-
-
-class Clock:
-    """Times of frames from the first one on, which never go back far, whatever a file says.
-
-    Args:
-        period: Seconds for a frame that says nothing.
-    """
-
-    def __init__(self, period: float) -> None:
-        self._period = period
-        self._shift: float | None = None
-        self._last = -period
-
-    def seconds(self, stamp: float | None) -> float:
-        """When the frame is shown, from the first one.
-
-        Args:
-            stamp: When it says itself that it is shown; None where it does not.
-        """
-        following = self._last + self._period
-        if stamp is None:
-            found = following
-        else:
-            if self._shift is None or stamp + self._shift < self._last - _NEW_COUNT_SECONDS:
-                self._shift = following - stamp
-            found = stamp + self._shift
-        self._last = max(found, self._last)
-        return found
 
 
 class LiveFrame(NamedTuple):
@@ -213,18 +189,21 @@ def _stream(source: str, spec: PreprocessSpec) -> Iterator[LiveFrames]:
             stream = video_stream(container)
             frames = _receive(container, stream, spec)
             is_recording = container.duration is not None
-            yield LiveFrames(_period(stream), _paced(frames) if is_recording else frames)
+            period = stream_time(stream).period
+            yield LiveFrames(period, _paced(frames) if is_recording else frames)
 
 
 def _receive(
     container: InputContainer, stream: VideoStream, spec: PreprocessSpec
 ) -> Iterator[LiveFrame]:
-    clock, convert = Clock(_period(stream)), Converter(stream, spec)
-    seconds = -_STEP_SECONDS
+    clock, convert = Clock(stream_time(stream)), Converter(stream, spec)
+    seconds, begin = -_STEP_SECONDS, None
     for packet in _packets(container, stream):
         with suppress(av.error.InvalidDataError):  # what was lost on the way comes back in time
             for frame in packet.decode():
-                seconds = max(clock.seconds(frame.time), seconds + _STEP_SECONDS)
+                shown = clock.seconds(stamp_of(frame))
+                begin = shown if begin is None else begin
+                seconds = max(shown - begin, seconds + _STEP_SECONDS)
                 yield LiveFrame(seconds, time.monotonic(), partial(convert, frame))
 
 

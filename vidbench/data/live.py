@@ -144,7 +144,7 @@ class LiveReader:
                 return
             self.seconds = frame.seconds + grid.period
             self._arrived = frame.arrived
-            self._kept.append(TimedFrame(frame.seconds, crops))
+            self._kept.append(TimedFrame(frame.seconds, crops, grid.period))
             self._forget_before(self.seconds - grid.window_seconds - grid.period, grid)
             self._changed.notify()
 

@@ -3,59 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbench.data.records import Section
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.timeline import Timeline
 from vidbench.errors import VideoError
 
 Indices = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """When each decoded frame of a video is shown.
-
-    Attributes:
-        starts_seconds: (frames,), rising, the first is 0.
-        duration_seconds: From the first frame to the end of the last.
-    """
-
-    starts_seconds: NDArray[np.float64]
-    duration_seconds: float
-
-    @property
-    def num_frames(self) -> int:
-        return len(self.starts_seconds)
-
-
-def cut_section(timeline: Timeline, section: Section) -> tuple[int, Timeline]:
-    """Index of the section's first frame, and when its frames are shown, from that frame on.
-
-    Its last frame is shown no longer than the section lasts. Times count to the microsecond, so
-    that a third of a second is the time of the tenth frame of thirty.
-
-    Args:
-        timeline: The whole video's.
-        section: The part that is meant.
-
-    Raises:
-        VideoError: No frame begins in it.
-    """
-    begin, end = section
-    times = np.round(timeline.starts_seconds, 6)
-    first, stop = np.searchsorted(times, np.round(section, 6)).tolist()
-    if first >= stop:
-        part = f"from {begin:g} s " + ("on" if end == np.inf else f"to {end:g} s")
-        last = timeline.starts_seconds[-1]
-        raise VideoError("too_short", f"no frame {part}: the last one is at {last:.3f} s")
-    starts = timeline.starts_seconds[first:stop]
-    following = timeline.starts_seconds[stop:]
-    until = following[0] if len(following) else timeline.duration_seconds
-    return first, Timeline(starts - starts[0], min(float(until), end) - float(starts[0]))
 
 
 def sample_frames(timeline: Timeline, spec: PreprocessSpec, draw: str = "") -> Indices:

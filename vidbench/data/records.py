@@ -19,7 +19,7 @@ Views = NDArray[np.uint8]
 Section = tuple[float, float]
 """A part of a video: frames from the first time on and before the second, which may be infinite.
 
-Both are seconds from the first frame.
+Both are seconds on the clock of a player, which begins with the first of all streams of the file.
 """
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import av
 from av.container import InputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidbench.data.orientation import orientation_of
 from vidbench.data.resize import MAX_PIXELS
+from vidbench.data.timeline import Stamp, StreamTime, lay_timeline
 from vidbench.errors import VideoError
 
 _VP8 = frozenset({"vp8", "libvpx"})
+_TS_DISCONT = cast("int", Flags.ts_discont.value)
+_USUAL_RATE = 25  # of a stream that says nothing
 _LISTS = frozenset({"concat", "hls", "dash"})
 _HAS_METADATA_ERRORS = int(av.__version__.partition(".")[0]) < 19
 
@@ -54,12 +59,12 @@ def describe(path: Path) -> VideoFacts:
         stream = video_stream(container)
         stream.codec_context.thread_count = 1
         first: VideoFrame | None = None
-        stamps: list[int | None] = []
+        stamps: list[Stamp] = []
         try:
             for packet in container.demux(stream):
                 if first is None:
                     first = next(iter(packet.decode()), None)
-                stamps += [packet.pts] if promises_frame(packet) else []
+                stamps += [stamp_of(packet)] if promises_frame(packet) else []
         except av.FFmpegError:
             if first is None:
                 raise
@@ -68,17 +73,13 @@ def describe(path: Path) -> VideoFacts:
         return _facts(stream, first, stamps)
 
 
-def _facts(stream: VideoStream, first: VideoFrame, stamps: list[int | None]) -> VideoFacts:
-    rate = float(stream.average_rate or stream.guessed_rate or 25)
-    known = [stamp for stamp in stamps if stamp is not None]
-    seconds = len(stamps) / rate
-    if len(known) == len(stamps):
-        seconds = (max(known) - min(known)) * float(stream.time_base or 0) + 1 / rate
+def _facts(stream: VideoStream, first: VideoFrame, stamps: list[Stamp]) -> VideoFacts:
+    seconds = lay_timeline(stamps, stream_time(stream)).duration_seconds
     width, height = round(first.width * float(stream.sample_aspect_ratio or 1)), first.height
     if orientation_of(first).transposed:
         width, height = height, width
     codec = stream.codec_context.codec.canonical_name
-    return VideoFacts(seconds, rate, width, height, len(stamps), codec)
+    return VideoFacts(seconds, len(stamps) / seconds, width, height, len(stamps), codec)
 
 
 @contextmanager
@@ -133,6 +134,22 @@ def video_stream(container: InputContainer) -> VideoStream:
         raise VideoError("unreadable", "no decoder knows the codec of the video stream")
     refuse_huge(context.width, context.height)
     return moving[0]
+
+
+def stream_time(stream: VideoStream) -> StreamTime:
+    """How the stream counts time, and when the clock of a player begins."""
+    container = stream.container
+    tick = stream.time_base or Fraction(1, av.time_base)
+    period = 1 / float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
+    begin = cast("InputContainer", container).start_time
+    origin = None if begin is None else round(Fraction(begin, av.time_base) / tick)
+    return StreamTime(tick, period, origin, bool(container.format.flags & _TS_DISCONT))
+
+
+def stamp_of(timed: Packet[VideoStream] | VideoFrame) -> Stamp:
+    """What a packet or a frame says of its time; frames come out when they are shown."""
+    decoded = timed.dts if isinstance(timed, Packet) else timed.pts
+    return Stamp(timed.pts, decoded, timed.duration or 0)
 
 
 def promises_frame(packet: Packet[VideoStream]) -> bool:

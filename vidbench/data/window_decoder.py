@@ -65,13 +65,14 @@ def file_windows(path: Path, task: WindowTask, put: Callable[[Window], None]) ->
     # Here, because the process that runs the model has no use for decoders in its memory.
     from vidbench.data.frames import file_frames
 
-    end, damage = 0.0, ""
+    begin, end, damage = None, 0.0, ""
 
-    def watched(frames: Iterator[TimedFrame], period: float) -> Iterator[TimedFrame]:
-        nonlocal end, damage
+    def watched(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
+        nonlocal begin, end, damage
         try:
             for frame in frames:
-                end = frame.seconds + period
+                begin = frame.seconds if begin is None else begin
+                end = frame.seconds + frame.lasts
                 yield frame
         except VideoError as error:
             if error.reason != "truncated" or not task.keep_truncated:
@@ -80,9 +81,9 @@ def file_windows(path: Path, task: WindowTask, put: Callable[[Window], None]) ->
 
     with file_frames(path, task.spec, task.frames) as (period, frames):
         grid = lay_grid(task.spec, period, task.window_seconds, task.step_seconds)
-        for window in slice_windows(watched(frames, period), grid, task.spec):
+        for window in slice_windows(watched(frames), grid, task.spec):
             put(window)
-    return Footage(end, grid, damage)
+    return Footage(end - (begin or 0.0), grid, damage)
 
 
 class WindowDecoder:

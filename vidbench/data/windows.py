@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from vidbench.data.process import Timeline, sample_frames
+from vidbench.data.process import sample_frames
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.timeline import Timeline
 from vidbench.errors import VideoError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Window(NamedTuple):
     """A part of a video, as a model sees it.
 
     Attributes:
-        start: When its first frame is shown, in seconds from that of the video.
+        start: When its first frame is shown, in seconds on the clock of the frames.
         end: When its last frame ends.
         views: (views, frames, crop_size, crop_size, 3), uint8 RGB.
     """
@@ -93,20 +94,22 @@ def slice_windows(
     Raises:
         VideoError: All windows have too few frames.
     """
-    slicer = _Slicer(grid, spec)
+    slicer: _Slicer | None = None
     for frame in frames:
+        slicer = slicer or _Slicer(grid, spec, frame.seconds)
         yield from slicer.add(frame)
-    yield from slicer.finish()
+    if slicer is not None:
+        yield from slicer.finish()
 
 
 class _Slicer:
-    def __init__(self, grid: Grid, spec: PreprocessSpec) -> None:
+    def __init__(self, grid: Grid, spec: PreprocessSpec, begin: float) -> None:
         self._grid = grid
         self._spec = spec
         self._slack = grid.period / 2  # times are rounded, e.g. to milliseconds
         self._length = max(grid.window_seconds, grid.period)  # it holds a frame
         self._kept: deque[TimedFrame] = deque()
-        self._start = 0.0  # of the next window, in the grid
+        self._start = begin  # of the next window, in the grid
         self._begun = self._covered = self._end = -1.0  # of the last one; frames up to then are in
         self._count = 0
         self._too_short: VideoError | None = None
@@ -121,14 +124,12 @@ class _Slicer:
             self._kept.popleft()
 
     def finish(self) -> Iterator[Window]:
-        if not self._kept:
-            return
-        end = self._kept[-1].seconds + self._grid.period
+        end = self._kept[-1].seconds + self._kept[-1].lasts
         yield from self._due(end)
-        if self._end < end - self._slack:
-            first = end - self._length - self._slack
-            later = (frame for frame in self._kept if frame.seconds > self._begun)
-            yield from self._cut([frame for frame in later if frame.seconds >= first], end)
+        first = end - self._length - self._slack
+        later = [frame for frame in self._kept if self._begun < frame.seconds >= first]
+        if later and self._end < end - self._slack:
+            yield from self._cut(later, end)
         if not self._count and self._too_short:
             raise self._too_short
 

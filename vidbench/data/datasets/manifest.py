@@ -10,8 +10,8 @@ column    what it says
 path      the video, a file or a folder of frames; relative to the manifest's folder, or absolute
 label     name of its class; empty where it has none
 group     what it was cut from, e.g. a YouTube id; without it, sections of one file are a group
-start     where the section that is meant begins, in seconds; empty for 0
-end       where it ends; empty for the video's end
+start     where the section that is meant begins, in seconds as a player shows them; empty for 0
+end       where it ends, likewise; empty for the video's end
 fps       frames per second of a folder of frames; empty for those of ``--frames_fps``
 frames    how many frames a folder of frames has: the first so many are taken, and fewer are too few
 video_id  what the video is called in results; the path where there is none
