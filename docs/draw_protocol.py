@@ -48,6 +48,7 @@ CROPS: list[Asked] = [
     {"resize_type": "short_side", "short_side": 256},
     {"resize_type": "short_side", "short_side": 256, "num_crops": 3},
     {"resize_type": "pad"},
+    {"resize_type": "squash"},
 ]
 
 
@@ -191,7 +192,7 @@ def draw_crops() -> tuple[Figure, Any]:
     high = 9.0
     wide = high * scene.shape[1] / scene.shape[0]
     pitch = high + 3.2
-    figure, axes = blank(wide + 3 * (high + 0.8) + 5.2, len(CROPS) * pitch + 0.4, inches=7.6)
+    figure, axes = blank(wide + 3 * (high + 0.8) + 5.2, len(CROPS) * pitch + 0.4, inches=7.2)
     for row, asked in enumerate(CROPS):
         spec = change(PreprocessSpec(), asked)
         top = row * pitch + 2.3
