@@ -84,7 +84,14 @@ COMPANIONS: dict[str, dict[str, str | int]] = {  # without which an option contr
     "model_type": {"model_path": str(SAMPLE / "model")},
     "model_path": {"model_type": "saved_model"},
 }
-OPTIONS = FLAGS | VALUES.keys() | {"classes_file", "prompts", "training_list", "restrict_choices"}
+OPTIONS = (
+    FLAGS
+    | VALUES.keys()
+    | {
+        *("class_aliases", "classes_file", "prompts", "training_list", "restrict_choices"),
+        "videos_path",
+    }
+)
 
 
 def parse(*arguments: str, **environment: str) -> RunConfig:
@@ -126,7 +133,7 @@ def test_no_arguments_ask_for_i3d_on_the_validation_split_of_kinetics_400() -> N
     config = parse()
     assert config == RunConfig()
     assert (config.model_name, config.dataset_name) == ("i3d", "kinetics/400")
-    assert (config.split, config.batch_size, config.top_n) == (None, None, 5)
+    assert (config.split, config.batch_size, config.top_n) == (None, None, None)
 
 
 @pytest.mark.parametrize("name", sorted(VALUES))

@@ -41,6 +41,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "cache_compression": (*NAMES, "gzip"),
     "cache_dir": FOLDERS,
     "classes": (*FILES, "kinetics-500", "unknown_class", "twice"),
+    "class_aliases": (*FILES, "names", "two_to_one", "of_numbers"),
     "classes_file": (*FILES, "twice"),
     "crop_size": COUNTS,
     "data_dir": FOLDERS,
@@ -95,6 +96,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "training_list": (*FILES, "csv_without_ids", "row_without_id"),
     "truncated": (*NAMES, "keep"),
     "verbose_logging": FLAG,
+    "videos_path": ("missing", "file", "", "a\0b", "folder"),  # of a manifest alone
     "mlflow": FLAG,
     "no_report": FLAG,
 }
@@ -146,6 +148,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "k400_only": "drinking beer\n",
         "csv_without_ids": "label,time_start\nyoga,1\n",
         "row_without_id": "label,youtube_id\nyoga,\n",
+        "two_to_one": "a,yoga\nb,yoga\n",
+        "of_numbers": '{"a": 1}',
         "of_train": "label,youtube_id,time_start,time_end,split\nyoga,abcdefghijk,1,11,train\n",
     }
     for name, text in texts.items():

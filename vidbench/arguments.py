@@ -118,7 +118,7 @@ def add_model_options(group: Any) -> None:
     _add(group, "model_type", "NAME", f"family of the model: {families} (default i3d)")
     _add(group, "model_trained_on", "NAME", "the variant, e.g. of i3d: kinetics-400 (default)")
     _add(group, "model_path", "PATH", "weights: a folder, a file, an archive, or a name on a hub")
-    _add(group, "classes_file", "FILE", "class names, one a line, for a model without", Path)
+    _add(group, "classes_file", "FILE", "class names, one a line, of a model or of indices", Path)
     _add(
         group,
         "prompts",
@@ -148,6 +148,7 @@ def _add_data_options(group: Any) -> None:
     families = ", ".join(dataset_families())
     _add(group, "dataset", "NAME", f"where videos come from: {families} (default kinetics)")
     add_dataset_options(group)
+    _add(group, "class_aliases", "FILE", "the model's classes for names of the dataset", Path)
     _add(group, "num_videos", "N", "videos to request (default: the whole split)", int)
     _add(group, "classes", "NAME", "these classes only: a list that ships, or a file of names")
     _flag(group, "restrict_choices", "let the model choose among these classes only")
@@ -161,6 +162,7 @@ def add_dataset_options(group: Any) -> None:
     _add(group, "kinetics_version", "N", "400 (default), 600, or 700, which is 700-2020")
     _add(group, "split", "NAME", "train, val, test or all (default: the dataset's usual one)")
     _add(group, "dataset_path", "PATH", "its videos: a mirror, an archive, a folder or a list")
+    _add(group, "videos_path", "DIR", "folder that the paths of a list are relative to", Path)
     _add(group, "annotations", "FILE", "official list of Kinetics, or its address (default: found)")
     add_frames_option(group)
 
@@ -211,7 +213,7 @@ def _add_run_options(group: Any) -> None:
 
 
 def _add_output_options(group: Any) -> None:
-    _add(group, "top_n", "N", "k of the second accuracy; predictions listed (default 5)", int)
+    _add(group, "top_n", "N", "k of the second accuracy; predictions listed (at most 5)", int)
     _add(group, "results_dir", "DIR", "folder of run folders (default results)", _folder)
     _add(group, "run_name", "NAME", "the run's folder (default: named after what decides it)")
     _flag(group, "overwrite_output_dir", "remove this run's folder and start again")

@@ -19,7 +19,8 @@ from vidbench.engine import Engine, OneMachine, Work
 from vidbench.errors import ConfigError
 from vidbench.finished_run import FinishedRun
 from vidbench.identity import RunIdentity
-from vidbench.labels import Alignment, align, find_classes, restrict
+from vidbench.label_aliases import check_aliases, read_aliases, tell_near_misses
+from vidbench.labels import Alignment, align, are_indices, find_classes, restrict
 from vidbench.leakage import Leakage, check_leakage
 from vidbench.machine import default_batch_size
 from vidbench.models.base import Model
@@ -120,7 +121,7 @@ def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwa
     else:
         logger.info("%s is finished: its predictions are scored again", folder.path)
     with stopwatch("score"):
-        metrics = folder.finish(predictions, config.top_n)
+        metrics = folder.finish(predictions, config.choose_top_n(labels.choices or model.classes))
     if not config.no_report:
         with stopwatch("report"):
             write_report(FinishedRun(folder.path, config.shared_places(loader.dataset.folder)))
@@ -145,7 +146,7 @@ def open_model(config: RunConfig) -> Model:
     """The model, not loaded yet, whose weights are found and fit what is asked of them."""
     model = config.open_model()
     model.check(config.spec(model.spec))
-    if config.top_n > len(model.classes):
+    if config.top_n is not None and config.top_n > len(model.classes):
         raise ConfigError(
             f"top_n is {config.top_n}, but the model has only {len(model.classes)} classes"
         )
@@ -202,17 +203,28 @@ def match_labels(config: RunConfig, model: Named, dataset: Dataset) -> Labels:
     """The classes of the run; says which of them the model does not have.
 
     Raises:
-        ConfigError: The model has none of them, or fewer to choose from than ``top_n``.
+        ConfigError: The model has none of them, or fewer to choose from than ``top_n``; or an
+            alias names what neither has.
     """
-    alignment = align(dataset.classes, model.classes)
     classes = dataset.classes
+    aliases = None
+    if config.class_aliases is not None:
+        aliases = read_aliases(config.class_aliases)
+        check_aliases(aliases, config.class_aliases, classes, model.classes)
+    alignment = align(classes, model.classes, aliases)
     if config.classes is not None:
         classes = restrict(classes, find_classes(config.classes))
         alignment = alignment.only(classes)
     if classes and not alignment.targets:
+        hint = tell_near_misses(alignment.missing, model.classes)
+        if are_indices(classes):
+            hint = (
+                "the labels are numbers: name the list that they are indices of by --classes_file"
+            )
         raise ConfigError(
             f"{model.name} has none of the {len(classes)} classes of {dataset.name} "
             f"({', '.join(classes[:3])}, ...): their names must be equal, or known renames"
+            + (f"; {hint}" if hint else "")
         )
     if alignment.missing:
         logger.warning(
@@ -224,8 +236,10 @@ def match_labels(config: RunConfig, model: Named, dataset: Dataset) -> Labels:
             dataset.name,
             alignment.missing[0],
         )
+        if near := tell_near_misses(alignment.missing, model.classes):
+            logger.warning("%s", near)
     choices = tuple(alignment.targets.values()) if config.restrict_choices else ()
-    if choices and config.top_n > len(choices):
+    if choices and config.top_n is not None and config.top_n > len(choices):
         raise ConfigError(
             f"top_n is {config.top_n}, but there are only {len(choices)} classes to choose from"
         )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import csv
 import difflib
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vidbench.class_list_forms import other_form
 from vidbench.errors import ConfigError
 
 _CLASSES = resources.files("vidbench").joinpath("classes")
 _NAMED_AT_MOST = 10
 _LEFT_OUT = re.compile(r"[()'\"]")
+_INDEX = re.compile(r"(-?(?:0|[1-9][0-9]{0,8}))(?:\.0)?")
 _BLANKS = re.compile(r"[_\s-]+")
 
 
@@ -46,12 +49,18 @@ def read_classes(path: Path) -> tuple[str, ...]:
     """Class names of a text file: one a line, the line number is the class index.
 
     Raises:
-        ConfigError: The file is missing, empty, or names a class twice.
+        ConfigError: The file is missing, empty, of another form, or names a class twice.
     """
     try:
-        names = path.read_text("utf-8-sig").splitlines()
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"class list {path} cannot be read: {error}") from error
+    if (form := other_form(text)) is not None:
+        raise ConfigError(
+            f"class list {path} is {form}: write one name a line, in the order of the model's "
+            "scores, and nothing else"
+        )
+    names = text.splitlines()
     if not names or not all(map(str.strip, names)):
         raise ConfigError(f"class list {path} must hold one class name a line, none of them empty")
     if len(set(names)) < len(names):
@@ -64,6 +73,18 @@ def read_classes(path: Path) -> tuple[str, ...]:
 def fold_name(name: str) -> str:
     """What is left of a class name where case, blanks, ``_``, ``-``, quotes and brackets differ."""
     return _BLANKS.sub(" ", _LEFT_OUT.sub("", name)).strip().casefold()
+
+
+def index_of(label: str) -> int | None:
+    """The number of a label such as ``7`` or, from a column with gaps, ``7.0``; ``007`` is none."""
+    match = _INDEX.fullmatch(label)
+    return None if match is None else int(match[1])
+
+
+def are_indices(labels: Sequence[str]) -> bool:
+    """Whether all labels are whole numbers, and there are some; empty ones do not count."""
+    asked = {label for label in labels if label}
+    return bool(asked) and all(index_of(label) is not None for label in asked)
 
 
 def find_classes(name_or_path: str) -> tuple[str, ...]:
@@ -152,32 +173,38 @@ class Alignment:
             No two have the same.
         missing: Dataset classes without counterpart.
         unused: Model classes that no dataset class means.
+        aliases: The part of the targets that somebody said.
     """
 
     targets: Mapping[str, str]
     missing: tuple[str, ...]
     unused: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exact(self) -> tuple[str, ...]:
         """Names that both lists have."""
-        return tuple(label for label, target in self.targets.items() if label == target)
+        pairs = self.targets.items()
+        return tuple(p[0] for p in pairs if p[0] == p[1] and p[0] not in self.aliases)
 
     @property
     def renamed(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of a dataset's class and the model's other name for it."""
-        return tuple(pair for pair in self.targets.items() if pair[0] != pair[1])
+        """Pairs of a dataset's class and the model's known other name for it."""
+        pairs = self.targets.items()
+        return tuple(p for p in pairs if p[0] != p[1] and p[0] not in self.aliases)
 
     def only(self, classes: Sequence[str]) -> Alignment:
         """The part of it that concerns these classes of the dataset."""
         targets = {label: self.targets[label] for label in classes if label in self.targets}
         missing = tuple(label for label in classes if label not in targets)
         used, gone = set(targets.values()), set(self.targets.values())
-        return Alignment(targets, missing, (*self.unused, *sorted(gone - used)))
+        aliases = {label: self.aliases[label] for label in classes if label in self.aliases}
+        return Alignment(targets, missing, (*self.unused, *sorted(gone - used)), aliases)
 
     def as_dict(self) -> dict[str, Any]:
         """Counts and lists for JSON; exact names are counted only."""
-        return {
+        said = {"num_aliases": len(self.aliases), "aliases": dict(self.aliases)}
+        return (said if self.aliases else {}) | {
             "num_classes": len(self.targets) + len(self.missing),
             "num_exact": len(self.exact),
             "num_renamed": len(self.renamed),
@@ -192,15 +219,30 @@ class Alignment:
         """One phrase, e.g. ``368 exact, 12 renamed, 20 missing of 400 classes``."""
         if not self.targets and not self.missing:
             return "no labels"
-        if not self.renamed and not self.missing:
+        if not self.renamed and not self.missing and not self.aliases:
             return f"{len(self.exact)} exact classes"
-        counts = {"renamed": len(self.renamed), "missing": len(self.missing)}
+        counts = {
+            "renamed": len(self.renamed),
+            f"by aliases {self._digest_aliases()}": len(self.aliases),
+            "missing": len(self.missing),
+        }
         parts = [f"{len(self.exact)} exact", *(f"{n} {what}" for what, n in counts.items() if n)]
         return f"{', '.join(parts)} of {len(self.targets) + len(self.missing)} classes"
 
+    def _digest_aliases(self) -> str:
+        """8 hexadecimal digits of who means what, as others with as many may mean otherwise."""
+        text = json.dumps(sorted(self.aliases.items()))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-def align(dataset_classes: Sequence[str], model_classes: Sequence[str]) -> Alignment:
+
+def align(
+    dataset_classes: Sequence[str],
+    model_classes: Sequence[str],
+    aliases: Mapping[str, str] | None = None,
+) -> Alignment:
     """Which class of the model each class of the dataset means: the same name, or a known rename.
+
+    Aliases that somebody says go over both.
 
     A rename holds, in either direction, only where each list has just one of its two names. A
     list that has both tells them apart: Kinetics-700 has ``waking up`` beside ``baby waking up``.
@@ -210,18 +252,23 @@ def align(dataset_classes: Sequence[str], model_classes: Sequence[str]) -> Align
         dataset_classes: All labels of the dataset, each once; a subset would hide that the
             dataset tells two names apart.
         model_classes: Classes of the model, each once.
+        aliases: The model's class for some names of the dataset; no class twice.
     """
-    labels, known = set(dataset_classes), set(model_classes)
+    said = aliases or {}
+    labels, known = set(dataset_classes), set(model_classes) - set(said.values())
     targets = {}
     for label in dataset_classes:
         other = _other_names().get(label)
-        if label in known:
+        if label in said:
+            targets[label] = said[label]
+        elif label in known:
             targets[label] = label
         elif other in known and other not in labels:
             targets[label] = other
     missing = tuple(label for label in dataset_classes if label not in targets)
     used = set(targets.values())
-    return Alignment(targets, missing, tuple(name for name in model_classes if name not in used))
+    unused = tuple(name for name in model_classes if name not in used)
+    return Alignment(targets, missing, unused, {k: v for k, v in said.items() if k in targets})
 
 
 @cache

@@ -12,9 +12,11 @@ from vidbench.data.fetch import is_url
 from vidbench.data.shared import require_shared
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, FetchError
-from vidbench.labels import find_classes, list_names, load_classes, read_classes, restrict
+from vidbench.label_aliases import read_aliases
+from vidbench.labels import find_classes, list_names, load_classes, restrict
 from vidbench.leakage import read_source_ids
 from vidbench.machine import total_memory
+from vidbench.models.base import takes_option
 from vidbench.run_config import RunConfig, is_module
 
 
@@ -40,6 +42,8 @@ def check_videos(config: RunConfig) -> None:
     The model is not looked at; otherwise as :func:`check_request`.
     """
     _check_folders(config)
+    if config.class_aliases is not None:
+        read_aliases(config.class_aliases)
     if config.training_list is not None:
         read_source_ids(config.training_list)
     if not is_module(config.dataset):
@@ -76,8 +80,9 @@ def _check_model(config: RunConfig) -> None:
     _require_memory(config, config.spec(model.spec))
     classes = load_classes(model.trained_on) if model.trained_on in list_names() else ()
     if config.classes_file is not None:
-        classes = read_classes(config.classes_file)
-    if classes and config.top_n > len(classes):
+        listed = find_classes(str(config.classes_file))
+        classes = listed if takes_option(config.model_name, "classes_file") else classes
+    if classes and config.top_n is not None and config.top_n > len(classes):
         raise ConfigError(
             f"--top_n is {config.top_n}, but the model has only {len(classes)} classes"
         )
@@ -120,9 +125,10 @@ def _check_dataset(config: RunConfig) -> None:
     classes = _read_classes(config.classes)
     if config.dataset_name.startswith("kinetics/") or config.dataset_path is None:
         classes = restrict(dataset.classes, classes)  # which need not be fetched
-    if config.restrict_choices and config.top_n > len(classes):
+    top_n = config.top_n or 1
+    if config.restrict_choices and top_n > len(classes):
         raise ConfigError(
-            f"--top_n is {config.top_n}, but there are only {len(classes)} classes to choose from"
+            f"--top_n is {top_n}, but there are only {len(classes)} classes to choose from"
         )
 
 

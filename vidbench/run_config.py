@@ -31,7 +31,14 @@ from vidbench.data.spec import (
 from vidbench.data.tarballs import FetchTarballs, fetch_tarballs
 from vidbench.errors import ConfigError
 from vidbench.labels import list_names
-from vidbench.models.base import PRECISIONS, Model, load_model, model_families, require_device
+from vidbench.models.base import (
+    PRECISIONS,
+    Model,
+    load_model,
+    model_families,
+    require_device,
+    takes_option,
+)
 from vidbench.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
 
 _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mean
@@ -56,7 +63,12 @@ _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mea
 }
 
 
+DEFAULT_TOP_N = 5
+"""The k of the second accuracy where nobody says otherwise, if there are so many classes."""
+
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
+_FILES = ("class_aliases", "classes_file", "prompts", "training_list")
+_OR_LISTS = ("classes_file", "prompts")  # also names of class lists that ship
 _PLACES = (*_FOLDERS, "dataset_path")  # what may be shared
 _LISTED_IN_PLACE = ("folder", "flat", "manifest")  # datasets whose videos lie at --dataset_path
 _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
@@ -86,6 +98,8 @@ class RunConfig:
     split: str | None = None
     dataset_path: str | None = None
     annotations: str | None = None
+    videos_path: Path | None = None
+    class_aliases: Path | None = None
     num_tarballs: int | None = None
     frames_fps: float | None = None
     num_videos: int | None = None
@@ -108,7 +122,7 @@ class RunConfig:
     num_crops: int | None = None
     too_short: str | None = None
     batch_size: int | None = None
-    top_n: int = 5
+    top_n: int | None = None
     num_workers: int | None = None
     truncated: str = "skip"
     decode_timeout: float = DEFAULT_TIMEOUT_SECONDS
@@ -139,7 +153,7 @@ class RunConfig:
                 require_text(name, str(value))
         self._note_shared()
         self._put_stand_ins()
-        for name in ("classes_file", "prompts", "training_list", *_FOLDERS):
+        for name in (*_FILES, "videos_path", *_FOLDERS):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(value))
         for name, limits in _RANGES.items():
@@ -226,6 +240,12 @@ class RunConfig:
             raise ConfigError("--model_trained_on contradicts --model_type saved_model")
         if self.annotations is not None and self.dataset.partition("/")[0] != "kinetics":
             raise ConfigError(f"--annotations names a list of Kinetics, not of {self.dataset}")
+        if self.videos_path is not None and self.dataset != "manifest":
+            raise ConfigError(f"--videos_path is of --dataset manifest, not of {self.dataset}")
+        if self.videos_path is not None and "dataset_path" in self.shared:
+            raise ConfigError(
+                "--videos_path contradicts a list in shared storage, beside its videos"
+            )
         if self.dataset == "sample" and self.kinetics_version is not None:
             raise ConfigError("--kinetics_version contradicts --dataset sample")
         if self.restrict_choices and self.classes is None:
@@ -235,10 +255,12 @@ class RunConfig:
                 raise ConfigError(f"--{name} contradicts --preset {self.preset}, which fixes it")
 
     def _refuse_bad_paths(self) -> None:
-        for option in ("classes_file", "prompts", "training_list"):
+        for option in _FILES:
             path = getattr(self, option)
-            if path is not None and not (option == "prompts" and str(path) in list_names()):
+            if path is not None and not (option in _OR_LISTS and str(path) in list_names()):
                 require_file(option, path)
+        if self.videos_path is not None and not self.videos_path.is_dir():
+            raise ConfigError(f"--videos_path {str(self.videos_path)!r} is no folder: name one")
         name = self.run_name
         if name is not None and (Path(name).name != name or name == ".."):
             raise ConfigError(f"--run_name {name!r} must be one plain folder name")
@@ -296,12 +318,23 @@ class RunConfig:
         Raises:
             ConfigError: There is no such model, or it takes no such options.
         """
+        classes_file = self.classes_file
+        if self.dataset == "manifest" and not takes_option(self.model_name, "classes_file"):
+            classes_file = None  # it names the labels of the list alone
         return load_model(
             self.model_name,
             model_path=self.model_path,
-            classes_file=self.classes_file,
+            classes_file=classes_file,
             prompts=self.prompts,
         )
+
+    def choose_top_n(self, classes: Sequence[str]) -> int:
+        """The k of the second accuracy: as asked for, or 5, or all where there are fewer classes.
+
+        Args:
+            classes: Those that the model may choose from.
+        """
+        return min(DEFAULT_TOP_N, len(classes)) if self.top_n is None else self.top_n
 
     def shared_places(self, videos: Path) -> Places:
         """Where the files of a run lie that others share.
@@ -330,6 +363,8 @@ class RunConfig:
             num_tarballs=self.num_tarballs,
             annotations=self.annotations,
             frames_fps=self.frames_fps,
+            videos_path=self.videos_path,
+            classes_file=self.classes_file if self.dataset == "manifest" else None,
             fetch_tarballs=fetch_tarballs,
         )
 

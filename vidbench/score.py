@@ -188,4 +188,4 @@ def _open_run(
 
 def _top_n(config: RunConfig, classes: Sequence[str]) -> int:
     """The k of the second accuracy; no more than there are classes."""
-    return min(config.top_n, len(classes))
+    return min(config.choose_top_n(classes), len(classes))

@@ -32,11 +32,13 @@ logger = logging.getLogger(__name__)
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
 _FILES = (  # or other names
     "annotations",
+    "class_aliases",
     "classes",
     "classes_file",
     "dataset_path",
     "model_path",
     "prompts",
+    "videos_path",
 )
 
 

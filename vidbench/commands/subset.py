@@ -42,6 +42,7 @@ _DATASET_OPTIONS = (
     "dataset_path",
     "annotations",
     "frames_fps",
+    "videos_path",
     "num_tarballs",
     "num_videos",
     "seed",

@@ -15,7 +15,7 @@ from vidbench.data.fetch import is_url
 from vidbench.data.hashes import sha256_of
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
-from vidbench.labels import read_classes
+from vidbench.labels import find_classes
 from vidbench.models._arrays import ArrayClassifier, Network
 from vidbench.models._description import Description, read_description
 from vidbench.models._interface import decisive
@@ -81,7 +81,7 @@ class ModelFile(ABC):
             ConfigError: There are none.
         """
         if self._classes_file is not None:
-            return read_classes(self._classes_file)
+            return find_classes(str(self._classes_file))
         if self.description.classes is None:
             raise ConfigError(
                 f"{self._path} has no class list: name one by --classes_file, "

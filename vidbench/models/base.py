@@ -167,6 +167,17 @@ def model_cards() -> list[ModelCard]:
     return [card for family in families for card in family.CARDS]
 
 
+def takes_option(name: str, option: str) -> bool:
+    """Whether the ``load`` of a model's family takes an option, e.g. ``classes_file``.
+
+    Raises:
+        ConfigError: There is no such family.
+    """
+    family = name.partition("/")[0]
+    load = import_family("model_type", family, vidbench.models).load
+    return option in inspect.signature(load).parameters
+
+
 def load_model(name: str, **options: Any) -> Model:
     """The model ``family/variant``, from ``vidbench.models.<family>.load(variant, ...)``.
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
-from vidbench.labels import load_classes, read_classes
+from vidbench.labels import find_classes, load_classes
 from vidbench.models._checkpoint import Checkpoint, read_checkpoint
 from vidbench.models._processor import Scaling
 from vidbench.models._published import VARIANTS, describe
@@ -129,7 +129,7 @@ class HuggingFaceModel:
 
     def _named_classes(self) -> tuple[str, ...] | None:
         if self._classes_file is not None:
-            return read_classes(self._classes_file)
+            return find_classes(str(self._classes_file))
         listed = self._variant and self._variant.classes
         return load_classes(listed) if listed and self._checkpoint.classes is None else None
 

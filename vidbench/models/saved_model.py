@@ -16,7 +16,7 @@ from vidbench.checks import require_file
 from vidbench.data.fetch import is_url
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.labels import read_classes
+from vidbench.labels import find_classes, read_classes
 from vidbench.models._description import FOLDER_FILE, Description, read_description
 from vidbench.models._interface import PixelRange, decisive
 from vidbench.models._model_file import described_card, require_any
@@ -117,7 +117,10 @@ class SavedModelLoader:
         """
         own = self.weights.folder / "classes.txt"
         if self._classes_file is not None:
-            place, named = f"classes_file {self._classes_file}", read_classes(self._classes_file)
+            place, named = (
+                f"classes_file {self._classes_file}",
+                find_classes(str(self._classes_file)),
+            )
         elif self.description.classes is not None:
             place, named = "the list in the TOML file", self.description.classes
         elif own.is_file():

@@ -35,10 +35,12 @@ class Listing(NamedTuple):
     Attributes:
         records: All videos, in the order in which they are taken without a seed.
         unlisted: Files that are none of them, relative to the folder.
+        nowhere: What to say to whoever wants to decode them, if none of them is there.
     """
 
     records: tuple[VideoRecord, ...]
     unlisted: tuple[Path, ...] = ()
+    nowhere: str = ""
 
 
 class LocalVideos:
@@ -92,6 +94,19 @@ class LocalVideos:
         Args:
             num_videos: How many; None for all.
             classes: Videos of these classes only; None for all.
+
+        Raises:
+            ConfigError: The videos cannot be listed, have no classes to choose by, or none of them
+                is there.
+        """
+        if self._listing.nowhere:
+            raise ConfigError(self._listing.nowhere)
+        return self.list_videos(num_videos, classes)
+
+    def list_videos(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
+        """The same videos, whether any of them is there or not.
 
         Raises:
             ConfigError: The videos cannot be listed, or have no classes to choose by.

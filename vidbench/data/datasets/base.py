@@ -91,6 +91,8 @@ class FetchOptions:
         annotations: File or address of the official list, where it is not taken from its usual
             places.
         frames_fps: Frames per second of videos that are folders of frames; None: not known.
+        videos_path: Folder to which the paths of a list are relative; None for the list's own.
+        classes_file: Class list whose indices a list of videos has, or the name of one that ships.
         fetch_tarballs: Fetches tarballs into a folder, where it is not this machine that does.
     """
 
@@ -100,6 +102,8 @@ class FetchOptions:
     num_tarballs: int | None = None
     annotations: str | None = None
     frames_fps: float | None = None
+    videos_path: Path | None = None
+    classes_file: Path | None = None
     fetch_tarballs: FetchTarballs = fetch_tarballs
 
 

@@ -1,14 +1,17 @@
-"""A manifest: a CSV or Parquet file that names videos, or sections of videos, and their labels.
+"""A list of videos, or of sections of videos, with their labels: a table, or a list of a peer.
 
 ::
 
     vidbench evaluate --dataset manifest --dataset_path FILE
 
+A table is CSV (with commas, semicolons or tabs) or Parquet, with a header:
+
 ========  ==================================================================================
 column    what it says
 ========  ==================================================================================
-path      the video, a file or a folder of frames; relative to the manifest's folder, or absolute
-label     name of its class; empty where it has none
+path      the video, a file or a folder of frames; relative to the list's folder or
+          ``--videos_path``, or absolute
+label     name of its class, or index in ``--classes_file``; empty where it has none
 group     what it was cut from, e.g. a YouTube id; without it, sections of one file are a group
 start     where the section that is meant begins, in seconds as a player shows them; empty for 0
 end       where it ends, likewise; empty for the video's end
@@ -17,21 +20,23 @@ frames    how many frames a folder of frames has: the first so many are taken, a
 video_id  what the video is called in results; the path where there is none
 ========  ==================================================================================
 
-Only ``path`` is required, and other columns do nothing. The manifests of ``vidbench subset`` have
-``source_id``, which is read as ``video_id`` where there is none. Videos are taken in the order of
-the rows.
+Only ``path`` is required (``file_name`` and others are names of it too), and other columns do
+nothing. The manifests of ``vidbench subset`` have ``source_id``, which is read as ``video_id``
+where there is none. Videos are taken in the order of the rows.
+
+Lists without a header are those of :mod:`vidbench.data.datasets._peer_lists`, and JSON is that of
+:mod:`vidbench.data.datasets._fiftyone`.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
+from vidbench.data.datasets._class_indices import name_labels
+from vidbench.data.datasets._fiftyone import read_labels
 from vidbench.data.datasets._local import (
     EVERYTHING,
     Listing,
@@ -41,10 +46,22 @@ from vidbench.data.datasets._local import (
     report_unknown_rate,
     require_path,
 )
-from vidbench.data.datasets._tables import Row, read_table
+from vidbench.data.datasets._lost import tell_places
+from vidbench.data.datasets._manifest_records import record_of, refuse_twins
+from vidbench.data.datasets._peer_lists import read_list
+from vidbench.data.datasets._tables import (
+    Row,
+    Table,
+    find_delimiter,
+    is_parquet,
+    read_csv,
+    read_parquet,
+    read_text,
+)
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.data.records import FrameFolder, Section, VideoRecord
+from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
+from vidbench.labels import are_indices, find_classes
 
 logger = logging.getLogger(__name__)
 
@@ -57,15 +74,28 @@ CARDS = (
         num_classes=None,
         size="",
         licence="of your videos",
-        source="your list of videos, CSV or Parquet: --dataset_path FILE",
+        source="your list of videos, CSV, Parquet or a peer's: --dataset_path FILE",
     ),
 )
 
-Default = TypeVar("Default")
+COLUMNS = {
+    "path": (
+        *("path", "file_name", "filename", "filepath", "file_path", "file"),
+        *("video_path", "video"),
+    ),
+    "label": ("label", "class", "class_name", "label_name", "category", "action"),
+    "group": ("group",),
+    "start": ("start",),
+    "end": ("end",),
+    "video_id": ("video_id",),
+    "source_id": ("source_id",),
+    "fps": ("fps",),
+    "frames": ("frames",),
+    "offset": ("offset",),
+}
+"""Names of each column, the best first."""
 
-_MOST_FRAMES = 1e9
-
-_OTHERS = ("label", "group", "start", "end", "fps", "frames", "video_id", "source_id")
+_NO_LABEL = "-1"  # among indices: what mmaction2, SlowFast and PyTorchVideo write for none
 
 
 def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
@@ -77,17 +107,20 @@ def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
     path = require_path("manifest", variant, options, "FILE")
     refuse_split("manifest", split)
     name = name_of("manifest", path.parent / path.stem)
-    return LocalVideos(
-        name, split, path.parent, options.seed, partial(_list, path, options.frames_fps)
-    )
+    folder = options.videos_path or path.parent
+    read = partial(_list, path, folder, options)
+    return LocalVideos(name, split, folder, options.seed, read)
 
 
-def _list(path: Path, fps: float | None) -> Listing:
-    rows = read_table(path, "path", _OTHERS)
-    if not rows:
+def _list(path: Path, folder: Path, options: FetchOptions) -> Listing:
+    table = _read(path, folder)
+    if not table.rows:
         raise ConfigError(f"{path} lists no video")
-    records = tuple(_record(row, path.parent, fps) for row in rows)
-    _refuse_twins(rows, records, path.parent)
+    rows = _with_names(table.rows, path, options.classes_file)
+    records = tuple(record_of(row, folder, options.frames_fps) for row in rows)
+    refuse_twins(rows, records, folder)
+    nowhere = _tell_lost(path, rows, records, folder)
+    logger.info("%s is read as %s: %d videos", path, table.form, len(records))
     labelled = sum(record.label is not None for record in records)
     if 0 < labelled < len(records):
         logger.warning(
@@ -97,76 +130,48 @@ def _list(path: Path, fps: float | None) -> Listing:
             len(records),
         )
     report_unknown_rate(records)
-    return Listing(records)
+    return Listing(records, nowhere=nowhere)
 
 
-def _record(row: Row, folder: Path, fps: float | None) -> VideoRecord:
-    if not row.cells["path"].strip():
-        raise ConfigError(f"{row.place}: the path is empty")
-    path = Path(row.cells["path"])
-    section, is_folder = _section(row), os.path.isdir(folder / path)  # noqa: PTH112 - any name
-    video_id = row.cells["video_id"] or row.cells["source_id"] or path.as_posix()
-    label = row.cells["label"]
-    return VideoRecord(
-        video_id=video_id if section is None else _with_section(video_id, section),
-        path=path if is_folder or os.path.isfile(folder / path) else None,  # noqa: PTH113
-        label=label if label.strip() else None,
-        group=row.cells["group"] or ("" if section is None else path.as_posix()),
-        section=section,
-        frames=_frames(row, fps) if is_folder else None,
+def _read(path: Path, folder: Path) -> Table:
+    """The rows of the file, whose content says what it is."""
+    if is_parquet(path):
+        return read_parquet(path, COLUMNS)
+    text = read_text(path)
+    if text.lstrip()[:1] in ("{", "["):
+        return read_labels(path, text, folder, COLUMNS)
+    if (delimiter := find_delimiter(text, COLUMNS)) is not None:
+        return read_csv(path, text, COLUMNS, delimiter)
+    return read_list(path, text, folder, COLUMNS)
+
+
+def _with_names(rows: Sequence[Row], path: Path, classes_file: Path | None) -> list[Row]:
+    """The rows with names in the place of indices, where a class list is given."""
+    labels = [row.cells["label"] for row in rows]
+    if are_indices(labels):
+        labels = ["" if label == _NO_LABEL else label for label in labels]
+    if classes_file is not None:
+        labels = name_labels(labels, find_classes(str(classes_file)), path, classes_file)
+    return [
+        Row(row.place, {**row.cells, "label": label})
+        for row, label in zip(rows, labels, strict=True)
+    ]
+
+
+def _tell_lost(
+    path: Path, rows: Sequence[Row], records: Sequence[VideoRecord], folder: Path
+) -> str:
+    """What to say if no video is there; if only some are missing, it is said here."""
+    lost = [row.cells["path"] for row, r in zip(rows, records, strict=True) if r.path is None]
+    if not lost:
+        return ""
+    places = tell_places(lost[0], folder)
+    if len(lost) == len(records):
+        return (
+            f"none of the {len(lost)} videos that {path} lists is there: {places} (--videos_path "
+            "names the folder to which its paths are relative)"
+        )
+    logger.warning(
+        "%d of the %d videos that %s lists are missing: %s", len(lost), len(records), path, places
     )
-
-
-def _frames(row: Row, fps: float | None) -> FrameFolder:
-    """What the row says of a folder of frames.
-
-    Raises:
-        ConfigError: The rate or the count is none.
-    """
-    own, count = _number(row, "fps", "rate", fps), _number(row, "frames", "count", None)
-    if own is not None and not 0 < own < math.inf:
-        raise ConfigError(f"{row.place}: fps is {own:g}, no frames per second")
-    if count is not None and not (1 <= count < _MOST_FRAMES and count == int(count)):
-        raise ConfigError(f"{row.place}: frames is {count:g}, no count of frames")
-    return FrameFolder(own, None if count is None else int(count))
-
-
-def _section(row: Row) -> Section | None:
-    """The part that the row means; None for the whole video.
-
-    Raises:
-        ConfigError: No video can have it.
-    """
-    start = _number(row, "start", "number of seconds", 0.0)
-    end = _number(row, "end", "number of seconds", math.inf)
-    if not 0 <= start < end or start == math.inf:
-        raise ConfigError(f"{row.place}: a section from {start:g} to {end:g} s has no frames")
-    return None if (start, end) == (0, math.inf) else (start, end)
-
-
-def _number(row: Row, column: str, what: str, default: Default) -> float | Default:
-    text = row.cells[column].strip()
-    try:
-        return float(text) + 0.0 if text else default  # no -0.0, which looks different
-    except ValueError as error:
-        shown = f"{text!r:.40}"
-        raise ConfigError(f"{row.place}: {column} is {shown}, no {what}") from error
-
-
-def _with_section(video_id: str, section: Section) -> str:
-    """The id with the exact section behind it, e.g. ``a.mp4@1.5-4``, unless it is there already."""
-    suffix = "@" + "-".join(repr(second).removesuffix(".0") for second in section)
-    return video_id if video_id.endswith(suffix) else video_id + suffix
-
-
-def _refuse_twins(rows: Sequence[Row], records: Sequence[VideoRecord], folder: Path) -> None:
-    """Refuses rows that name one video: it would count twice."""
-    seen: dict[object, str] = {}
-    for row, record in zip(rows, records, strict=True):
-        file = os.path.normpath(folder / row.cells["path"])
-        for key, what in (
-            (record.video_id, f"the id {record.video_id!r}"),
-            ((file, record.section), f"the video {row.cells['path']!r}"),
-        ):
-            if (first := seen.setdefault(key, row.place)) != row.place:
-                raise ConfigError(f"{row.place} has {what} again, after {first}: drop one of them")
+    return ""

@@ -1,0 +1,237 @@
+"""Lists without a header, as other programs read them: what each line means, by their content.
+
+==============================  ====================================================================
+line                            who reads it so
+==============================  ====================================================================
+``a/b.mp4 12``                  mmaction2 ``VideoDataset``, SlowFast and PyTorchVideo, VideoMAE
+``a/b.mp4,12``                  UniFormer, InternVideo
+``a/b 120 12``                  mmaction2 ``RawframeDataset``, VideoMAE V2: a folder of 120 frames
+``a/b 40 120 12``               mmaction2 ``RawframeDataset`` with offsets: from frame 40 on
+``a/b.mp4``                     PyTorchVideo: no label
+``a/b.mp4 12 7``                mmaction2 ``multi_class``: several labels, which is refused
+==============================  ====================================================================
+
+A label may be a name, and a path may have blanks: the label is what comes last, or behind the
+ending of the video. A reading is taken if it makes more lines plausible than any other: their paths
+end like videos, or exist.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from vidbench.data.datasets._lost import tell_places
+from vidbench.data.datasets._tables import Columns, Table, row_of
+from vidbench.data.media import MEDIA_SUFFIXES, is_media
+from vidbench.errors import ConfigError
+
+_SHOWN = 80  # characters of a line
+_ENDINGS = "|".join(re.escape(suffix) for suffix in sorted(MEDIA_SUFFIXES))
+_BEHIND_ENDING = re.compile(rf"(.*?(?:{_ENDINGS}))[ \t]+(\S.*)", re.IGNORECASE)
+_ENDING = re.compile(rf"\S(?:{_ENDINGS})(?=\s|$)", re.IGNORECASE)
+_WHOLE = re.compile(r"-?\d+")
+_DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons", None: "blanks"}
+_UNLABELLED = "-1"  # what PyTorchVideo and mmaction2 give a line without a label
+
+
+class Entry(NamedTuple):
+    """What one line says.
+
+    Attributes:
+        path: As it is written.
+        labels: One, several, or none.
+        frames: How many frames the folder at the path has; empty where it is no such folder.
+        offset: Frames before those that are meant; empty for none.
+    """
+
+    path: str
+    labels: tuple[str, ...] = ()
+    frames: str = ""
+    offset: str = ""
+
+
+class Reading(NamedTuple):
+    """What a list means, if it is read in one way.
+
+    Attributes:
+        form: The way, for a person.
+        entries: Of all lines.
+    """
+
+    form: str
+    entries: tuple[Entry, ...]
+
+
+Parse = Callable[[str], Entry | None]
+"""From a line to what it says; None where it cannot be read so."""
+
+
+def read_list(path: Path, text: str, folder: Path, columns: Columns) -> Table:
+    """The rows of a list, in columns ``path``, ``label``, ``frames`` and ``offset``.
+
+    Args:
+        path: Of the list, for messages.
+        text: Its content.
+        folder: Relative paths are below it.
+        columns: That each row has.
+
+    Raises:
+        ConfigError: It can be read in no way, or in several; or it has several labels a video.
+    """
+    lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise ConfigError(f"{path} lists no video")
+    reading = _choose(path, [line for _, line in lines], folder)
+    if any(len(entry.labels) > 1 for entry in reading.entries):
+        raise ConfigError(
+            f"{path} has {reading.form}, e.g. {lines[0][1][:_SHOWN]!r}: vidbench scores one class "
+            "of a video; if the first number counts frames, leave it out"
+        )
+    rows = [
+        row_of(f"{path}, line {number}", _cells(entry), columns)
+        for (number, _), entry in zip(lines, reading.entries, strict=True)
+    ]
+    return Table(reading.form, rows)
+
+
+def _cells(entry: Entry) -> dict[str, str]:
+    label = entry.labels[0] if entry.labels else ""
+    return {
+        "path": entry.path,
+        "label": "" if label == _UNLABELLED else label,
+        "frames": entry.frames,
+        "offset": entry.offset,
+    }
+
+
+def _choose(path: Path, lines: Sequence[str], folder: Path) -> Reading:
+    """The reading that makes most lines plausible, then the one with most paths that exist."""
+    readings = list(_readings(lines))
+    scored = [(_count(_is_plausible, r, folder), r) for r in readings]
+    most = max((score for score, _ in scored), default=0)
+    if not most:
+        first = readings[0].entries[0].path
+        raise ConfigError(
+            f"{path} has no column 'path', and is no list of paths and labels: it begins "
+            f"{lines[0][:_SHOWN]!r}, and no path in it ends like a video or exists; "
+            f"{tell_places(first, folder)}"
+        )
+    best = [reading for score, reading in scored if score == most]
+    if len({reading.entries for reading in best}) > 1:
+        there = [(_count(_exists, reading, folder), reading) for reading in best]
+        most = max(score for score, _ in there)
+        best = [reading for score, reading in there if score == most]
+    if len({reading.entries for reading in best}) > 1:
+        raise ConfigError(_ambiguous(path, lines, best))
+    return best[0]
+
+
+def _readings(lines: Sequence[str]) -> Iterator[Reading]:
+    """All ways in which every line can be read."""
+    for form, parse in _forms(lines):
+        entries = tuple(entry for line in lines if (entry := parse(line)) is not None)
+        if len(entries) == len(lines):
+            yield Reading(form, entries)
+
+
+def _forms(lines: Sequence[str]) -> Iterator[tuple[str, Parse]]:
+    for delimiter, name in _DELIMITERS.items():
+        if delimiter is not None and not all(delimiter in line for line in lines):
+            continue
+        between = f"with {name} between"
+        yield f"path and label {between}", partial(_path_and_label, delimiter)
+        yield f"folder of frames, count of frames and label {between}", partial(_framed, delimiter)
+        yield f"folder of frames, first frame, count and label {between}", partial(_cut, delimiter)
+        yield f"path and several labels {between}", partial(_path_and_labels, delimiter)
+    yield "path and label with blanks between", _path_and_name
+    yield "path alone", lambda line: Entry(_unquoted(line))
+
+
+def _path_and_label(delimiter: str | None, line: str) -> Entry | None:
+    """The label is what stands behind the last delimiter, or the second of two cells of CSV."""
+    cells = line.rsplit(delimiter, 1)
+    if delimiter is not None:
+        found = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+        cells = found if len(found) == 2 else cells
+    if len(cells) < 2 or is_media(Path(cells[1].strip())):
+        return None
+    path = _unquoted(cells[0].strip())
+    return Entry(path, (cells[1].strip(),)) if path else None
+
+
+def _path_and_name(line: str) -> Entry | None:
+    """The label is what stands behind the ending of the video, and may have blanks."""
+    match = _BEHIND_ENDING.fullmatch(line)
+    if match is None or _ENDING.search(match[2]):
+        return None
+    words = match[2].split()
+    several = len(words) > 1 and all(map(_WHOLE.fullmatch, words))
+    return None if several else Entry(_unquoted(match[1]), (match[2],))
+
+
+def _framed(delimiter: str | None, line: str) -> Entry | None:
+    path, numbers = _numbers(delimiter, line, 2)
+    return Entry(path, (numbers[1],), numbers[0]) if path else None
+
+
+def _cut(delimiter: str | None, line: str) -> Entry | None:
+    path, numbers = _numbers(delimiter, line, 3)
+    return Entry(path, (numbers[2],), numbers[1], numbers[0]) if path else None
+
+
+def _path_and_labels(delimiter: str | None, line: str) -> Entry | None:
+    counts = range(2, len(line.split(delimiter)))
+    found = [entry for n in counts if (entry := _numbers(delimiter, line, n))[0]]
+    return Entry(*found[-1]) if found else None
+
+
+def _numbers(delimiter: str | None, line: str, count: int) -> tuple[str, tuple[str, ...]]:
+    """The path, and so many whole numbers behind it; an empty path if there are fewer."""
+    path, *numbers = (cell.strip() for cell in line.rsplit(delimiter, count))
+    whole = len(numbers) == count and all(map(_WHOLE.fullmatch, numbers))
+    return (_unquoted(path), tuple(numbers)) if whole else ("", ())
+
+
+def _unquoted(text: str) -> str:
+    quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return text[1:-1].replace('""', '"') if quoted else text
+
+
+def _count(of: Callable[[Entry, Path], bool], reading: Reading, folder: Path) -> int:
+    return sum(of(entry, folder) for entry in reading.entries)
+
+
+def _is_plausible(entry: Entry, folder: Path) -> bool:
+    named, file = is_media(Path(entry.path)), folder / entry.path
+    if entry.frames:
+        return not named and os.path.isdir(file)  # noqa: PTH112 - takes any name
+    if len(entry.labels) > 1:
+        return named or os.path.isfile(file)  # noqa: PTH113
+    return named or _exists(entry, folder)
+
+
+def _exists(entry: Entry, folder: Path) -> bool:
+    return os.path.exists(folder / entry.path)  # noqa: PTH110 - takes any name
+
+
+def _ambiguous(path: Path, lines: Sequence[str], readings: Sequence[Reading]) -> str:
+    """Says what the first line that can be read in two ways would mean in each."""
+    first, second = readings[0], next(r for r in readings if r.entries != readings[0].entries)
+    place = next(n for n, entry in enumerate(first.entries) if entry != second.entries[n])
+    return (
+        f"{path} can be read in two ways: {lines[place][:_SHOWN]!r} is {_tell(first, place)}, or "
+        f"{_tell(second, place)}; write a table with a header, path,label, instead"
+    )
+
+
+def _tell(reading: Reading, place: int) -> str:
+    entry = reading.entries[place]
+    label = " and ".join(entry.labels) or "none"
+    frames = f", {entry.frames} frames" if entry.frames else ""
+    return f"the video {entry.path!r}{frames} with label {label}"
