@@ -24,7 +24,7 @@ from vidbench.data.datasets._releases import RELEASES
 from vidbench.data.datasets._spellings import Spellings
 from vidbench.data.datasets._split_words import split_of
 from vidbench.data.datasets.base import Dataset, FetchOptions, load_dataset
-from vidbench.data.records import VideoRecord
+from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.evaluate import evaluate
 from vidbench.labels import load_classes
@@ -346,6 +346,36 @@ def test_of_two_files_the_repaired_one_or_that_of_the_class_is_taken(
     assert selection.unlisted == ()
     assert "videos that several files hold, of which one is taken: 2" in caplog.text
     assert "which counts: 1, e.g. archery/cbcdefghijk_000001_000011.mp4 is yoga" in caplog.text
+
+
+def test_folders_of_frames_are_videos(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As mmaction2 extracts them: rawframes_val/CLASS/ID_START_END/img_00001.jpg."""
+    root = tmp_path / "videos"
+    place = root / "rawframes_val" / "riding_a_bike" / "abcdefghijk_000001_000011"
+    put(*(place / f"img_{number:05d}.jpg" for number in range(1, 6)))
+    put(root / "rawframes_train" / "yoga" / "bbcdefghijk_000001_000011" / "img_00001.jpg")
+    annotations = str(write_list(tmp_path / "val.csv", ("riding a bike", "abcdefghijk", 1)))
+    [record] = extracted(root, annotations=annotations, frames_fps=30.0).fetch().records
+    assert root / str(record.path) == place
+    assert (record.label, record.frames) == ("riding a bike", FrameFolder(30.0))
+    assert not caplog.text
+    extracted(root, annotations=annotations).fetch()
+    assert "taken for 25 frames a second" in caplog.text
+
+
+def test_linked_class_folders_are_classes_by_their_names(tmp_path: Path) -> None:
+    root, store = tmp_path / "videos", tmp_path / "store"
+    put(store / "one" / "abcdefghijk_000001_000011.mp4", store / "two" / "bbcdefghijk.webm")
+    (root / "val").mkdir(parents=True)
+    (root / "val" / "yoga").symlink_to(store / "one")
+    (root / "val" / "riding_a_bike").symlink_to(store / "two")
+    rows = ("yoga", "abcdefghijk", 1), ("riding a bike", "bbcdefghijk", 1)
+    annotations = str(write_list(tmp_path / "val.csv", *rows))
+    records = extracted(root, annotations=annotations).fetch().records
+    assert [str(record.path) for record in records] == [
+        "val/yoga/abcdefghijk_000001_000011.mp4",
+        "val/riding_a_bike/bbcdefghijk.webm",
+    ]
 
 
 def test_folders_of_other_splits_are_left_out(tmp_path: Path) -> None:

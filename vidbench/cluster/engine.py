@@ -62,7 +62,7 @@ class RayCluster:
         data, listed = (self._config.place(name) for name in ("data_dir", "dataset_path"))
         if isinstance(listed, SharedFolder):
             show(listed)
-        elif isinstance(data, SharedFolder):
+        elif isinstance(data, SharedFolder) and dataset.folder == data.local:
             bring_split(data, dataset.folder / dataset.name / dataset.split)
 
     def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from vidbench.data.datasets._annotation_files import fetch_official, find_beside, read_given
 from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
 from vidbench.data.datasets._extracted_files import find_files, list_by_annotations, list_by_folders
-from vidbench.data.datasets._local import Listing, LocalVideos
+from vidbench.data.datasets._local import Listing, LocalVideos, report_unknown_rate
 from vidbench.data.datasets._releases import Release
 from vidbench.data.datasets._spellings import with_class_names
 from vidbench.data.datasets.base import FetchOptions
@@ -63,13 +63,16 @@ class ExtractedKinetics(LocalVideos):
     def _list(self) -> Listing:
         files = find_files(self.folder, self.split, self.classes)
         annotations, source = self._find_annotations()
+        fps = self._options.frames_fps
         if annotations is not None:
-            listing = list_by_annotations(files, annotations, self.folder)
+            listing = list_by_annotations(files, annotations, self.folder, fps)
+            report_unknown_rate(listing.records)
             found = sum(record.path is not None for record in listing.records)
             how = f"{found} of the {len(annotations)} videos of {source}"
             logger.info("%s is read as extracted videos: %s", self.folder, how)
             return listing
-        listing = list_by_folders(files)
+        listing = list_by_folders(files, fps)
+        report_unknown_rate(listing.records)
         if not listing.records:
             raise ConfigError(
                 f"{self.folder} has no class folders, and there is no list of {self.name} "

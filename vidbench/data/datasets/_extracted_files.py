@@ -3,7 +3,7 @@
 Files of the split may lie in one folder, in class folders, in the folders of tarballs, or below a
 folder of the split (``val``, ``validation``, ``videos_val``). They are called ``ID_000010_000020``
 as CVDF, torchvision, FiftyOne and mmaction2 name them, with fewer digits, or ``ID`` and ``v_ID``
-without times, with any ending of a video.
+without times, with any ending of a video. A folder of frames is a video too.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from vidbench.data.datasets._annotations import Annotation, ClipKey
 from vidbench.data.datasets._local import Listing, refuse_undecodable, report_unlisted
 from vidbench.data.datasets._spellings import Spellings
 from vidbench.data.datasets._split_words import split_of
-from vidbench.data.media import is_media, list_files
-from vidbench.data.records import VideoRecord
+from vidbench.data.media import is_media, survey
+from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ _NAME = re.compile(
 )
 _REPAIRED = "replacement"  # CVDF's archive of repaired videos, and the folder that it is put in
 _UNLABELED = "_unlabeled"  # where FiftyOne puts the videos of a split without labels
+_LEVELS = 3  # of folders that links may lead to: of splits, twice, and of classes
 _EXAMPLES = 3
 
 
@@ -41,12 +42,14 @@ class VideoFile(NamedTuple):
         name: Without its ending.
         key: Id and start, where the name has both.
         class_name: Of the nearest folder that is named like a class; None where none is.
+        is_frames: Whether it is a folder of frames.
     """
 
     path: Path
     name: str
     key: ClipKey | None
     class_name: str | None
+    is_frames: bool = False
 
     @property
     def youtube_id(self) -> str:
@@ -85,24 +88,24 @@ def find_files(folder: Path, split: str, classes: Sequence[str]) -> Files:
         ConfigError: It holds no video of the split.
     """
     spellings = Spellings(classes)
-    videos, others, left_out = [], [], set()
-    for file in list_files(folder):
+    found, left_out = survey(folder, _LEVELS), set()
+    videos, others = [], [path.relative_to(folder) for path in (*found.others, *found.hidden)]
+    for file in found.videos:
         path = file.relative_to(folder)
         if (other := _other_split(path, split, spellings)) is not None:
             left_out.add(other)
-        elif is_media(file):
-            refuse_undecodable(file)
-            videos.append(_parse(path, spellings))
-        else:
-            others.append(path)
-    found = Files(tuple(videos), tuple(others), tuple(sorted(left_out)))
+            continue
+        refuse_undecodable(file)
+        videos.append(_parse(path, spellings)._replace(is_frames=file in found.frames))
+    listed = [path for path in others if _other_split(path, split, spellings) is None]
+    files = Files(tuple(videos), tuple(listed), tuple(sorted(left_out)))
     if not videos:
-        raise ConfigError(_nothing(folder, split, found))
-    return found
+        raise ConfigError(_nothing(folder, split, files))
+    return files
 
 
 def list_by_annotations(
-    files: Files, annotations: Mapping[ClipKey, Annotation], folder: Path
+    files: Files, annotations: Mapping[ClipKey, Annotation], folder: Path, fps: float | None
 ) -> Listing:
     """The videos of an annotation file, those that are there first, each by id and start.
 
@@ -113,6 +116,7 @@ def list_by_annotations(
         files: What lies in the folder.
         annotations: Of the split.
         folder: For messages.
+        fps: Frames per second of folders of frames; None where nobody says.
 
     Raises:
         ConfigError: None of the videos is there.
@@ -130,17 +134,17 @@ def list_by_annotations(
     unlisted = [f.path for f in files.videos if f.path not in used and not f.is_repaired]
     _report(matches, chosen, annotations)
     report_unlisted(unlisted, "no annotation lists, and that are not evaluated")
-    paths = {key: file.path for key, file in chosen.items()}
-    keys = [*sorted(paths), *sorted(annotations.keys() - paths.keys())]
-    records = tuple(_record(annotations[key], paths.get(key)) for key in keys)
+    keys = [*sorted(chosen), *sorted(annotations.keys() - chosen.keys())]
+    records = tuple(_record(annotations[key], chosen.get(key), fps) for key in keys)
     return Listing(records, (*unlisted, *files.others))
 
 
-def list_by_folders(files: Files) -> Listing:
+def list_by_folders(files: Files, fps: float | None) -> Listing:
     """All videos that lie in class folders, labelled by them; those of ``_unlabeled`` have none.
 
     Args:
         files: What lies in the folder.
+        fps: Frames per second of folders of frames; None where nobody says.
     """
     listed = [f for f in files.videos if f.class_name or _UNLABELED in f.path.parts[:-1]]
     kept = {file.path for file in listed}
@@ -153,6 +157,7 @@ def list_by_folders(files: Files) -> Listing:
             path=file.path,
             label=file.class_name,
             group="" if file.key is None else file.key.youtube_id,
+            frames=FrameFolder(fps) if file.is_frames else None,
         )
         for file in sorted(listed, key=lambda file: (file.name, file.path))
     ]
@@ -212,8 +217,14 @@ def _before(annotation: Annotation) -> Callable[[VideoFile], tuple[bool, bool, P
     )
 
 
-def _record(annotation: Annotation, path: Path | None) -> VideoRecord:
-    return VideoRecord(annotation.video_id, path, annotation.label, annotation.key.youtube_id)
+def _record(annotation: Annotation, file: VideoFile | None, fps: float | None) -> VideoRecord:
+    return VideoRecord(
+        annotation.video_id,
+        None if file is None else file.path,
+        annotation.label,
+        annotation.key.youtube_id,
+        frames=FrameFolder(fps) if file is not None and file.is_frames else None,
+    )
 
 
 def _report(

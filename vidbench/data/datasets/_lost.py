@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,17 +11,18 @@ from pathlib import Path
 _MAX_FOLDERS = 200  # beside the list, in which a video is looked for
 
 
-def tell_places(path: str, folder: Path) -> str:
+def tell_places(path: str, folder: Path, advice: str = "") -> str:
     """Says where a video was looked for, and where it is, if anywhere near.
 
     Args:
         path: As a list has it.
         folder: Relative paths are below it.
+        advice: What to do if it is nowhere near.
     """
     looked = [str(folder / path)]
-    for place, advice in _elsewhere(path, folder):
+    for place, remedy in _elsewhere(path, folder):
         if os.path.exists(place):  # noqa: PTH110 - takes any name
-            return f"{path!r} was looked for at {looked[0]}; it is at {place}: {advice}"
+            return f"{path!r} was looked for at {looked[0]}; it is at {place}: {remedy}"
         looked.append(str(place))
     near = next(
         (f for f in _folders(folder) if os.path.exists(f / path)),  # noqa: PTH110
@@ -28,7 +30,8 @@ def tell_places(path: str, folder: Path) -> str:
     )
     if near is not None:
         return f"{path!r} was looked for at {looked[0]}; it is at {near / path}: {_add(near)}"
-    return f"{path!r} was looked for at {', '.join(dict.fromkeys(looked))}"
+    where = ", ".join(dict.fromkeys(looked))
+    return f"{path!r} was looked for at {where}" + (f": {advice}" if advice else "")
 
 
 def _elsewhere(path: str, folder: Path) -> Iterator[tuple[Path, str]]:
@@ -46,7 +49,7 @@ def _elsewhere(path: str, folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _add(folder: Path) -> str:
-    return f"add --videos_path {folder}"
+    return f"add --videos_path {shlex.quote(str(folder))}"
 
 
 def _folders(folder: Path) -> Iterator[Path]:

@@ -120,7 +120,7 @@ def _choose(path: Path, lines: Sequence[str], folder: Path) -> Reading:
         raise ConfigError(
             f"{path} has no column 'path', and is no list of paths and labels: it begins "
             f"{lines[0][:_SHOWN]!r}, and no path in it ends like a video or exists; "
-            f"{tell_places(first, folder)}"
+            + tell_places(first, folder)
         )
     best = [reading for score, reading in scored if score == most]
     if len({reading.entries for reading in best}) > 1:

@@ -165,13 +165,15 @@ def _tell_lost(
     lost = [row.cells["path"] for row, r in zip(rows, records, strict=True) if r.path is None]
     if not lost:
         return ""
-    places = tell_places(lost[0], folder)
     if len(lost) == len(records):
-        return (
-            f"none of the {len(lost)} videos that {path} lists is there: {places} (--videos_path "
-            "names the folder to which its paths are relative)"
-        )
+        advice = "--videos_path names the folder to which paths are relative"
+        places = tell_places(lost[0], folder, advice)
+        return f"none of the {len(lost)} videos that {path} lists is there: {places}"
     logger.warning(
-        "%d of the %d videos that %s lists are missing: %s", len(lost), len(records), path, places
+        "%d of the %d videos that %s lists are missing: %s",
+        len(lost),
+        len(records),
+        path,
+        tell_places(lost[0], folder),
     )
     return ""
