@@ -274,6 +274,8 @@ def test_labels_json_of_fiftyone(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     labels = {"a.mp4": {"label": "x", "confidence": 0.5}, "sub/b c": "z"}
     path.write_text(json.dumps({"classes": None, "labels": labels}))
     assert read(path) == [("data/a.mp4", "x"), ("data/sub/b c.webm", "z")]
+    path.write_text(json.dumps({"labels": {"a": 3}}))
+    assert read(path) == [("data/a.mp4", "3")]
     sections = [{"label": 0, "timestamps": [0.5, 2]}, {"label": 1, "timestamps": [2, 3.25]}]
     path.write_text(json.dumps({"classes": ["x", "y"], "labels": {"a": sections}}))
     records = open_list(path).fetch().records
@@ -288,7 +290,7 @@ def test_labels_json_of_fiftyone(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         ('{"a.mp4": 1}', "'classes' and 'labels'"),
         ('{"labels": {}}', "lists no video"),
         ('{"classes": ["x"], "labels": {"a": 1}}', "the label 1 is none of 1 classes"),
-        ('{"labels": {"a": 1}}', "1 is no label"),
+        ('{"labels": {"a": 1.5}}', "1.5 is no label"),
         ('{"labels": {"a": [{"label": "x", "support": [1, 9]}]}}', "use_timestamps=True"),
     ],
 )
@@ -334,6 +336,21 @@ def test_indices_that_the_class_list_does_not_have_are_refused(
     path = write(tmp_path, *(f"{n}.mp4 {label}" for n, label in enumerate(labels)))
     with pytest.raises(ConfigError, match=said):
         read(path, classes_file=write(tmp_path, *classes, name="classes.txt"))
+
+
+def test_indices_that_contradict_folders_are_refused(tmp_path: Path) -> None:
+    """UCF101's own lists count from 1, and no index need be beyond the classes to tell."""
+    videos = ["ApplyEyeMakeup/v_a.avi", "ApplyLipstick/v_b.avi", "Archery/v_c.avi", "other/v_d.avi"]
+    put(tmp_path, *videos)
+    classes = Path("ucf101")
+    path = write(tmp_path, *(f"{video} {number}" for number, video in enumerate(videos, 1)))
+    with pytest.raises(ConfigError, match=r"3 of the indices .* 'ApplyEyeMakeup/v_a.avi' would be"):
+        read(path, classes_file=classes)
+    path = write(tmp_path, *(f"{video} {number}" for number, video in enumerate(videos)))
+    assert [label for _, label in read(path, classes_file=classes)][:2] == [
+        "ApplyEyeMakeup",
+        "ApplyLipstick",
+    ]
 
 
 def test_numbers_that_are_names_stay_names(tmp_path: Path) -> None:

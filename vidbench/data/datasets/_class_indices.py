@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from vidbench.errors import ConfigError
-from vidbench.labels import index_of
+from vidbench.labels import fold_name, index_of
 
 
 def name_labels(
@@ -44,6 +44,35 @@ def name_labels(
     if not in_range:
         raise ConfigError(_beyond(sorted(numbers.values()), len(classes), path, source))
     return [by_index[label] if label else "" for label in labels]
+
+
+def refuse_other_folders(
+    paths: Sequence[str], names: Sequence[str], classes: Sequence[str], path: Path
+) -> None:
+    """Nothing, unless most videos lie in folders of other classes than their indices mean.
+
+    So it is where indices count from 1, or belong to another list.
+
+    Args:
+        paths: Of the videos.
+        names: What their indices mean; empty for none.
+        classes: Names in the order of indices.
+        path: Of the list, for the message.
+
+    Raises:
+        ConfigError: Most of those that lie in a folder of a class do.
+    """
+    folded = {fold_name(name): name for name in classes}
+    folders = (folded.get(fold_name(PurePath(each).parent.name)) for each in paths)
+    judged = [each for each in zip(paths, names, folders, strict=True) if each[1] and each[2]]
+    others = [each for each in judged if each[1] != each[2]]
+    if 2 * len(others) > len(judged):
+        video, name, _ = others[0]
+        raise ConfigError(
+            f"{len(others)} of the indices in {path} contradict the folders of their videos, e.g. "
+            f"{video!r} would be {name!r}: indices count from 0, and --classes_file has to be the "
+            "list that they are of"
+        )
 
 
 def _beyond(numbers: Sequence[int], count: int, path: Path, source: object) -> str:

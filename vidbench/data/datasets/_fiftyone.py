@@ -85,7 +85,9 @@ def _label(place: str, value: Any, classes: Sequence[str]) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and classes:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not classes:
+            return str(value)  # as FiftyOne reads it; --classes_file may name it
         if 0 <= value < len(classes):
             return str(classes[value])
         raise ConfigError(f"{place}: the label {value} is none of {len(classes)} classes")

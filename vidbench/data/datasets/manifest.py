@@ -35,7 +35,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from vidbench.data.datasets._class_indices import name_labels
+from vidbench.data.datasets._class_indices import name_labels, refuse_other_folders
 from vidbench.data.datasets._fiftyone import read_labels
 from vidbench.data.datasets._local import (
     EVERYTHING,
@@ -151,7 +151,10 @@ def _with_names(rows: Sequence[Row], path: Path, classes_file: Path | None) -> l
     if are_indices(labels):
         labels = ["" if label == _NO_LABEL else label for label in labels]
     if classes_file is not None:
-        labels = name_labels(labels, find_classes(str(classes_file)), path, classes_file)
+        classes, written = find_classes(str(classes_file)), labels
+        labels = name_labels(written, classes, path, classes_file)
+        if labels != written:
+            refuse_other_folders([row.cells["path"] for row in rows], labels, classes, path)
     return [
         Row(row.place, {**row.cells, "label": label})
         for row, label in zip(rows, labels, strict=True)
