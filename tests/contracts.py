@@ -146,7 +146,7 @@ class DatasetContract:
         records = dataset.fetch().records
         assert len({record.video_id for record in records}) == len(records)
         for record in records:
-            assert record.path is None or (dataset.folder / record.path).is_file()
+            assert record.path is None or (dataset.folder / record.path).exists()
             assert record.label is None or record.label in dataset.classes
         on_disk = {record.path for record in records} - {None}
         assert on_disk <= set(dataset.paths_on_disk())

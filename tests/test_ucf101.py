@@ -15,7 +15,7 @@ from rar_files import NORMAL, RarFile, write_rar
 
 from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.datasets.ucf101 import CARDS, parse_lists
-from vidbench.data.records import VideoRecord
+from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError, FetchError
 from vidbench.finished_run import FinishedRun
 from vidbench.labels import load_classes
@@ -164,6 +164,29 @@ def test_lists_in_their_archive_are_read(extracted: Path, tmp_path: Path) -> Non
     for root in (extracted, extracted / "UCF-101"):
         assert contents(ucf101(tmp_path, root)) == EXPECTED
         shutil.rmtree(tmp_path / "data")
+
+
+def test_videos_in_other_containers_are_found(
+    extracted: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Re-encoded or as frames; where the published avi is there too, it is taken."""
+    folder = extracted / "UCF-101"
+    (folder / TEST[0]).rename((folder / TEST[0]).with_suffix(".mp4"))
+    (folder / TEST[1]).with_suffix(".webm").write_bytes(b"")
+    frames = (folder / TEST[2]).with_suffix("")
+    frames.mkdir()
+    (folder / TEST[2]).unlink()
+    for number in (1, 2):
+        (frames / f"img_{number:05d}.jpg").touch()
+    records = ucf101(tmp_path, extracted).fetch().records
+    assert [record.path for record in records[:3]] == [
+        Path("UCF-101", TEST[0]).with_suffix(".mp4"),
+        Path("UCF-101", TEST[1]),
+        Path("UCF-101", TEST[2]).with_suffix(""),
+    ]
+    assert [record.frames for record in records[:3]] == [None, None, FrameFolder()]
+    assert "videos that are there more than once: 1" in caplog.text
+    assert f"UCF-101/{TEST[1]} is taken" in caplog.text
 
 
 def test_missing_and_unlisted_files_are_told(extracted: Path, tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def add_dataset_options(group: Any) -> None:
     _add(group, "split", "NAME", "train, val, test or all (default: the dataset's usual one)")
     _add(group, "dataset_path", "PATH", "its videos: a mirror, an archive, a folder or a list")
     _add(group, "videos_path", "DIR", "folder that the paths of a list are relative to", Path)
-    _add(group, "annotations", "FILE", "official list of Kinetics, or its address (default: found)")
+    _add(group, "annotations", "FILE", "official list, or Kinetics' address of it (default: found)")
     add_frames_option(group)
 
 

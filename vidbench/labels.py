@@ -246,7 +246,9 @@ def align(
 
     A rename holds, in either direction, only where each list has just one of its two names. A
     list that has both tells them apart: Kinetics-700 has ``waking up`` beside ``baby waking up``.
-    So no two labels ever mean one class. Names are never matched loosely, not even by case.
+    So no two labels ever mean one class. Names are never matched loosely, not even by case; only
+    the square brackets in templates such as ``Putting [something] onto [something]`` are no part
+    of a name.
 
     Args:
         dataset_classes: All labels of the dataset, each once; a subset would hide that the
@@ -257,8 +259,9 @@ def align(
     said = aliases or {}
     labels, known = set(dataset_classes), set(model_classes) - set(said.values())
     targets = {}
+    templates = _match_templates(dataset_classes, model_classes)
     for label in dataset_classes:
-        other = _other_names().get(label)
+        other = _other_names().get(label) or templates.get(label)
         if label in said:
             targets[label] = said[label]
         elif label in known:
@@ -269,6 +272,20 @@ def align(
     used = set(targets.values())
     unused = tuple(name for name in model_classes if name not in used)
     return Alignment(targets, missing, unused, {k: v for k, v in said.items() if k in targets})
+
+
+def without_brackets(name: str) -> str:
+    """A template of Something-Something as the name of its class."""
+    return name.replace("[", "").replace("]", "")
+
+
+def _match_templates(labels: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """The class of each label that is the same but for square brackets, where there is just one."""
+    by_name: dict[str, list[str]] = {}
+    for name in classes:
+        by_name.setdefault(without_brackets(name), []).append(name)
+    found = {label: by_name.get(without_brackets(label), []) for label in labels}
+    return {label: names[0] for label, names in found.items() if len(names) == 1}
 
 
 @cache

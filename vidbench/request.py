@@ -114,7 +114,8 @@ def _refuse_unshared(config: RunConfig) -> None:
 
 def _check_dataset(config: RunConfig) -> None:
     _refuse_unshared(config)
-    if config.annotations is not None and not is_url(config.annotations):
+    is_kinetics = config.dataset_name.startswith("kinetics/")
+    if is_kinetics and config.annotations is not None and not is_url(config.annotations):
         try:
             read_annotations(Path(config.annotations), config.split or "val")
         except FetchError as error:

@@ -71,6 +71,9 @@ _FILES = ("class_aliases", "classes_file", "prompts", "training_list")
 _OR_LISTS = ("classes_file", "prompts")  # also names of class lists that ship
 _PLACES = (*_FOLDERS, "dataset_path")  # what may be shared
 _LISTED_IN_PLACE = ("folder", "flat", "manifest")  # datasets whose videos lie at --dataset_path
+_HAVE_LISTS = (
+    *("activitynet", "diving48", "hacs", "jester", "kinetics", "moments", "ssv1", "ssv2"),
+)  # datasets with official lists that may lie elsewhere
 _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
 
 
@@ -238,8 +241,10 @@ class RunConfig:
                 )
         if self.model_type == "saved_model" and self.model_trained_on is not None:
             raise ConfigError("--model_trained_on contradicts --model_type saved_model")
-        if self.annotations is not None and self.dataset.partition("/")[0] != "kinetics":
-            raise ConfigError(f"--annotations names a list of Kinetics, not of {self.dataset}")
+        if self.annotations is not None and self.dataset.partition("/")[0] not in _HAVE_LISTS:
+            raise ConfigError(
+                f"--annotations names an official list, and {self.dataset} has none of its own"
+            )
         if self.videos_path is not None and self.dataset != "manifest":
             raise ConfigError(f"--videos_path is of --dataset manifest, not of {self.dataset}")
         if self.videos_path is not None and "dataset_path" in self.shared:
@@ -269,7 +274,7 @@ class RunConfig:
             self._refuse_source(self.dataset_path)
         if self.annotations is not None:
             require_address("annotations", self.annotations)
-            if not is_url(self.annotations):
+            if self.dataset.partition("/")[0] == "kinetics" and not is_url(self.annotations):
                 require_file("annotations", Path(self.annotations))
 
     def _refuse_source(self, source: str) -> None:

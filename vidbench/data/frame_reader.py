@@ -112,8 +112,7 @@ def list_pictures(
     """
     found = find_frames(folder)
     if not keep_truncated:
-        _refuse_gaps(found)
-        _refuse_fewer(found, facts)
+        _refuse_incomplete(found, facts)
         return _timed(found, facts)
     reader = PictureReader(folder)
     pictures = [picture for picture in _timed(found, facts) if reader.can_read(picture.path)]
@@ -123,22 +122,23 @@ def list_pictures(
 
 
 def _timed(found: Frames, facts: FrameFolder | None) -> list[TimedPicture]:
-    fps, count = fps_of(facts), facts.num_frames if facts else None
-    both = zip(found.places, found.paths, strict=True)
-    return [TimedPicture(place / fps, path) for place, path in both][:count]
+    """All frames at their times; what lacks leaves a gap, unless the list counts as many."""
+    fps, listed = fps_of(facts), facts.num_frames if facts else None
+    complete = listed is not None and len(found.paths) >= listed
+    places = range(len(found.paths)) if complete else found.places
+    both = zip(places, found.paths, strict=True)
+    return [TimedPicture(place / fps, path) for place, path in both][:listed]
 
 
-def _refuse_gaps(found: Frames) -> None:
-    if found.missing:
+def _refuse_incomplete(found: Frames, facts: FrameFolder | None) -> None:
+    """Refuses fewer frames than the list counts or, where it counts none, numbers that lack."""
+    listed = facts.num_frames if facts else None
+    if listed is not None and len(found.paths) < listed:
+        detail = f"{listed} frames listed, {len(found.paths)} in the folder"
+        raise VideoError("truncated", detail)
+    if listed is None and found.missing:
         detail = f"{found.missing} of {found.places[-1] + 1} frames lack"
         raise VideoError("truncated", f"{detail}, such as {found.first_missing}")
-
-
-def _refuse_fewer(found: Frames, facts: FrameFolder | None) -> None:
-    count = facts.num_frames if facts else None
-    if count is not None and len(found.paths) < count:
-        detail = f"{count} frames listed, {len(found.paths)} in the folder"
-        raise VideoError("truncated", detail)
 
 
 class PictureReader:
@@ -222,8 +222,7 @@ def iterate_frames(folder: Path, facts: FrameFolder | None = None) -> Iterator[t
         yield picture.seconds, frame
     if damage is not None:
         raise VideoError("truncated" if decoded else "unreadable", damage.detail)
-    _refuse_gaps(found)
-    _refuse_fewer(found, facts)
+    _refuse_incomplete(found, facts)
 
 
 def describe_frames(folder: Path, facts: FrameFolder | None = None) -> VideoFacts:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from vidbench.data.datasets._draw import draw
+from vidbench.data.datasets._local import report_unknown_rate
+from vidbench.data.datasets._named_videos import NamedVideos, find_named_videos
 from vidbench.data.datasets._official_lists import ListedVideo, OfficialLists, file_key
 from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.fetch import is_url, join_source
-from vidbench.data.records import Selection, VideoRecord
+from vidbench.data.records import FrameFolder, Selection, VideoRecord
 from vidbench.data.unpack import fetch_archive, names_archive
 from vidbench.errors import ConfigError, FetchError
 from vidbench.files import replacing
@@ -22,8 +24,7 @@ logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "test")
 NUMBERS = (1, 2, 3)
-_SUFFIX = ".avi"
-_DEEPEST = 4  # levels below a folder where videos are looked for
+_OFFICIAL = ".avi"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ class ListedSplit:
         self._release = release
         self._number = number
         self._seed = options.seed
+        self._frames_fps = options.frames_fps
         self._source = options.root_url or release.root
         self._home = options.data_dir / release.family
         self._in_place = not is_url(self._source) and not names_archive(self._source)
@@ -99,8 +101,9 @@ class ListedSplit:
     def paths_on_disk(self) -> list[Path]:
         if not self._videos_folder.is_dir():
             return []
-        files = self._find_videos()
-        found = (_choose(video, files) for video in self._read_lists() if video.split == self.split)
+        videos = self._find_videos()
+        listed = [video for video in self._read_lists() if video.split == self.split]
+        found = (_choose(_candidates(video, videos), video, videos) for video in listed)
         return [path for path in found if path is not None]
 
     def fetch(
@@ -123,13 +126,16 @@ class ListedSplit:
         if is_url(self._source):
             self._find_lists()  # which may fail before gigabytes are fetched
         self._fetch_videos()
-        listed, files = self._read_lists(), self._find_videos()
-        chosen = {video: _choose(video, files) for video in listed}
+        listed, videos = self._read_lists(), self._find_videos()
+        found = {video: _candidates(video, videos) for video in listed}
+        chosen = {video: _choose(paths, video, videos) for video, paths in found.items()}
         self._refuse_nothing(chosen)
-        everything = {path for paths in files.values() for path in paths}
-        unlisted = tuple(sorted(everything - set(chosen.values())))
-        _report(unlisted)
-        return self._select(chosen, num_videos, classes)._replace(unlisted=unlisted)
+        strays = videos.everything - {path for paths in found.values() for path in paths}
+        _report(sorted(strays), found, chosen)
+        unlisted = tuple(sorted(videos.everything - set(chosen.values())))
+        selection = self._select(chosen, videos.frames, num_videos, classes)
+        report_unknown_rate(selection.records)
+        return selection._replace(unlisted=unlisted)
 
     def list_videos(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
@@ -141,13 +147,18 @@ class ListedSplit:
             FetchError, ArchiveError: The lists could not be had.
         """
         self._refuse_bad_source()
-        files = self._find_videos() if self._videos_folder.is_dir() else {}
-        chosen = {video: _choose(video, files) for video in self._read_lists()}
-        return self._select(chosen, num_videos, classes)
+        is_there = self._videos_folder.is_dir()
+        videos = self._find_videos() if is_there else NamedVideos({}, frozenset())
+        chosen = {
+            video: _choose(_candidates(video, videos), video, videos)
+            for video in self._read_lists()
+        }
+        return self._select(chosen, videos.frames, num_videos, classes)
 
     def _select(
         self,
         chosen: Mapping[ListedVideo, Path | None],
+        frames: Set[Path],
         num_videos: int | None,
         classes: Sequence[str] | None,
     ) -> Selection:
@@ -157,7 +168,13 @@ class ListedSplit:
             if video.split == self.split and (classes is None or video.label in classes)
         ]
         records = tuple(
-            VideoRecord(video.video_id, chosen[video], video.label, video.group)
+            VideoRecord(
+                video_id=video.video_id,
+                path=(path := chosen[video]),
+                label=video.label,
+                group=video.group,
+                frames=FrameFolder(self._frames_fps) if path in frames else None,
+            )
             for video in draw(wanted, self._seed, lambda video: video.video_id)[:num_videos]
         )
         return Selection(records, (), len(wanted))
@@ -200,13 +217,9 @@ class ListedSplit:
     def _source_text(self) -> str:
         return self._source if is_url(self._source) else str(Path(self._source).resolve())
 
-    def _find_videos(self) -> dict[str, list[Path]]:
-        """Paths of all videos by name, relative to the data folder, in order."""
-        found: dict[str, list[Path]] = {}
-        for depth in range(_DEEPEST):
-            for path in sorted(self._videos_folder.glob(f"{'*/' * depth}*{_SUFFIX}")):
-                found.setdefault(file_key(path.name), []).append(path.relative_to(self.folder))
-        return found
+    def _find_videos(self) -> NamedVideos:
+        """All videos by name, in whatever container; relative to the data folder."""
+        return find_named_videos(self._videos_folder, self.folder, file_key)
 
     def _refuse_nothing(self, chosen: Mapping[ListedVideo, Path | None]) -> None:
         if any(chosen.values()):
@@ -259,17 +272,36 @@ class ListedSplit:
             raise FetchError(f"{error}; {advice}") from error
 
 
-def _choose(video: ListedVideo, files: Mapping[str, Sequence[Path]]) -> Path | None:
-    """The file of a video: of several, the first in a folder of its class."""
-    paths = files.get(file_key(video.name), ())
-    return min(paths, key=lambda path: path.parent.name != video.label, default=None)
+def _candidates(video: ListedVideo, videos: NamedVideos) -> Sequence[Path]:
+    """All files and folders of frames that have the video's name."""
+    return videos.paths.get(file_key(video.video_id), ())
 
 
-def _report(unlisted: Sequence[Path]) -> None:
-    if unlisted:
+def _choose(paths: Sequence[Path], video: ListedVideo, videos: NamedVideos) -> Path | None:
+    """Of several, an avi, as the authors publish it; else a file; else one beside its class."""
+
+    def rank(path: Path) -> tuple[bool, bool, bool]:
+        is_official = path.suffix.lower() == _OFFICIAL
+        return not is_official, path in videos.frames, path.parent.name != video.label
+
+    return min(paths, key=rank, default=None)
+
+
+def _report(
+    strays: Sequence[Path],
+    found: Mapping[ListedVideo, Sequence[Path]],
+    chosen: Mapping[ListedVideo, Path | None],
+) -> None:
+    if strays:
         logger.warning(
-            "files that no official list names, or of a name that is there twice, are not "
-            "evaluated: %d, e.g. %s",
-            len(unlisted),
-            unlisted[0],
+            "files that no official list names, and that are not evaluated: %d, e.g. %s",
+            len(strays),
+            strays[0],
+        )
+    if several := [video for video, paths in found.items() if len(paths) > 1]:
+        logger.warning(
+            "videos that are there more than once: %d; of %s, %s is taken",
+            len(several),
+            " and ".join(map(str, sorted(found[several[0]])[:2])),
+            chosen[several[0]],
         )

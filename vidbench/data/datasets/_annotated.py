@@ -1,0 +1,312 @@
+"""Datasets whose authors list videos by name, and that lie on this machine: nothing is fetched."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from vidbench.data.datasets._local import Listing, LocalVideos, require_path
+from vidbench.data.datasets._named_videos import NamedVideos, exact_name, find_named_videos
+from vidbench.data.datasets.base import FetchOptions
+from vidbench.data.fetch import is_url
+from vidbench.data.records import FrameFolder, Section, Selection, VideoRecord
+from vidbench.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+_PLACES = ("", "annotations", "labels", "label", "annotation", "annos", "meta")
+_SHOWN = 80  # characters of what is found
+_SPLIT_WORDS = {"validation": "val", "validate": "val", "training": "train", "testing": "test"}
+
+
+class Entry(NamedTuple):
+    """One line of a list.
+
+    Attributes:
+        name: Of the file or of the folder of frames, without its ending; with folders before it
+            where the same name may be in several.
+        label: Name of its class; None in a split without labels.
+        group: What it was cut from; empty where nobody says.
+        section: The part of the video that is meant; None for all of it.
+        num_frames: Frames that the list counts, of a folder of frames.
+    """
+
+    name: str
+    label: str | None
+    group: str = ""
+    section: Section | None = None
+    num_frames: int | None = None
+
+    @property
+    def video_id(self) -> str:
+        """The name, with the exact section behind it where there is one, e.g. ``a@1.5-4``."""
+        if self.section is None:
+            return self.name
+        times = (repr(float(second)).removesuffix(".0") for second in self.section)
+        return f"{self.name}@{'-'.join(times)}"
+
+
+class Lists(NamedTuple):
+    """What is read of the lists.
+
+    Attributes:
+        entries: The videos of a split, in the order of the list.
+        classes: All class names in the official order.
+    """
+
+    entries: Sequence[Entry]
+    classes: tuple[str, ...]
+
+
+class ListFiles:
+    """Finds the lists of a dataset; constructing it touches no disk.
+
+    Args:
+        root: Where the videos are.
+        given: What ``--annotations`` names, a file or a folder; None to look beside the videos.
+    """
+
+    def __init__(self, root: Path, given: str | None) -> None:
+        self._given = None if given is None else Path(given)
+        above = Path(os.path.abspath(root)).parent  # noqa: PTH100 - links keep their names
+        own = () if self._given is None else (self._given, self._given.parent)
+        self._folders = (*own, *(place / name for place in (root, above) for name in _PLACES))
+
+    def find(self, *names: str) -> Path:
+        """The list of a split: the file that is given, or the first that has one of the names.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if self._given is not None and self._given.is_file():
+            return self._given
+        return self.beside(*names)
+
+    def beside(self, *names: str) -> Path:
+        """The first file with one of these names, in capitals or not.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        found = self.look_for(*names)
+        if found is None:
+            places = dict.fromkeys(str(folder) for folder in self._folders if folder.is_dir())
+            raise ConfigError(
+                f"there is no {' or '.join(names)} in {', '.join(places)}: lay it beside the "
+                "videos, or name its folder with --annotations"
+            )
+        return found
+
+    def look_for(self, *names: str) -> Path | None:
+        """As :meth:`beside`; None where there is none."""
+        for folder in self._folders:
+            try:
+                there: dict[str, Path] = {
+                    path.name.lower(): path for path in sorted(folder.iterdir())
+                }
+            except OSError:
+                continue
+            for name in names:
+                if (found := there.get(name.lower())) is not None and found.is_file():
+                    return found
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A dataset as its authors publish it.
+
+    Attributes:
+        family: As ``--dataset`` takes it, and the name in the results.
+        splits: That there are.
+        read: Reads the lists of a split.
+        fps: Frames per second of its folders of frames, where the authors say it.
+        published_as_frames: Whether a folder of frames is preferred to a file of the same name.
+    """
+
+    family: str
+    splits: tuple[str, ...]
+    read: Callable[[ListFiles, str], Lists]
+    fps: float | None = None
+    published_as_frames: bool = False
+
+
+def load_annotated(
+    source: Source, variant: str, split: str, options: FetchOptions, name: str | None = None
+) -> AnnotatedVideos:
+    """One split of a dataset whose videos and lists lie at ``--dataset_path``.
+
+    Args:
+        source: Which dataset.
+        variant: It must be empty.
+        split: One of the source's; ``validation`` is another word for ``val``.
+        options: Where the videos and the lists are, and which are taken.
+        name: Of the dataset, where it is not the family's.
+
+    Raises:
+        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
+    """
+    root = require_path(source.family, variant, options, "DIR")
+    split = _SPLIT_WORDS.get(split, split)
+    if split not in source.splits:
+        known = ", ".join(source.splits)
+        raise ConfigError(f"{source.family} has no split {split!r}, only {known}")
+    if options.annotations is not None and is_url(options.annotations):
+        raise ConfigError(f"--annotations {options.annotations!r} must be a file or a folder")
+    return AnnotatedVideos(source, name or source.family, split, root, options)
+
+
+class AnnotatedVideos(LocalVideos):
+    """A :class:`~vidbench.data.datasets.base.Dataset` with an official list and its classes.
+
+    Args:
+        source: Which dataset.
+        name: Of the dataset.
+        split: One of the source's.
+        root: Where the videos are.
+        options: Where the lists are, and which videos are taken.
+    """
+
+    def __init__(
+        self, source: Source, name: str, split: str, root: Path, options: FetchOptions
+    ) -> None:
+        super().__init__(name, split, root, options.seed, partial(_list, self))
+        self.source = source
+        self.fps = options.frames_fps or source.fps
+        self._files = ListFiles(root, options.annotations)
+
+    @cached_property
+    def lists(self) -> Lists:
+        """What the lists say of the split."""
+        if not self.folder.is_dir():
+            raise ConfigError(f"--dataset_path {self.folder} is no folder that exists")
+        lists = self.source.read(self._files, self.split)
+        _refuse_bad(lists, self.name)
+        return lists
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the official order."""
+        return self.lists.classes
+
+    def fetch(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
+        if all(record.path is None for record in self._listing.records):
+            raise _nothing(self, find_named_videos(self.folder, self.folder))
+        return self.list_videos(num_videos, classes)
+
+    def list_videos(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
+        """As :meth:`fetch`, also where none of the videos is there."""
+        return super().fetch(num_videos, classes)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        ConfigError: It cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} cannot be read as JSON: {str(error)[:_SHOWN]}") from error
+
+
+def read_text_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty, without blanks at their ends.
+
+    Raises:
+        ConfigError: It cannot be read, or is no text.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def no_such_list(path: Path, what: str, found: object) -> ConfigError:
+    """The error of a list that holds something else than it should."""
+    return ConfigError(f"{path} {what}: it holds {repr(found)[:_SHOWN]}")
+
+
+def _refuse_bad(lists: Lists, name: str) -> None:
+    known = set(lists.classes)
+    if len(known) < len(lists.classes):
+        twice = next(label for label in lists.classes if lists.classes.count(label) > 1)
+        raise ConfigError(f"the class list of {name} has {twice!r} twice")
+    seen: set[str] = set()
+    for entry in lists.entries:
+        if entry.label is not None and entry.label not in known:
+            raise ConfigError(f"{name} lists {entry.name!r} as {entry.label!r}, which is no class")
+        if entry.video_id in seen:
+            raise ConfigError(f"{name} lists {entry.video_id!r} twice: drop one of them")
+        seen.add(entry.video_id)
+
+
+def _list(dataset: AnnotatedVideos) -> Listing:
+    entries = dataset.lists.entries
+    videos = find_named_videos(dataset.folder, dataset.folder)
+    found = {entry.name: _candidates(entry.name, videos) for entry in entries}
+    prefers_frames = dataset.source.published_as_frames
+    chosen = {
+        name: min(paths, key=lambda path: (path in videos.frames) != prefers_frames, default=None)
+        for name, paths in found.items()
+    }
+    _report_both(found, chosen, videos)
+    records = (_record(entry, chosen[entry.name], dataset.fps, videos.frames) for entry in entries)
+    return Listing(tuple(records))
+
+
+def _record(
+    entry: Entry, path: Path | None, fps: float | None, frames: frozenset[Path]
+) -> VideoRecord:
+    return VideoRecord(
+        video_id=entry.video_id,
+        path=path,
+        label=entry.label,
+        group=entry.group,
+        section=entry.section,
+        frames=FrameFolder(fps, entry.num_frames) if path in frames else None,
+    )
+
+
+def _candidates(name: str, videos: NamedVideos) -> list[Path]:
+    """All paths with this name, and with the folders that it has before it."""
+    *above, last = PurePosixPath(name).parts
+    paths = videos.paths.get(exact_name(last), ())
+    return [path for path in paths if list(path.parts[-1 - len(above) : -1]) == above]
+
+
+def _nothing(dataset: AnnotatedVideos, videos: NamedVideos) -> ConfigError:
+    first = next(iter(dataset.lists.entries), None)
+    example = "" if first is None else f", such as {first.name}"
+    names = ", ".join(path.name for path in sorted(videos.everything)[:3]) or "no video"
+    return ConfigError(
+        f"{dataset.folder} holds none of the {len(dataset.lists.entries)} listed videos{example}; "
+        f"it holds {names}: name the folder of the videos with --dataset_path"
+    )
+
+
+def _report_both(
+    found: Mapping[str, Sequence[Path]], chosen: Mapping[str, Path | None], videos: NamedVideos
+) -> None:
+    """Says how many videos are there both as a file and as a folder of frames."""
+    both = [
+        name for name, paths in found.items() if len({path in videos.frames for path in paths}) > 1
+    ]
+    if both:
+        logger.warning(
+            "videos that are there as files and as folders of frames: %d; such as %s are taken",
+            len(both),
+            chosen[both[0]],
+        )

@@ -1,0 +1,84 @@
+"""Diving48 (version 2 of its labels): dives of competitions, 48 classes that look alike at first.
+
+::
+
+    vidbench evaluate --dataset diving48 --dataset_path DIR
+
+A class is a list of four attributes, and its name is that list as Python writes it, as V-JEPA 2's
+heads have it: ``['Inward', '35som', 'NoTwis', 'TUCK']``.
+
+Li, Li, Vasconcelos: RESOUND: Towards Action Recognition without Representation Bias. ECCV 2018.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vidbench.data.datasets._annotated import (
+    AnnotatedVideos,
+    Entry,
+    ListFiles,
+    Lists,
+    Source,
+    load_annotated,
+    no_such_list,
+    read_json,
+)
+from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.labels import load_classes
+
+DEFAULT_SPLIT = "test"
+
+_SERVER = "http://www.svcl.ucsd.edu/projects/resound"
+
+
+def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
+    """One split: ``rgb/<name>.mp4`` and ``Diving48_V2_<split>.json`` beside them.
+
+    Raises:
+        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
+    """
+    return load_annotated(_SOURCE, variant, split, options)
+
+
+def _read(files: ListFiles, split: str) -> Lists:
+    vocabulary = files.look_for("Diving48_vocab.json")
+    classes = load_classes("diving48") if vocabulary is None else _classes(vocabulary)
+    path = files.find(f"Diving48_V2_{split}.json")
+    items = read_json(path)
+    if not isinstance(items, list):
+        raise no_such_list(path, "is no list of videos", items)
+    return Lists([_entry(item, classes, path) for item in items], classes)
+
+
+def _entry(item: Any, classes: tuple[str, ...], path: Path) -> Entry:
+    """A video; those cut from one recording, whose names differ in the number, are a group."""
+    try:
+        name, index = str(item["vid_name"]), int(item["label"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise no_such_list(path, "has a video without vid_name and label", item) from error
+    if not 0 <= index < len(classes):
+        raise no_such_list(path, f"numbers a class that is none of {len(classes)}", item)
+    return Entry(name, classes[index], group=name.rpartition("_")[0])
+
+
+def _classes(path: Path) -> tuple[str, ...]:
+    found = read_json(path)
+    if not isinstance(found, list) or not all(isinstance(parts, list) for parts in found):
+        raise no_such_list(path, "is no list of attributes of classes", found)
+    return tuple(str(parts) for parts in found)
+
+
+_SOURCE = Source(family="diving48", splits=("train", "test"), read=_read)
+
+CARDS = (
+    DatasetCard(
+        name="diving48",
+        splits={"train": None, "test": None},
+        num_classes=48,
+        size="",
+        licence="not stated",
+        source=f"{_SERVER}: --dataset_path DIR",
+    ),
+)

@@ -1,0 +1,79 @@
+"""Moments in Time: three seconds of an event, 339 classes in its first version.
+
+::
+
+    vidbench evaluate --dataset moments --dataset_path DIR
+
+Monfort et al.: Moments in Time Dataset: one million videos for event understanding. TPAMI 2019
+(arXiv:1801.03150).
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path, PurePosixPath
+
+from vidbench.data.datasets._annotated import (
+    AnnotatedVideos,
+    Entry,
+    ListFiles,
+    Lists,
+    Source,
+    load_annotated,
+    no_such_list,
+    read_text_lines,
+)
+from vidbench.data.datasets.base import DatasetCard, FetchOptions
+
+DEFAULT_SPLIT = "val"
+
+_NAMES = {"train": "trainingSet.csv", "val": "validationSet.csv"}
+
+
+def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
+    """One split: ``training/<class>/<name>.mp4`` or ``validation/...``, and the lists beside them.
+
+    Raises:
+        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
+    """
+    return load_annotated(_SOURCE, variant, split, options)
+
+
+def _read(files: ListFiles, split: str) -> Lists:
+    classes = _classes(files.beside("moments_categories.txt"))
+    path = files.find(_NAMES[split])
+    return Lists([_entry(row, path) for row in csv.reader(read_text_lines(path))], classes)
+
+
+def _entry(row: list[str], path: Path) -> Entry:
+    """A video; its class is in the second cell, and the folder in the first."""
+    name = PurePosixPath(row[0].strip())
+    label = row[1].strip() if len(row) > 1 else name.parent.name
+    if not name.name or not label:
+        raise no_such_list(path, "has a line without a video and its class", ",".join(row))
+    return Entry(name.with_suffix("").as_posix(), label)
+
+
+def _classes(path: Path) -> tuple[str, ...]:
+    """The names of ``name,index`` lines, in the order of their indices."""
+    indices: dict[str, int] = {}
+    for line in read_text_lines(path):
+        name, _, index = line.rpartition(",")
+        if not name or not index.strip().isdecimal():
+            raise no_such_list(path, "is no list of classes and indices", line)
+        indices[name] = int(index)
+    return tuple(sorted(indices, key=indices.__getitem__))
+
+
+_SOURCE = Source(family="moments", splits=("train", "val"), read=_read)
+
+CARDS = (
+    DatasetCard(
+        name="moments",
+        splits={"train": None, "val": None},
+        num_classes=None,
+        size="",
+        licence="of its authors: research, on request",
+        source="http://moments.csail.mit.edu: --dataset_path DIR",
+    ),
+)

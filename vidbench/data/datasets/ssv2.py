@@ -1,0 +1,91 @@
+"""Something-Something v2: 174 classes of what people do with things.
+
+::
+
+    vidbench evaluate --dataset ssv2 --dataset_path DIR
+
+The class of a video is its template without brackets: ``Putting something onto something``.
+V-JEPA 2's heads keep the brackets; :func:`vidbench.labels.align` takes both for one.
+
+Goyal et al.: The "something something" video database for learning and evaluating visual common
+sense. ICCV 2017 (arXiv:1706.04261).
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from vidbench.data.datasets._annotated import (
+    AnnotatedVideos,
+    Entry,
+    ListFiles,
+    Lists,
+    Source,
+    load_annotated,
+    no_such_list,
+    read_json,
+    read_text_lines,
+)
+from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.labels import without_brackets
+
+DEFAULT_SPLIT = "val"
+
+_NAME = "something-something-v2"
+_WORDS = {"train": "train", "val": "validation", "test": "test"}
+
+
+def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
+    """One split: ``20bn-something-something-v2/<id>.webm`` and the JSON lists beside them.
+
+    Raises:
+        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
+    """
+    return load_annotated(_SOURCE, variant, split, options)
+
+
+def _read(files: ListFiles, split: str) -> Lists:
+    classes = _classes(files.beside(f"{_NAME}-labels.json", "labels.json"))
+    word = _WORDS[split]
+    answers = files.look_for("test-answers.csv") if split == "test" else None
+    if answers is not None:
+        rows = csv.reader(read_text_lines(answers), delimiter=";")
+        return Lists([Entry(row[0], without_brackets(row[1])) for row in rows if row[1:]], classes)
+    path = files.find(f"{_NAME}-{word}.json", f"{word}.json")
+    items = read_json(path)
+    if not isinstance(items, list):
+        raise no_such_list(path, "is no list of videos", items)
+    return Lists([_entry(item, path) for item in items], classes)
+
+
+def _entry(item: Any, path: Path) -> Entry:
+    try:
+        template = item.get("template")
+        return Entry(str(item["id"]), None if template is None else without_brackets(template))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise no_such_list(path, "has a video without id", item) from error
+
+
+def _classes(path: Path) -> tuple[str, ...]:
+    """The names of ``labels.json``, which maps them to their indices, in the order of these."""
+    found = read_json(path)
+    try:
+        return tuple(sorted(found, key=lambda name: int(found[name])))
+    except (TypeError, ValueError) as error:
+        raise no_such_list(path, "maps no classes to indices", found) from error
+
+
+_SOURCE = Source(family="ssv2", splits=("train", "val", "test"), read=_read)
+
+CARDS = (
+    DatasetCard(
+        name="ssv2",
+        splits={"train": 168913, "val": 24777, "test": 27157},
+        num_classes=174,
+        size="19.4 GB",
+        licence="of its authors: research, on request",
+        source="developer.qualcomm.com: --dataset_path DIR",
+    ),
+)
