@@ -15,7 +15,7 @@ from vidbench.data.datasets._local import Listing, LocalVideos, require_path
 from vidbench.data.datasets._named_videos import NamedVideos, exact_name, find_named_videos
 from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.fetch import is_url
-from vidbench.data.records import FrameFolder, Section, Selection, VideoRecord
+from vidbench.data.records import FrameFolder, Section, VideoRecord
 from vidbench.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -195,19 +195,6 @@ class AnnotatedVideos(LocalVideos):
         """Class names in the official order."""
         return self.lists.classes
 
-    def fetch(
-        self, num_videos: int | None = None, classes: Sequence[str] | None = None
-    ) -> Selection:
-        if all(record.path is None for record in self._listing.records):
-            raise _nothing(self, find_named_videos(self.folder, self.folder))
-        return self.list_videos(num_videos, classes)
-
-    def list_videos(
-        self, num_videos: int | None = None, classes: Sequence[str] | None = None
-    ) -> Selection:
-        """As :meth:`fetch`, also where none of the videos is there."""
-        return super().fetch(num_videos, classes)
-
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file.
@@ -264,7 +251,8 @@ def _list(dataset: AnnotatedVideos) -> Listing:
     }
     _report_both(found, chosen, videos)
     records = (_record(entry, chosen[entry.name], dataset.fps, videos.frames) for entry in entries)
-    return Listing(tuple(records))
+    is_nowhere = not any(chosen.values())
+    return Listing(tuple(records), nowhere=_nothing(dataset, videos) if is_nowhere else "")
 
 
 def _record(
@@ -287,11 +275,11 @@ def _candidates(name: str, videos: NamedVideos) -> list[Path]:
     return [path for path in paths if list(path.parts[-1 - len(above) : -1]) == above]
 
 
-def _nothing(dataset: AnnotatedVideos, videos: NamedVideos) -> ConfigError:
+def _nothing(dataset: AnnotatedVideos, videos: NamedVideos) -> str:
     first = next(iter(dataset.lists.entries), None)
     example = "" if first is None else f", such as {first.name}"
     names = ", ".join(path.name for path in sorted(videos.everything)[:3]) or "no video"
-    return ConfigError(
+    return (
         f"{dataset.folder} holds none of the {len(dataset.lists.entries)} listed videos{example}; "
         f"it holds {names}: name the folder of the videos with --dataset_path"
     )
