@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -25,12 +24,12 @@ from hypothesis import strategies as st
 from test_evaluate import only_run, read_csv, read_json
 from videos import write_video
 
+from vidbench.data.containers import open_container
 from vidbench.data.decode import decode_views
 from vidbench.data.records import Frame, Views
 from vidbench.data.resize import fit_frame
 from vidbench.data.scan import scan_video
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.streams import open_container
 from vidbench.errors import VideoError
 
 SPEC = PreprocessSpec(num_frames=16, crop_size=32)
@@ -259,30 +258,6 @@ def test_a_variable_frame_rate_gives_every_frame_its_place(tmp_path: Path) -> No
     stamps = [0, 1, 2, 3, 10, 11, 12, 50, 51, 90, 91, 92]
     levels = [20 * i for i in range(12)]
     path = write_video(tmp_path / "gaps.mp4", levels, fps=100, stamps=stamps)
-    np.testing.assert_array_equal(outcome(path), expected_views(path))
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_the_first_of_several_video_streams_is_taken(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"several{suffix}"
-    with av.open(str(path), "w") as container:
-        streams = []
-        for size in (48, 96):
-            stream = container.add_stream("libx264", rate=25)
-            assert isinstance(stream, av.VideoStream)
-            stream.width = stream.height = size
-            stream.pix_fmt = "yuv420p"
-            streams.append(stream)
-        for index in range(8):
-            for stream in streams:
-                pixels = np.full((stream.height, stream.width, 3), 30 * index, np.uint8)
-                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-                frame.pts, frame.time_base = index, Fraction(1, 25)
-                container.mux(stream.encode(frame))
-        for stream in streams:
-            container.mux(stream.encode(None))
-    with av.open(str(path)) as container:
-        assert [stream.width for stream in container.streams.video] == [48, 96]
     np.testing.assert_array_equal(outcome(path), expected_views(path))
 
 

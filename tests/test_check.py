@@ -38,6 +38,9 @@ AWKWARD = {
 }
 
 
+SEVERAL_STREAMS = {"torchcodec_nasa_13013.mp4"}
+
+
 def check(*arguments: object) -> int:
     """The exit code."""
     try:
@@ -62,6 +65,7 @@ def test_awkward_files_are_told_apart(awkward: Path, capsys: pytest.CaptureFixtu
     for name, row in found.items():
         assert row["status"] == AWKWARD.get(name, "ok"), row
         assert bool(row["reason"]) == (row["status"] != "ok"), row
+        assert ("video streams: #" in row["note"]) == (name in SEVERAL_STREAMS), row
 
 
 def test_real_clips_are_whole(real_clips: Path, capsys: pytest.CaptureFixture[str]) -> None:

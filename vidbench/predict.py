@@ -135,9 +135,7 @@ def fill(
     """
     for row, of_views in _scores(classifier, features, batch, predictions.classes).items():
         pooled = {name: pool(of_views[chosen]) for name, chosen in fewer.items()}
-        damage = batch.damages.get(row)
-        note = f"{damage.reason}: {damage.detail}" if damage else ""
-        predictions.set_scores(row, pool(of_views), pooled, note)
+        predictions.set_scores(row, pool(of_views), pooled, batch.notes.get(row, ""))
     for row, skip in batch.skips.items():
         if predictions.reasons[row]:  # a score that is there is not lost with its video
             predictions.set_skip(row, skip)

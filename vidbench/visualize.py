@@ -215,7 +215,7 @@ def _row(record: VideoRecord, folder: Path) -> dict[str, object]:
     if record.path is None:
         return row | {"problem": "missing: no tarball holds it"}
     path = folder / record.path
-    status, reason = scan_video(path)
+    status, reason, _ = scan_video(path)
     if status != "ok":
         row["problem"] = f"{status}: {reason}"
     if path.exists():

@@ -20,9 +20,9 @@ from test_bad_videos import SPEC, evenly, every_frame
 from soak.conftest import Faults
 from soak.mutations import MUTATIONS, mutate, parts
 from vidbench.check import check_videos
+from vidbench.data.containers import open_container
 from vidbench.data.load import VideoLoader, cut
 from vidbench.data.records import Selection, Skip, VideoRecord, Views
-from vidbench.data.streams import open_container
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 

@@ -22,7 +22,7 @@ from vidbench.progress import above_bar, progress
 from vidbench.run_config import RunConfig
 from vidbench.tables import Table
 
-_COLUMNS = ("path", "status", "reason")
+_COLUMNS = ("path", "status", "reason", "note")
 _DATASET_OPTIONS = (
     "dataset",
     "kinetics_version",
@@ -34,7 +34,7 @@ _DATASET_OPTIONS = (
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Prints a line for each video that is not whole, and counts.
+    """Prints a line for each video that is not whole or has a note, and counts.
 
     Raises:
         ConfigError: There is nothing to check, or the CSV file is there already.
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "--csv",
         metavar="FILE",
         type=local_path,
-        help="write path, status and reason of every video",
+        help="write path, status, reason and note of every video",
     )
     add("--json", action="store_true", help="print them as JSON")
     return parser
@@ -111,16 +111,17 @@ def _split_on_disk(options: argparse.Namespace) -> Found:
 
 
 def _check(options: argparse.Namespace, found: Found) -> list[Scan]:
-    """What is found out of each video; what is not whole is said at once, unless JSON follows."""
+    """What is found out of each video; what is told of one is said at once, unless JSON follows."""
     workers = default_num_workers() if options.num_workers is None else options.num_workers
     scans = []
     results = check_videos(found.videos, workers)
     with progress("check", len(found.videos)) as advance:
         for video, scan in zip(found.videos, results, strict=True):
             scans.append(scan)
-            if scan.status != "ok" and not options.json:
+            told = scan.reason or scan.note
+            if told and not options.json:
                 with above_bar(sys.stdout):
-                    print(f"{scan.status:<9}  {_one_line(video)}: {scan.reason}", flush=True)
+                    print(f"{scan.status:<9}  {_one_line(video)}: {told}", flush=True)
             advance(1)
     return scans
 
@@ -129,7 +130,7 @@ def _row(video: Path, scan: Scan) -> dict[str, str]:
     path = str(video)
     # A name that is no UTF-8 is shown with escapes: JSON and CSV cannot hold it.
     shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return {"path": shown, "status": scan.status, "reason": scan.reason}
+    return {"path": shown, "status": scan.status, "reason": scan.reason, "note": scan.note}
 
 
 def _one_line(video: Path) -> str:

@@ -164,10 +164,10 @@ def _predict_file(video: Path, decoder: WindowDecoder, model: _Model) -> dict[st
     except VideoError as error:
         return {"video": shown, "failed": str(error)}
     scored.flush()
-    damage = {"damage": footage.damage} if footage.damage else {}
+    told = {"damage": footage.damage, "note": footage.note}
     return (
         _record(shown, scored, footage.seconds, footage.grid)
-        | damage
+        | {name: text for name, text in told.items() if text}
         | model.label(scored, footage.seconds)
     )
 
@@ -187,6 +187,7 @@ def _record_lines(record: Mapping[str, Any]) -> list[str]:
         return [f"{record['video']}  {record['failed']}"]
     windows = "window" if record["windows"] == 1 else "windows"
     lines = [f"{record['video']}  {record['seconds']:.1f} s, {record['windows']} {windows}"]
+    lines += [f"  {record['note']}"] if "note" in record else []
     if record["labels"]:
         lines += [f"  label {_class_text(row)}" for row in record["labels"]]
     else:

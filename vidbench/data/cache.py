@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from vidbench.data.clip_file import pack_clip, unpack_clip
+from vidbench.data.clip_file import NotedClip, pack_clip, unpack_clip
 from vidbench.data.folders import Folder, LocalFolder
 from vidbench.data.records import Skip, Views
 from vidbench.data.sealed import read_sealed
@@ -114,6 +114,14 @@ class ClipCache:
         Raises:
             CacheError: It is gone, damaged, another one, or was not written by this class.
         """
+        return self.read_noted(key).views
+
+    def read_noted(self, key: CacheKey) -> NotedClip:
+        """The clip as :meth:`read` gives it, and what is odd about its video.
+
+        Raises:
+            CacheError: Likewise.
+        """
         path = self._path(key, ".h5")
         try:
             with self._files.borrow(path) as file:
@@ -125,19 +133,22 @@ class ClipCache:
         """Size of the clip's file; 0 if there is none."""
         return self._files.size(self._path(key, ".h5")) or 0
 
-    def write(self, key: CacheKey, views: Views, damage: Skip | None = None) -> None:
+    def write(
+        self, key: CacheKey, views: Views, damage: Skip | None = None, note: str = ""
+    ) -> None:
         """Keeps a clip; it is readable at once, by any process.
 
         Args:
             key: What it is found by.
             views: As its spec says, uint8.
             damage: Where the clip holds the frames of a truncated video that could be decoded.
+            note: What is odd about the video, if anything.
 
         Raises:
             DiskFullError: There is no room; nothing half written is left.
             CacheError: A folder lies where the file should.
         """
-        content = pack_clip(*key, views, compress=self._compression is not None)
+        content = pack_clip(*key, NotedClip(views, note), compress=self._compression is not None)
         if damage:  # before the clip, which must not pass for a whole video's at any time
             self.write_skip(key, damage)
         self._write(self._path(key, ".h5"), key.spec, content)

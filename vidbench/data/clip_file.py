@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -18,16 +19,30 @@ from vidbench.errors import CacheError
 _ZSTD_FILTER = 32015  # registered with the HDF Group
 
 
-def pack_clip(sha256: str, spec: PreprocessSpec, views: Views, *, compress: bool) -> memoryview:
+class NotedClip(NamedTuple):
+    """A clip, and what is odd about its video.
+
+    Attributes:
+        views: (views, frames, height, width, 3), uint8 RGB.
+        note: On one line; empty for most.
+    """
+
+    views: Views
+    note: str
+
+
+def pack_clip(sha256: str, spec: PreprocessSpec, clip: NotedClip, *, compress: bool) -> memoryview:
     """What the file holds: HDF5 is made in memory, so that its seal is of what was meant."""
     image = io.BytesIO()
     with h5py.File(image, "w", userblock_size=USER_BLOCK) as file:
         file.attrs["sha256"] = np.bytes_(sha256.encode())
         file.attrs["spec"] = np.bytes_(json.dumps(spec.canonical()).encode())
+        if clip.note:
+            file.attrs["note"] = np.bytes_(clip.note.encode())
         if compress:
-            _add_compressed(file, views)
+            _add_compressed(file, clip.views)
         else:
-            file.create_dataset("views", data=views)
+            file.create_dataset("views", data=clip.views)
     content = image.getbuffer()
     seal(content)
     return content
@@ -48,7 +63,7 @@ def _add_compressed(file: h5py.File, views: Views) -> None:
     dataset.attrs["filter"] = np.bytes_(codec.NAME.encode())
 
 
-def unpack_clip(content: NDArray[np.uint8], sha256: str, spec: PreprocessSpec) -> Views:
+def unpack_clip(content: NDArray[np.uint8], sha256: str, spec: PreprocessSpec) -> NotedClip:
     """The clip in a file's verified content; a view of it where it is not compressed."""
     with h5py.File(BytesFile(content), "r") as file:
         _refuse_another(file, sha256, spec)
@@ -57,7 +72,8 @@ def unpack_clip(content: NDArray[np.uint8], sha256: str, spec: PreprocessSpec) -
             raise CacheError("its views are not bytes")
         if dataset.shape != spec.views_shape:
             raise CacheError(f"its shape is {dataset.shape}, not {spec.views_shape}")
-        return _restore(dataset) if "filter" in dataset.attrs else _view(dataset, content)
+        views = _restore(dataset) if "filter" in dataset.attrs else _view(dataset, content)
+        return NotedClip(views, _text(file.attrs.get("note", "")))
 
 
 def _refuse_another(file: h5py.File, sha256: str, spec: PreprocessSpec) -> None:

@@ -97,6 +97,7 @@ class ClipSource:
         self.spec = spec
         self.work = Stopwatch()
         self.cache_bytes = 0
+        self._notes: dict[CacheKey, str] = {}
         self._videos = places.videos or LocalFolder(folder)
         self._policy = policy
         self._cache = ClipCache(cache_dir, compression, places.cache)
@@ -132,6 +133,10 @@ class ClipSource:
     def damage(self, result: CacheKey) -> Skip | None:
         """What is wrong with the video of a clip that is scored all the same."""
         return self._cache.damage(result) if self._policy.score_truncated else None
+
+    def note(self, result: CacheKey) -> str:
+        """What is odd about the video of a clip that was read; empty for most."""
+        return self._notes.get(result, "")
 
     def prepare(
         self, records: Sequence[VideoRecord], workers: Workers, lookahead: int
@@ -180,7 +185,9 @@ class ClipSource:
         return result if isinstance(result, Skip) else self._read(result)
 
     def _read(self, key: CacheKey) -> Views:
-        views = self._cache.read(key)
+        views, note = self._cache.read_noted(key)
+        if note:
+            self._notes[key] = note
         self.cache_bytes += self._cache.num_bytes(key)
         return views
 

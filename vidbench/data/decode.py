@@ -30,6 +30,7 @@ from vidbench.data.records import Frame, FrameFolder, Section, Views
 from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
+    chosen_stream,
     ffmpeg_errors,
     opened,
     promises_frame,
@@ -72,6 +73,18 @@ class _Promise:
     is_reordered: bool
 
 
+class Decoded(NamedTuple):
+    """What was decoded of a video.
+
+    Attributes:
+        views: (views, frames, crop_size, crop_size, 3), uint8 RGB.
+        note: What is odd about the file, on one line; empty for most.
+    """
+
+    views: Views
+    note: str = ""
+
+
 def decode_views(
     path: Path,
     spec: PreprocessSpec,
@@ -100,19 +113,38 @@ def decode_views(
     Raises:
         VideoError: The file is unreadable, truncated, or too short for the spec.
     """
+    return decode_video(
+        path, spec, draw, section=section, keep_truncated=keep_truncated, frames=frames
+    ).views
+
+
+def decode_video(
+    path: Path,
+    spec: PreprocessSpec,
+    draw: str = "",
+    *,
+    section: Section | None = None,
+    keep_truncated: bool = False,
+    frames: FrameFolder | None = None,
+) -> Decoded:
+    """The views of one video, and what is odd about it; see :func:`decode_views`."""
     if path.is_dir():
-        return read_views(
+        views = read_views(
             path, spec, draw, facts=frames, section=section, keep_truncated=keep_truncated
         )
+        return Decoded(views)
     sampling = _Sampling(spec, draw, section, keep_truncated)
     with ffmpeg_errors():
         with _opened(path) as (container, stream):
+            note = chosen_stream(container).note
             promise = _read_packets(container.demux(stream), stream)
-            views = _decode_wanted(stream, promise.packets, promise, sampling)
-        if views is None and promise.packets is None:
+            found = _decode_wanted(stream, promise.packets, promise, sampling)
+        if found is None and promise.packets is None:
             with _opened(path) as (container, stream):
-                views = _decode_wanted(stream, container.demux(stream), promise, sampling)
-        return _decode_all(path, promise.timeline, sampling) if views is None else views
+                found = _decode_wanted(stream, container.demux(stream), promise, sampling)
+        if found is None:
+            found = _decode_all(path, promise.timeline, sampling)
+    return Decoded(found, note)
 
 
 @contextmanager

@@ -21,14 +21,15 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from vidbench.data.containers import open_container
 from vidbench.data.decode import Converter
 from vidbench.data.frame_reader import fps_of, iterate_frames
 from vidbench.data.records import FrameFolder
 from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
+    chosen_stream,
     ffmpeg_errors,
-    open_container,
     opened,
     refuse_huge,
     stamp_of,
@@ -70,10 +71,12 @@ class FileFrames(NamedTuple):
         period: Seconds for which a frame is shown, on average.
         frames: Each of them, decoded once and in order; ends with a :class:`VideoError` where the
             file is truncated.
+        note: What is odd about the file, on one line; empty for most.
     """
 
     period: float
     frames: Iterator[TimedFrame]
+    note: str = ""
 
 
 @contextmanager
@@ -98,10 +101,10 @@ def file_frames(
         yield FileFrames(period, seen)
         return
     with ffmpeg_errors(), opened(path) as container:
-        stream = video_stream(container)
+        stream, note = chosen_stream(container)
         stream.codec_context.thread_count = 1  # the other cores are the model's
         decoded = _decode(path, container, stream, spec)
-        yield FileFrames(stream_time(stream).period, _in_order(decoded))
+        yield FileFrames(stream_time(stream).period, _in_order(decoded), note)
 
 
 def _decode(

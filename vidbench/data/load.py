@@ -42,15 +42,15 @@ class Batch(NamedTuple):
         rows: Places of the videos in the list of requested ones; a skipped one leaves a gap.
         views: (len(rows), views, frames, height, width, 3), uint8 RGB.
         skips: Why the others were not read, by place.
-        damages: What is wrong with videos that were read all the same, by place.
+        notes: What is wrong or odd with videos that were read all the same, by place.
         features: What the model made earlier of videos, which were not read, by place.
-        keys: What the clips of whole videos that were read are found by, by place.
+        keys: What the clips of videos that were read, and have no note, are found by, by place.
     """
 
     rows: list[int]
     views: Views
     skips: Mapping[int, Skip]
-    damages: Mapping[int, Skip] = MappingProxyType({})
+    notes: Mapping[int, str] = MappingProxyType({})
     features: Mapping[int, Array] = MappingProxyType({})
     keys: Mapping[int, CacheKey] = MappingProxyType({})
 
@@ -235,7 +235,7 @@ class VideoLoader:
         for places in slots:
             rows: list[int] = []
             skips: dict[int, Skip] = {}
-            damages: dict[int, Skip] = {}
+            notes: dict[int, str] = {}
             features: dict[int, Array] = {}
             keys: dict[int, CacheKey] = {}
             views = np.empty((len(places), *self.spec.views_shape), np.uint8)
@@ -250,11 +250,17 @@ class VideoLoader:
                     continue
                 views[len(rows)] = clip
                 rows.append(row)
-                if isinstance(result, CacheKey) and (damage := self._clips.damage(result)):
-                    damages[row] = damage
+                if isinstance(result, CacheKey) and (note := self._note(result)):
+                    notes[row] = note
                 elif isinstance(result, CacheKey):
                     keys[row] = result
-            yield Batch(rows, views[: len(rows)], skips, damages, features, keys)
+            yield Batch(rows, views[: len(rows)], skips, notes, features, keys)
+
+    def _note(self, result: CacheKey) -> str:
+        """What is wrong or odd with a video that was read."""
+        damage = self._clips.damage(result)
+        found = [f"{damage.reason}: {damage.detail}"] if damage else []
+        return "; ".join([*found, *filter(None, [self._clips.note(result)])])
 
     def _read_features(self, result: CacheKey | Skip) -> Array | None:
         if self.features is None or isinstance(result, Skip) or self._policy.overwrite:

@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vidbench.data.cache import CacheKey, ClipCache
 from vidbench.data.hashes import FileIdentity, sha256_of
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS, MEMORY_BYTES, LostError, Pool
-from vidbench.data.records import FrameFolder, Section, Skip, Views
+from vidbench.data.records import FrameFolder, Section, Skip
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
 from vidbench.locks import locked
 from vidbench.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from vidbench.data.decode import Decoded
 
 
 class Task(NamedTuple):
@@ -122,26 +125,26 @@ def _decode(task: Task, key: CacheKey, stopwatch: Stopwatch) -> CacheKey | Skip:
     try:
         with stopwatch("decode"):
             try:
-                views = _decode_views(task, key)
+                found = _decode_video(task, key)
             except VideoError as error:
                 if error.reason != "truncated" or not task.score_truncated:
                     raise
                 damage = _skip(error)
-                views = _decode_views(task, key, keep_truncated=True)
+                found = _decode_video(task, key, keep_truncated=True)
         with stopwatch("write_cache"):
-            task.cache.write(key, views, damage)
+            task.cache.write(key, found.views, damage, found.note)
     except VideoError as error:
         task.cache.write_skip(key, skip := _skip(error))
         return skip
     return key
 
 
-def _decode_views(task: Task, key: CacheKey, *, keep_truncated: bool = False) -> Views:
+def _decode_video(task: Task, key: CacheKey, *, keep_truncated: bool = False) -> Decoded:
     # Here, because the process that runs the model has no use for decoders in its memory.
-    from vidbench.data.decode import decode_views
+    from vidbench.data.decode import decode_video
 
     try:
-        return decode_views(
+        return decode_video(
             task.path,
             task.spec,
             key.sha256,

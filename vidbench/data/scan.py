@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vidbench.data.frame_reader import iterate_frames
-from vidbench.data.streams import ffmpeg_errors, opened, refuse_huge, video_stream
+from vidbench.data.streams import chosen_stream, ffmpeg_errors, opened, refuse_huge
 from vidbench.data.whole import whole_frames
 from vidbench.errors import VideoError
 
@@ -21,10 +21,12 @@ class Scan(NamedTuple):
         status: ``ok``; ``truncated`` where some frames decode and others that the file promises
             do not; ``broken`` where nothing decodes.
         reason: What was found, on one line; empty if the video is whole.
+        note: What is odd about a whole video, if anything.
     """
 
     status: Status
     reason: str = ""
+    note: str = ""
 
 
 def scan_video(path: Path) -> Scan:
@@ -37,13 +39,13 @@ def scan_video(path: Path) -> Scan:
             deque(iterate_frames(path), maxlen=0)
             return Scan("ok")
         with ffmpeg_errors(), opened(path) as container:
-            stream = video_stream(container)
+            stream, note = chosen_stream(container)
             stream.codec_context.thread_count = 1
             for frame in whole_frames(path, container, stream):
                 refuse_huge(frame.width, frame.height)
+        return Scan("ok", note=note)
     except VideoError as error:
         status: Status = "truncated" if error.reason == "truncated" else "broken"
         return Scan(status, " ".join(error.detail.split()))
     except MemoryError:
         return Scan("broken", "decoding needs more memory than a worker may have")
-    return Scan("ok")

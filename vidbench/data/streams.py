@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import av
 from av.container import InputContainer
@@ -15,8 +15,10 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidbench.data.containers import open_container
 from vidbench.data.orientation import orientation_of
 from vidbench.data.resize import MAX_PIXELS
+from vidbench.data.stream_choice import Choice, choose_stream
 from vidbench.data.timeline import Stamp, StreamTime, lay_timeline
 from vidbench.errors import VideoError
 
@@ -24,7 +26,6 @@ _VP8 = frozenset({"vp8", "libvpx"})
 _TS_DISCONT = cast("int", Flags.ts_discont.value)
 _USUAL_RATE = 25  # of a stream that says nothing
 _LISTS = frozenset({"concat", "hls", "dash"})
-_HAS_METADATA_ERRORS = int(av.__version__.partition(".")[0]) < 19
 
 
 class VideoFacts(NamedTuple):
@@ -103,37 +104,24 @@ def opened(path: Path, **options: str) -> Iterator[InputContainer]:
         yield container
 
 
-def open_container(address: str, **options: Any) -> InputContainer:
-    """A file or a stream, opened for reading, whatever the encoding of its titles.
-
-    Args:
-        address: Absolute path, or URL.
-        **options: As :func:`av.open` takes them.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    if _HAS_METADATA_ERRORS:  # PyAV 19 reads any encoding, and has no option for it
-        options["metadata_errors"] = "replace"
-    container: InputContainer = av.open(address, **options)
-    return container
-
-
 def video_stream(container: InputContainer) -> VideoStream:
-    """The first stream that is a video and not a cover picture.
+    """The stream that is the video; see :func:`~vidbench.data.stream_choice.choose_stream`.
 
     Raises:
         VideoError: There is none, or its frames are too large.
     """
-    cover = av.stream.Disposition.attached_pic
-    moving = [s for s in container.streams.video if not s.disposition & cover]
-    if not moving:
-        raise VideoError("unreadable", "the file has no video stream")
-    context = moving[0].codec_context
-    if context is None:  # PyAV's types do not say so
-        raise VideoError("unreadable", "no decoder knows the codec of the video stream")
-    refuse_huge(context.width, context.height)
-    return moving[0]
+    return chosen_stream(container).stream
+
+
+def chosen_stream(container: InputContainer) -> Choice:
+    """The stream that is the video, and what others there are.
+
+    Raises:
+        VideoError: There is none, or its frames are too large.
+    """
+    choice = choose_stream(container)
+    refuse_huge(choice.stream.width, choice.stream.height)
+    return choice
 
 
 def stream_time(stream: VideoStream) -> StreamTime:

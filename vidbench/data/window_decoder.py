@@ -34,11 +34,13 @@ class Footage(NamedTuple):
         seconds: From its first frame to the end of the last.
         grid: Where windows lie.
         damage: Why it is no whole video, if it is truncated and taken for a whole one; else empty.
+        note: What is odd about it, if anything.
     """
 
     seconds: float
     grid: Grid
     damage: str = ""
+    note: str = ""
 
 
 class WindowTask(NamedTuple):
@@ -79,11 +81,11 @@ def file_windows(path: Path, task: WindowTask, put: Callable[[Window], None]) ->
                 raise
             damage = str(error)
 
-    with file_frames(path, task.spec, task.frames) as (period, frames):
+    with file_frames(path, task.spec, task.frames) as (period, frames, note):
         grid = lay_grid(task.spec, period, task.window_seconds, task.step_seconds)
         for window in slice_windows(watched(frames), grid, task.spec):
             put(window)
-    return Footage(end - (begin or 0.0), grid, damage)
+    return Footage(end - (begin or 0.0), grid, damage, note)
 
 
 class WindowDecoder:
