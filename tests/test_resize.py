@@ -13,7 +13,13 @@ from PIL import Image
 
 from vidbench.data import resize
 from vidbench.data.records import Frame
-from vidbench.data.spec import RESIZE_FILTERS, PreprocessSpec, ResizeFilter, ResizeType
+from vidbench.data.spec import (
+    RESIZE_FILTERS,
+    PreprocessSpec,
+    ResizeFilter,
+    ResizeType,
+    SideRounding,
+)
 
 RESIZE_TYPES: list[ResizeType] = ["center_square", "short_side", "pad", "squash", "crop"]
 
@@ -227,6 +233,16 @@ def test_the_longer_side_is_rounded_or_cut(
         top, left = (height - short_side) // 2, (width - short_side) // 2
         expected = resized[top : top + short_side, left : left + short_side]
         np.testing.assert_array_equal(fit_frame(frame, rounding), expected)
+
+
+@given(lengths, lengths, st.floats(0.3, 3.0), st.sampled_from(["nearest", "down"]))
+def test_the_shorter_side_is_never_short_of_its_length(
+    height: int, width: int, aspect: float, rounding: SideRounding
+) -> None:
+    """Though binary fractions may make a little less of it: then black would be beside."""
+    frame = np.full((height, width, 3), 9, np.uint8)
+    spec = replace(square("short_side", 24), side_rounding=rounding)
+    assert (fit_frame(frame, spec, aspect) == 9).all()
 
 
 def test_crop_takes_pixels_as_they_are_and_puts_black_around_few() -> None:

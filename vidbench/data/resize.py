@@ -65,13 +65,15 @@ def _resized_shape(frame: Frame, spec: PreprocessSpec, pixel_aspect: float) -> t
         return wanted, wanted
     if spec.resize_type == "crop":
         return height, max(1, round(width))
-    given = min(height, width)
-    if spec.resize_type == "pad":
-        given = max(height, width)
+    given = max(height, width) if spec.resize_type == "pad" else min(height, width)
     whole = math.floor if spec.side_rounding == "down" else round
-    # Product before quotient, as torchvision and transformers have it: it decides what a whole
-    # number is, where the quotient alone has no exact form in binary.
-    return max(1, whole(wanted * height / given)), max(1, whole(wanted * width / given))
+
+    def resized(length: float) -> int:
+        # Product before quotient, as torchvision and transformers have it: it decides what a whole
+        # number is, where the quotient alone has no exact form in binary.
+        return wanted if length == given else max(1, whole(wanted * length / given))
+
+    return resized(height), resized(width)
 
 
 def _fill(frame: Frame, size: int, *, odd_pixel_first: bool) -> Frame:
