@@ -16,11 +16,18 @@ SIZE = (176, 144)
 _BITS = 8
 
 
-def picture(number: int) -> NDArray[np.uint8]:
-    """Stripes, of which each is a bit of the number, the lowest on the left: (height, width, 3)."""
+def picture(number: int, *, is_busy: bool = False) -> NDArray[np.uint8]:
+    """Stripes, of which each is a bit of the number, the lowest on the left: (height, width, 3).
+
+    Something goes through the lowest quarter of a busy picture.
+    """
     stripes = [200 if number >> bit & 1 else 40 for bit in range(_BITS)]
     row = np.repeat(np.array(stripes, np.uint8), SIZE[0] // _BITS)
-    return np.broadcast_to(row[None, :, None], (SIZE[1], SIZE[0], 3)).copy()
+    found = np.broadcast_to(row[None, :, None], (SIZE[1], SIZE[0], 3)).copy()
+    if is_busy:
+        below = np.add.outer(np.arange(SIZE[1] // 4) * 5, np.arange(SIZE[0]) * 3 + 2 * number) % 256
+        found[-len(below) :] = below[..., None]
+    return found
 
 
 def number_of(frame: NDArray[np.uint8]) -> int:
@@ -28,7 +35,7 @@ def number_of(frame: NDArray[np.uint8]) -> int:
     stripes = frame[frame.shape[0] // 2 - 4 :][:8].mean(axis=(0, 2))
     width = len(stripes) / _BITS
     middles = [stripes[int(width * (bit + 0.3)) : int(width * (bit + 0.7))] for bit in range(_BITS)]
-    return sum((middle.mean() > 120) << bit for bit, middle in enumerate(middles))
+    return sum(int(middle.mean() > 120) << bit for bit, middle in enumerate(middles))
 
 
 def numbers_of(clip: NDArray[np.uint8]) -> list[int]:
@@ -44,6 +51,7 @@ def write_numbered(
     container_format: str | None = None,
     options: Mapping[str, str] | None = None,
     fps: int = 25,
+    is_busy: bool = False,
 ) -> Path:
     """A video whose frame ``i`` tells that it is ``i``.
 
@@ -54,6 +62,7 @@ def write_numbered(
         container_format: FFmpeg's name of a muxer.
         options: Of the encoder.
         fps: Frames per second.
+        is_busy: Something moves.
 
     Raises:
         av.FFmpegError, ValueError: FFmpeg cannot write this codec into this container.
@@ -68,7 +77,7 @@ def write_numbered(
         stream.codec_context.time_base = Fraction(1, fps)
         stream.codec_context.thread_count = 1
         for number in range(num_frames):
-            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture(number, is_busy=is_busy), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

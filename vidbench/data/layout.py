@@ -13,11 +13,12 @@ from typing import BinaryIO
 
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067  # RFC 8794 and RFC 9559
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 
 
 def ends_early(path: Path, container_format: str) -> bool | None:
-    """Whether the file ends within a part that holds pictures.
+    """Whether the file ends within a part that holds pictures, or is damaged where one begins.
 
     Args:
         path: The file.
@@ -74,8 +75,10 @@ def _boxes_end(file: BinaryIO, size: int) -> int | None:
         length, kind = struct.unpack(">I4s", file.read(8))
         if length == 1:
             (length,) = struct.unpack(">Q", file.read(8))
-        if length < 8 or not kind.isascii():  # 0: to the end of the file, wherever that is
+        if length == 0 and kind == b"mdat":  # it goes to the end of the file, wherever that is
             return None
+        if length < 8:
+            return size + 1  # there is no box
         if place + length > size and kind not in (b"moov", b"moof", b"mdat"):
             return size  # an index or padding is cut, but no picture
         place += length
@@ -123,14 +126,23 @@ def _tags_end(file: BinaryIO, size: int) -> int | None:
     return size if head & 0xFFFFFF == length - 11 else size + 1
 
 
-def _asf_end(file: BinaryIO, _: int) -> int | None:
-    """The ASF specification, 3 and 5: the header, then the packets, each with its length first."""
+def _asf_end(file: BinaryIO, size: int) -> int | None:
+    """The ASF specification, 3 and 5: the header, then packets of one size.
+
+    No packet begins with zeros; FFmpeg (8.0) passes over such a hole without a word.
+    """
     name, length = struct.unpack("<16sQ", file.read(24))
-    file.seek(length)
-    data, packets = struct.unpack("<16sQ", file.read(24))
-    if (name, data) != (_ASF_HEADER, _ASF_DATA) or packets <= 50:  # a stream says 0 or its head
+    header = file.read(min(length, 1 << 20) - 24)
+    data, all_packets = struct.unpack("<16sQ26x", file.read(50))
+    if (name, data) != (_ASF_HEADER, _ASF_DATA) or all_packets <= 50:  # a stream does not know it
         return None
-    return int(length + packets)
+    at = header.find(_ASF_FILE_PROPERTIES)
+    (packet_size,) = struct.unpack_from("<I", header, at + 92) if at >= 0 else (0,)
+    for place in range(length + 50, min(size, length + all_packets), packet_size or size):
+        file.seek(place)
+        if not any(file.read(3)):
+            return size + 1
+    return int(length + all_packets)
 
 
 _MEASURES: dict[str, Callable[[BinaryIO, int], int | None]] = {

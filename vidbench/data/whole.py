@@ -9,9 +9,9 @@ others explains it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import av.logging
@@ -20,14 +20,25 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from vidbench.data.layout import count_avi_chunks, ends_early
 from vidbench.data.streams import opened, promises_frame, reason_of
 from vidbench.errors import VideoError
 
+Seconds = NDArray[np.float64]
+
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
+_OF_PICTURES = frozenset({_MOV, "asf"})
+"""Formats where what is seen to be cut or damaged holds pictures or sound, and no index."""
+
+_STATING = _OF_PICTURES | {"matroska,webm", "flv", "mxf"}
+"""Formats whose header states a duration; for others FFmpeg makes one of what is there."""
+
 _FORGIVEN = 1  # frame: the header of an avi often counts one too many
 _GAP = 2.5  # steps between frames: a longer one has lost two at least
+_LEADING = 16  # frames that may refer to some before a cut: H.264 keeps no more
+_EMPTY_BYTES = 16  # of MPEG-4: a packet that says that its frame is not coded has about seven
 
 
 def whole_frames(
@@ -45,7 +56,8 @@ def whole_frames(
     """
     tally = _Tally()
     try:
-        for packet in tally.read(container, stream):
+        for packet in container.demux(stream):
+            tally.note(packet)
             yield from tally.decode(packet)
     except av.FFmpegError as error:
         if not tally.decoded or isinstance(error, MemoryError):  # too little memory cuts no file
@@ -54,75 +66,62 @@ def whole_frames(
         raise VideoError("truncated", detail) from error
     if not tally.decoded:
         raise VideoError("unreadable", "no frame could be decoded")
-    if damage := tally.missing_frames() or _missing_packets(path, container, stream, tally):
-        raise VideoError("truncated", damage)
+    if missing := tally.missing_frames() or _missing_packets(path, container, stream, tally):
+        raise VideoError("truncated", missing)
 
 
 class _Tally:
-    """What was read and decoded of a stream.
+    """What was read and decoded of a stream, with times in its units.
 
     Attributes:
         packets: How many there were.
-        stamps: When the frames that they promise are shown, in units of the stream.
-        promised: How many frames that is.
+        promised: When the frames that they promise are shown; None where a packet does not say.
         decoded: How many frames came.
-        refused: Of how many packets the decoder complained after the first frame came.
-        is_broken: The demuxer complained of the structure of the file.
     """
 
     def __init__(self) -> None:
-        self.packets = self.promised = self.decoded = self.refused = 0
-        self.stamps: list[int] = []
-        self.is_broken = False
+        self.packets = self.decoded = 0
+        self.promised: list[int | None] = []
+        self._substantial: list[int] = []
+        self._shown: list[int] = []
 
-    def read(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-        """All packets, the empty one that flushes the decoder last."""
-        packets = container.demux(stream)
-        while True:
-            with _complaints() as found:
-                packet = next(packets, None)
-            self.is_broken |= any(name == container.format.name for _, name, _ in found)
-            if packet is None:
-                return
-            self.packets += bool(packet.size)
-            if promises_frame(packet):
-                self.promised += 1
-                self.stamps += [] if packet.pts is None else [packet.pts]
-            yield packet
+    def note(self, packet: Packet[VideoStream]) -> None:
+        """Counts a packet; the empty one that flushes the decoder counts for nothing."""
+        self.packets += bool(packet.size)
+        if promises_frame(packet):
+            self.promised.append(packet.pts)
+            if packet.size > _EMPTY_BYTES and packet.pts is not None:
+                self._substantial.append(packet.pts)
 
     def decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         """The frames that a packet gives."""
         try:
-            with _complaints() as found:
-                frames = packet.decode()
+            frames = packet.decode()
         except av.error.InvalidDataError:
             if self.decoded or packet.is_keyframe:
                 raise
             return []  # it refers to what came before the recording began
-        self.refused += bool(found and self.decoded)
         self.decoded += len(frames)
+        self._shown += [frame.pts for frame in frames if frame.pts is not None]
         return frames
 
     def missing_frames(self) -> str:
         """How many frames the decoder could not make; empty if it made all that are shown.
 
-        Of a picture that is never shown a decoder says nothing, of a damaged one it does.
+        Counts need not agree: a frame may come in two packets, one for each field, and one that
+        only others refer to is never shown. But of two packets in a row one is shown, after those
+        that follow the first frame and refer to some before it.
         """
-        if min(self.promised - self.decoded, self.refused) > _FORGIVEN:
-            return f"{self.promised} frames promised, {self.decoded} decoded"
-        return ""
-
-
-@contextmanager
-def _complaints() -> Iterator[list[Any]]:
-    """What FFmpeg reports as errors in this thread meanwhile: (level, who, what)."""
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
-    try:
-        with av.logging.Capture() as found:
-            yield found
-    finally:
-        av.logging.set_level(level)
+        if len(self.promised) - self.decoded <= _FORGIVEN or not self._shown:
+            return ""
+        shown = np.unique(np.array(self._shown, np.int64))
+        missing = np.setdiff1d(np.array(self._substantial, np.int64), shown)
+        intervals = np.searchsorted(shown, missing)
+        in_a_row = np.bincount(intervals, minlength=2)
+        in_a_row[:2] -= in_a_row[0], min(in_a_row[1], _LEADING)
+        if in_a_row.max() <= _FORGIVEN:
+            return ""
+        return f"{len(self.promised)} frames promised, {self.decoded} decoded"
 
 
 def _missing_packets(
@@ -130,16 +129,11 @@ def _missing_packets(
 ) -> str:
     """What the file lacks by its own account; empty if nothing."""
     listed = _listed(container, stream)
-    if listed > tally.packets + _FORGIVEN:
-        if _is_explained(path, container, stream, tally.packets):
-            return ""
-        return f"{listed} frames listed, {tally.packets} in the file"
-    if listed:
+    if not listed:
+        return _missing_time(path, container, stream, tally.promised)
+    if listed <= tally.packets + _FORGIVEN or _is_explained(path, container, stream, tally.packets):
         return ""
-    if tally.is_broken and _has_gap(tally.stamps):
-        return "the file is damaged, and frames are missing there"
-    is_cut = tally.is_broken or ends_early(path, container.format.name)
-    return _missing_end(path, container, stream) if is_cut else ""
+    return f"{listed} frames listed, {tally.packets} in the file"
 
 
 def _listed(container: InputContainer, stream: VideoStream) -> int:
@@ -161,37 +155,76 @@ def _is_explained(path: Path, container: InputContainer, stream: VideoStream, pa
     return False
 
 
-def _has_gap(stamps: Sequence[int]) -> bool:
-    """Whether two frames are further apart than frames of this video use to be."""
-    steps = np.diff(np.unique(np.array(stamps, np.int64)))
-    return len(steps) > 0 and float(steps.max()) > _GAP * float(np.median(steps))
+def _missing_time(
+    path: Path, container: InputContainer, stream: VideoStream, stamps: Sequence[int | None]
+) -> str:
+    """What a file that counts no frames lacks, seen from its times; empty if nothing.
 
-
-def _missing_end(path: Path, container: InputContainer, stream: VideoStream) -> str:
-    """What a file that is seen to be cut lacks; empty if it goes on for as long as it states.
-
-    A duration alone proves nothing: where FFmpeg writes Matroska to a pipe, it states that of its
-    input, whatever part of it was taken.
+    Neither a gap nor a duration alone proves anything: frames may be dropped on purpose, and
+    where FFmpeg writes Matroska to a pipe, it states the duration of its input, whatever part of
+    it was taken. The file must also be seen to be damaged.
     """
-    stated = (container.duration or 0) / av.time_base
-    if container.format.name == _MOV or not stated:
-        return "the file ends within a part of it"
-    with opened(path) as again:
-        found = _end_of(again)
-    if stated - found <= 1.5 / float(stream.average_rate or stream.guessed_rate or 25):
+    name = container.format.name
+    stated = (container.duration or 0) / av.time_base if name in _STATING else 0.0
+    is_cut = ends_early(path, name)
+    if is_cut and (name in _OF_PICTURES or not stated):
+        return "the file breaks off within a part of it, or is damaged where one begins"
+    steps, last = _steps(stamps, stream)
+    usual = float(np.median(steps))
+    has_gap = float(steps.max()) > _GAP * usual
+    if not (is_cut or has_gap or last + _GAP * usual < stated):
         return ""
-    return f"it lasts {stated:.2f} s by its header, and breaks off at {found:.2f} s"
+    again = _read_again(path)
+    if has_gap and again.complains:
+        return "the file is damaged, and frames are missing there"
+    if (is_cut or again.complains) and again.end + _GAP * usual < stated:
+        return f"it lasts {stated:.2f} s by its header, and breaks off at {again.end:.2f} s"
+    return ""
 
 
-def _end_of(container: InputContainer) -> float:
-    """When the last packet of any stream ends, from time 0 or the first packet, what is longer."""
+def _steps(stamps: Sequence[int | None], stream: VideoStream) -> tuple[Seconds, float]:
+    """Seconds from each frame to the next, for the last one by the rate, and when that begins."""
+    rate = float(stream.average_rate or stream.guessed_rate or 25)
+    known = np.unique(np.array([stamp for stamp in stamps if stamp is not None], np.float64))
+    times = known * float(stream.time_base or 0)
+    last = float(times[-1]) if len(times) else np.inf
+    return np.append(np.diff(times), 1 / rate), last
+
+
+class _Reading(NamedTuple):
+    """What reading a file without decoding it shows.
+
+    Attributes:
+        end: When the last packet of any stream ends, in seconds from time 0, or from the first
+            packet where that lies before.
+        complains: The demuxer reports errors.
+    """
+
+    end: float
+    complains: bool
+
+
+def _read_again(path: Path) -> _Reading:
     first = last = 0.0
-    try:
+    with _complaints() as found, suppress(av.FFmpegError), opened(path) as container:
+        name = container.format.name
         for packet in container.demux():
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None and packet.time_base is not None:
                 first = min(first, float(stamp * packet.time_base))
                 last = max(last, float((stamp + (packet.duration or 0)) * packet.time_base))
-    except av.FFmpegError:
-        pass  # it breaks off there
-    return last - first
+    return _Reading(last - first, any(who == name for _, who, _ in found))
+
+
+@contextmanager
+def _complaints() -> Iterator[list[Any]]:
+    """What FFmpeg reports as errors in this thread meanwhile: (level, who, what)."""
+    level, skips_repeated = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture() as found:
+            yield found
+    finally:
+        av.logging.set_level(level)
+        av.logging.set_skip_repeated(skips_repeated)
