@@ -11,7 +11,8 @@ if __name__ == "__main__":
 
     from vidbench.arguments import parse_config
     from vidbench.errors import VidbenchError
-    from vidbench.evaluate import match_labels, open_loader, open_model
+    from vidbench.evaluate import open_loader, open_model
+    from vidbench.label_matching import match_labels
     from vidbench.logs import set_up_logging
 
     arguments = sys.argv[1:]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from vidbench.class_list_forms import other_form
 from vidbench.errors import ConfigError
-from vidbench.evaluate import match_labels
 from vidbench.label_aliases import near_misses, read_aliases
+from vidbench.label_matching import match_labels
 from vidbench.labels import align, fold_name, list_names, load_classes, read_classes
 from vidbench.run_config import DEFAULT_TOP_N, RunConfig
 
@@ -141,6 +141,7 @@ def test_an_alias_goes_over_an_equal_name_and_no_class_is_meant_twice() -> None:
         ('{"a": "x", "a": "y"}', "the name 'a' twice"),
         ("a,x\nb,x\n", "the class 'x' twice"),
         ("movingdown,moving down\n", "'movingdown' is not a class of the dataset"),
+        (f"up,{SHAPES[0]}\n", "'up' and .* mean one class"),
         (f"up,{SHAPES[0].upper()}\n", "is not a class of the model: did you mean"),
     ],
 )

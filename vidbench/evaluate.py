@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.features import FeatureCache
@@ -19,8 +19,7 @@ from vidbench.engine import Engine, OneMachine, Work
 from vidbench.errors import ConfigError
 from vidbench.finished_run import FinishedRun
 from vidbench.identity import RunIdentity
-from vidbench.label_aliases import check_aliases, read_aliases, tell_near_misses
-from vidbench.labels import Alignment, align, are_indices, find_classes, restrict
+from vidbench.label_matching import Labels, match_labels
 from vidbench.leakage import Leakage, check_leakage
 from vidbench.machine import default_batch_size
 from vidbench.models.base import Model
@@ -173,77 +172,6 @@ def open_features(config: RunConfig, model: Model) -> FeatureCache | None:
     """Where the model keeps what it makes of clips; None where its classes are fixed."""
     digest = getattr(model, "embedding_digest", None)
     return FeatureCache(config.cache_dir, digest(config.precision)) if digest else None
-
-
-class Labels(NamedTuple):
-    """The classes of a run.
-
-    Attributes:
-        classes: The dataset's, as far as they are asked for.
-        alignment: Which of the model's classes they mean.
-        choices: Classes that the model may choose from; empty for all of its own.
-    """
-
-    classes: tuple[str, ...]
-    alignment: Alignment
-    choices: tuple[str, ...] = ()
-
-
-class Named(Protocol):
-    """What has classes to be matched: a model, or what made predictions."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-
-
-def match_labels(config: RunConfig, model: Named, dataset: Dataset) -> Labels:
-    """The classes of the run; says which of them the model does not have.
-
-    Raises:
-        ConfigError: The model has none of them, or fewer to choose from than ``top_n``; or an
-            alias names what neither has.
-    """
-    classes = dataset.classes
-    aliases = None
-    if config.class_aliases is not None:
-        aliases = read_aliases(config.class_aliases)
-        check_aliases(aliases, config.class_aliases, classes, model.classes)
-    alignment = align(classes, model.classes, aliases)
-    if config.classes is not None:
-        classes = restrict(classes, find_classes(config.classes))
-        alignment = alignment.only(classes)
-    if classes and not alignment.targets:
-        hint = tell_near_misses(alignment.missing, model.classes)
-        if are_indices(classes):
-            hint = (
-                "the labels are numbers: name the list that they are indices of by --classes_file"
-            )
-        raise ConfigError(
-            f"{model.name} has none of the {len(classes)} classes of {dataset.name} "
-            f"({', '.join(classes[:3])}, ...): their names must be equal, or known renames"
-            + (f"; {hint}" if hint else "")
-        )
-    if alignment.missing:
-        logger.warning(
-            "%s has no class for %d of the %d of %s, e.g. %s: accuracies are over the others, "
-            "and over all",
-            model.name,
-            len(alignment.missing),
-            len(classes),
-            dataset.name,
-            alignment.missing[0],
-        )
-        if near := tell_near_misses(alignment.missing, model.classes):
-            logger.warning("%s", near)
-    choices = tuple(alignment.targets.values()) if config.restrict_choices else ()
-    if choices and config.top_n is not None and config.top_n > len(choices):
-        raise ConfigError(
-            f"top_n is {config.top_n}, but there are only {len(choices)} classes to choose from"
-        )
-    return Labels(classes, alignment, choices)
 
 
 def open_run(

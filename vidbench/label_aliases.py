@@ -84,7 +84,7 @@ def check_aliases(
     """Nothing, if each alias leads from a name of the dataset to a class of the model.
 
     Raises:
-        ConfigError: One does not.
+        ConfigError: One does not, or leads to a class that the dataset has by its own name.
     """
     for names, known, whose in (
         (list(aliases), labels, "a class of the dataset"),
@@ -94,6 +94,13 @@ def check_aliases(
             near = near_misses(unknown[:1], known)
             hint = f": did you mean {near[unknown[0]]!r}?" if near else ""
             raise ConfigError(f"--class_aliases {path}: {unknown[0]!r} is not {whose}{hint}")
+    taken = set(labels) - aliases.keys()
+    for name, target in aliases.items():
+        if target in taken:
+            raise ConfigError(
+                f"--class_aliases {path}: {name!r} and {target!r} are classes of the dataset, and "
+                "would mean one class: give both one label in the dataset"
+            )
 
 
 def _read_json(text: str, path: Path) -> list[tuple[str, str]]:

@@ -14,12 +14,13 @@ import numpy as np
 from vidbench.data.datasets.base import Dataset, list_videos
 from vidbench.data.records import Selection, Skip, VideoRecord
 from vidbench.errors import ConfigError
-from vidbench.evaluate import Labels, match_labels, warn_of_few_classes, warn_of_leakage
+from vidbench.evaluate import warn_of_few_classes, warn_of_leakage
 from vidbench.finished_run import FinishedRun
 from vidbench.foreign.identity import ForeignIdentity
 from vidbench.foreign.matching import match_rows
 from vidbench.foreign.read import read_answers
 from vidbench.foreign.table import ForeignTable, tabulate
+from vidbench.label_matching import Labels, match_labels
 from vidbench.labels import find_classes
 from vidbench.predictions import Predictions
 from vidbench.ranking import has_scores, name_evidence
