@@ -24,9 +24,10 @@ from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import ConfigError, FetchError
 from vidbench.files import write_csv
-from vidbench.harmless import csv_line, csv_text, visible, visible_output
+from vidbench.harmless import csv_line, csv_text, visible
 from vidbench.logs import log_handler
 from vidbench.metrics import compute_accuracy
+from vidbench.output import visible_output
 from vidbench.predictions import Predictions
 from vidbench.subset import manifest
 from vidbench.tables import Table

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from threading import Thread
+
+import pytest
+from conftest import REPOSITORY, SAMPLE
 
 from vidbench.locks import locked
 
@@ -60,3 +66,46 @@ def test_lock_files_do_not_grow_in_number(tmp_path: Path) -> None:
     files = list(tmp_path.iterdir())
     assert len(files) <= 256
     assert all(path.stat().st_size == 0 for path in files)
+
+
+def without_locks(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Python with these arguments where no file can be locked; skips where that is not possible."""
+    found = subprocess.run(
+        [sys.executable, Path(__file__).with_name("no_locks.py"), *map(str, arguments)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if found.returncode == 77:
+        pytest.skip("there are no filters of system calls here")
+    return found
+
+
+def test_threads_are_inside_one_after_another_where_files_cannot_be_locked(tmp_path: Path) -> None:
+    (tmp_path / "counter").write_text("0")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\nfrom threading import Thread\nfrom test_locks import count_up\n"
+        "threads = [Thread(target=count_up, args=(Path(), 30)) for _ in range(3)]\n"
+        "for each in threads: each.start()\nfor each in threads: each.join()\n"
+    )
+    found = without_locks(tmp_path, script)
+    assert (tmp_path / "counter").read_text() == "90"
+    assert found.returncode == 0
+    assert found.stderr.count("file system without locks (No locks available)") == 1
+
+
+def test_a_run_on_a_file_system_without_locks_is_right_and_warns(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    options = (
+        *("--model_type", "saved_model", "--model_path", SAMPLE / "model"),
+        *("--dataset", "sample", "--num_frames", 16, "--num_videos", 4, "--no_report"),
+    )
+    found = without_locks(tmp_path, "-m", "vidbench", "evaluate", *options)
+    assert found.returncode == 0
+    assert "4 evaluated of 4 requested" in found.stdout
+    (warning,) = [line for line in found.stderr.splitlines() if "locks" in line]
+    assert "--data_dir and --cache_dir" in warning

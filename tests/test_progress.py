@@ -287,7 +287,7 @@ def script(tmp_path: Path, code: str) -> tuple[str, ...]:
     path = tmp_path / "script.py"
     path.write_text(
         "import sys, logging\n"
-        "from vidbench.harmless import visible_output\n"
+        "from vidbench.output import visible_output\n"
         "from vidbench.logs import set_up_logging\n"
         "from vidbench.progress import above_bar, progress\n"
         "with visible_output():\n"

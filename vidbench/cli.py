@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from vidbench.errors import ConfigError, VidbenchError
-from vidbench.harmless import visible_output
+from vidbench.output import OutputClosedError, visible_output
 
 _COMMANDS = {
     "evaluate": "accuracy of a model on a split of a dataset",
@@ -26,24 +26,29 @@ _COMMANDS = {
     "subset": "a small, balanced part of a split, as a list or as files",
     "cache": "what is cached, and how to remove it",
 }
+_OUTPUT_CLOSED = 141  # as a shell has it of programs that SIGPIPE ends: 128 + 13
 _EXAMPLE = "vidbench evaluate @scripts/config.txt"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code of the command: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted."""
+    """Exit code: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted, 141 nobody reads on."""
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    if command in ("-h", "--help"):
-        print(_usage())
-        return 0
-    with visible_output():
-        return _run(command, rest)
+    try:
+        with visible_output():
+            return _run(command, rest)
+    except OutputClosedError:
+        return _OUTPUT_CLOSED
 
 
 def _run(command: str, arguments: Sequence[str]) -> int:
     try:
+        if command in ("-h", "--help"):
+            print(_usage())
+            return 0
         if command not in _COMMANDS:
             raise ConfigError(f"there is no command {command!r}, only {', '.join(_COMMANDS)}")
         importlib.import_module(f"vidbench.commands.{command}").run(arguments)
+        sys.stdout.flush()  # here a full disk is one line
     except VidbenchError as error:
         print(f"vidbench: {error}", file=sys.stderr)
         return error.exit_code

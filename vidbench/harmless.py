@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import Any, TextIO, cast
+from collections.abc import Iterable
 
 # Control characters, ends of lines, lone surrogates, and what changes the order in which a text is
 # shown (https://trojansource.codes).
@@ -33,30 +30,6 @@ def visible(text: object, keep: str = "") -> str:
         return char if char in keep else f"\\u{ord(char):04x}"
 
     return _OBEYED.sub(shown, str(text))
-
-
-@contextmanager
-def visible_output() -> Iterator[None]:
-    """While it lasts, :func:`visible` is applied to all that is printed, but for ends of lines."""
-    out, err = (cast(TextIO, _VisibleStream(stream)) for stream in (sys.stdout, sys.stderr))
-    with redirect_stdout(out), redirect_stderr(err):
-        yield
-
-
-class _VisibleStream:
-    """A text stream that writes what is visible, and is the stream beneath in all else."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        # A bar of tqdm begins with a carriage return, which does no harm where a line begins.
-        start = "\r" if text.startswith("\r") else ""
-        self._stream.write(start + visible(text.removeprefix(start), keep="\n\t"))
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 class VisibleFormatter(logging.Formatter):

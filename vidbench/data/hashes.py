@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.frame_folder import digest_frames, find_frames, identify_frames
+from vidbench.locks import has_record_locks
 
 _CHUNK_BYTES = 1 << 20
 
@@ -49,7 +50,8 @@ class HashMemory:
     """Hashes by absolute path and file identity, in one SQLite file; safe between processes.
 
     Args:
-        path: The SQLite file, made at the first use.
+        path: The SQLite file, made at the first use. On a file system without locks nothing is
+            written, and hashes are forgotten with this object.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,8 +88,9 @@ class HashMemory:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=60, check_same_thread=False)
+            # SQLite would wait for a minute, and then say that the database is locked.
+            place = self._path if has_record_locks(self._path.parent) else ":memory:"
+            connection = sqlite3.connect(place, timeout=60, check_same_thread=False)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, "
