@@ -10,14 +10,18 @@ SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
 def read_sample(sample: Path = SAMPLE) -> dict[str, bytes]:
     """The content of each video by its file name, in the order of the tarballs."""
-    videos = {}
-    for path in sorted(sample.glob("val/part_*.tar.gz")):
-        with tarfile.open(path) as tar:
-            for member in tar:
-                content = tar.extractfile(member)
-                assert content is not None
-                videos[Path(member.name).name] = content.read()
-    return videos
+    tarballs = sorted(sample.glob("val/part_*.tar.gz"))
+    return {name: content for path in tarballs for name, content in read_tarball(path).items()}
+
+
+def read_tarball(path: Path) -> dict[str, bytes]:
+    """The content of each file by its name, without the folders that it lies in."""
+    files = {}
+    with tarfile.open(path) as tar:
+        for member in tar:
+            if content := tar.extractfile(member):
+                files[Path(member.name).name] = content.read()
+    return files
 
 
 def extract_sample(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
     for word in NO_TRACEBACK:
@@ -48,7 +48,7 @@ def with_reader_gone(arguments: str, folder: Path) -> tuple[int, str]:
             stdout=writer,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
+            timeout=280,
             check=False,
         )
     finally:
@@ -77,7 +77,7 @@ def test_a_lost_standard_error_does_not_stop_a_command(videos: Path, tmp_path: P
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=writer,
-            timeout=120,
+            timeout=280,
             check=False,
         )
     finally:
