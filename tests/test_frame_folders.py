@@ -199,7 +199,7 @@ def test_frames_that_lack_make_a_truncated_video(pictures: Pictures, tmp_path: P
         (folder / f"img_{number:05d}.png").unlink()
     said = "3 of 30 frames lack, such as img_00007.png"
     assert refusal(folder) == f"truncated: {said}"
-    assert tuple(scan_video(folder)) == ("truncated", said)
+    assert scan_video(folder)[:2] == ("truncated", said)
     kept = decode_views(folder, SPEC, keep_truncated=True)
     left = put(tmp_path / "b", np.delete(pictures, [6, 7, 19], axis=0))
     np.testing.assert_array_equal(kept, decode_views(left, SPEC))
