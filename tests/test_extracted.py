@@ -25,7 +25,7 @@ from vidbench.data.datasets._spellings import Spellings
 from vidbench.data.datasets._split_words import split_of
 from vidbench.data.datasets.base import Dataset, FetchOptions, load_dataset
 from vidbench.data.records import FrameFolder, VideoRecord
-from vidbench.errors import ConfigError
+from vidbench.errors import ConfigError, FetchError
 from vidbench.evaluate import evaluate
 from vidbench.labels import load_classes
 from vidbench.leakage import check_leakage
@@ -407,6 +407,18 @@ def test_a_folder_without_the_videos_is_refused(
     annotations = str(write_list(tmp_path / "val.csv", ("yoga", "abcdefghijk", 1)))
     with pytest.raises(ConfigError, match=said):
         extracted(root, annotations=annotations).fetch()
+
+
+def test_a_mirror_whose_tarballs_were_unpacked_in_place_is_extracted(
+    mirror: Path, loose: Path, labels: dict[str, str], tmp_path: Path
+) -> None:
+    root = tmp_path / "mirror"
+    shutil.copytree(mirror, root, ignore=shutil.ignore_patterns("*.tar.gz"))
+    with pytest.raises(FetchError, match=r"part_0\.tar\.gz"):
+        extracted(root).fetch()
+    arrange(lambda root, _, name: root / "400" / "val" / name, loose, labels, root)
+    records = extracted(root).fetch().records
+    assert [record.path is None for record in records] == [False] * 29 + [True]
 
 
 def test_tarballs_of_a_folder_of_videos_are_refused(tmp_path: Path) -> None:

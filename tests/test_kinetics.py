@@ -657,7 +657,10 @@ def test_a_split_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_family_can_be_loaded_by_its_name() -> None:
-    own = ["flat", "folder", "hmdb51", "kinetics", "manifest", "sample", "ucf101"]
+    own = [
+        *("activitynet", "diving48", "flat", "folder", "hacs", "hmdb51", "jester", "kinetics"),
+        *("manifest", "moments", "sample", "ssv1", "ssv2", "ucf101"),
+    ]
     assert dataset_families() == own
 
 

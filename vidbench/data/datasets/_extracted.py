@@ -15,6 +15,7 @@ from vidbench.data.datasets._releases import Release
 from vidbench.data.datasets._spellings import with_class_names
 from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.fetch import is_url
+from vidbench.data.media import is_media
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError, FetchError
 from vidbench.labels import load_classes
@@ -25,11 +26,16 @@ _Annotations = Mapping[ClipKey, Annotation]
 
 
 def is_extracted(root: str | None, release: Release) -> bool:
-    """Whether a root is a folder here that is not laid out as the server with its tarballs."""
+    """Whether a root is a folder here that has no tarballs of the server's layout.
+
+    One with the server's list of tarballs, and without them, is if it holds videos.
+    """
     if root is None or is_url(root) or not Path(root).is_dir():
         return False
     lists = [Path(root, release.path_list.format(split=split)) for split in release.annotations]
-    return not any(path.is_file() or any(path.parent.glob("*.tar.gz")) for path in lists)
+    if any(any(path.parent.glob("*.tar.gz")) for path in lists):
+        return False
+    return not any(path.is_file() for path in lists) or any(map(is_media, Path(root).rglob("*")))
 
 
 class ExtractedKinetics(LocalVideos):
@@ -96,6 +102,7 @@ class ExtractedKinetics(LocalVideos):
         for path in find_beside(self.folder, self.split, self.name):
             if (found := self._read_beside(path)) is not None:
                 return found, str(path)
+        logger.info("asking %s for the official list: there is none here", self._release.root)
         try:
             path = fetch_official(self._release, self.split, self._options.data_dir)
         except FetchError as error:
