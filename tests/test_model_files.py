@@ -30,7 +30,8 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.models._description import read_description
 from vidbench.models._frameworks import import_keras, import_tensorflow
-from vidbench.models._interface import Interface, decisive, to_pixels, to_probabilities
+from vidbench.models._interface import Interface, decisive, to_pixels
+from vidbench.models._scores import to_probabilities
 from vidbench.models.base import Model, load_model
 
 if not os.environ.get("CI"):
@@ -378,14 +379,29 @@ def test_other_floats_are_fed_as_they_are_asked_for(
     np.testing.assert_allclose(found, files.probabilities(clips), atol=tolerance)
 
 
-def test_bytes_are_fed_only_where_the_range_says_so(files: Files, tmp_path: Path) -> None:
-    path = save_onnx(files.keras, tmp_path / "net.onnx", dtype="UINT8")
-    with pytest.raises(ModelError, match=r"range = \[0, 255\]"):
-        open_file(describe(path)).load(device="cpu")
-    model = open_file(describe(path, "[pixels]\nrange = [0, 255]\n"))
+@pytest.mark.parametrize("dtype", ["UINT8", "INT16", "INT32", "INT64"])
+def test_whole_numbers_are_fed_as_pixels_are_unless_another_range_is_said(
+    dtype: str, files: Files, tmp_path: Path
+) -> None:
+    path = save_onnx(files.keras, tmp_path / "net.onnx", dtype=dtype)
     clips = random_clips(3) // 64
     expected = softmax(files.keras.predict(clips.astype(np.float32), verbose=0), axis=1)
-    np.testing.assert_allclose(model.load(device="cpu").predict(clips), expected, atol=1e-5)
+    plain = open_file(describe(path))
+    plain.check(SPEC)
+    np.testing.assert_allclose(plain.load(device="cpu").predict(clips), expected, atol=1e-5)
+    said = open_file(describe(path, "[pixels]\nrange = [0, 255]\n"))
+    assert said.digest() == plain.digest()
+    np.testing.assert_array_equal(
+        said.load(device="cpu").predict(clips), plain.load(device="cpu").predict(clips)
+    )
+    for wrong in ("range = [0, 1]", "range = [-1, 1]", "mean = [0.5, 0.5, 0.5]"):
+        other = open_file(describe(path, f"[pixels]\n{wrong}\n"))
+        assert "whole numbers: state [pixels] range" in refusal(lambda: other.check(SPEC))  # noqa: B023
+    if dtype != "UINT8":
+        shifted = open_file(describe(path, "[pixels]\nrange = [-128, 127]\n"))
+        shifted.check(SPEC)
+        expected = softmax(files.keras.predict(clips - np.float32(128), verbose=0), axis=1)
+        np.testing.assert_allclose(shifted.load(device="cpu").predict(clips), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["net.keras", "net.tflite", "net.onnx"])
@@ -410,7 +426,7 @@ def test_what_decides_scores_is_in_the_digest_and_nothing_else(
             shutil.copytree(source, place) if source.is_dir() else shutil.copy(source, place)
         return open_file(describe(place, text)).digest()
 
-    for name in ("net", "net.keras", "net.onnx"):
+    for name, output in (("net", "output_0"), ("net.keras", "dense"), ("net.onnx", "scores")):
         plain = digest(name, "")
         assert plain == digest(name, 'name = "x"\noutput = "logits"\n[pixels]\nrange = [0, 1]\n')
         assert plain == digest(name, "[protocol]\nnum_frames = 8\n[published]\ntop1 = 0.5\n")
@@ -420,7 +436,7 @@ def test_what_decides_scores_is_in_the_digest_and_nothing_else(
             "[pixels]\nrange = [-1, 1]\n",
             "[pixels]\nmean = [0.1, 0, 0]\n",
             "[pixels]\nstd = [1, 1, 2]\n",
-            '[tensors]\noutput = "x"\n',
+            f'[tensors]\noutput = "{output}"\n',
             f"classes = {json.dumps(NAMES[::-1])}\n",
         )
         assert len({plain, *(digest(name, text) for text in others)}) == 1 + len(others)

@@ -53,6 +53,8 @@ def according_to_tensorflow(path: Path, name: str, output: str) -> Signature:
         lengths(spec.shape),
         output,
         lengths(found.structured_outputs[output].shape),
+        spec.dtype.name,
+        found.structured_outputs[output].dtype.name,
     )
 
 

@@ -32,6 +32,19 @@ def visible(text: object, keep: str = "") -> str:
     return _OBEYED.sub(shown, str(text))
 
 
+_LONGEST_LINE = 400
+"""Characters; the end of a longer message is where libraries say what is wrong."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of a library says, as one line; of a long one its beginning and its end."""
+    text = "".join(c if c.isprintable() else " " for c in str(error))
+    line = " ".join(text.split()) or type(error).__name__
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[: _LONGEST_LINE // 3]} ... {line[-2 * _LONGEST_LINE // 3 :]}"
+
+
 class VisibleFormatter(logging.Formatter):
     """Writes the message of each record in one line; tracebacks keep their lines."""
 

@@ -13,6 +13,9 @@ import numpy as np
 from vidbench.data.features import FeatureCache
 from vidbench.data.load import Batch, VideoLoader, cut
 from vidbench.data.records import VideoRecord
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ModelError, VidbenchError
+from vidbench.harmless import one_line
 from vidbench.models.base import Classifier, EmbeddingClassifier
 from vidbench.pace import Pace
 from vidbench.pooling import Scores, ViewIndices, fewer_views, pool, require_probabilities
@@ -64,7 +67,7 @@ def predict(
     A signal that stops the run, see :mod:`vidbench.signals`, lets a batch be finished first.
 
     Args:
-        load: Loads the model, while videos are decoded already; an
+        load: Loads the model, before any video is decoded; an
             :class:`~vidbench.models.base.EmbeddingClassifier` where the loader keeps features.
         loader: Gives clips.
         records: All requested videos.
@@ -77,11 +80,11 @@ def predict(
     fewer = fewer_views(loader.spec)
     pace = Pace()
     done = Done(predictions)
+    with stopwatch("load_model"):
+        classifier = rehearsed(load, loader.spec, predictions.classes)
     with ExitStack() as stack:
         with hidden_from_children():
             stream = stack.enter_context(loader.stream(records, batches))  # decoding starts here
-        with stopwatch("load_model"):
-            classifier = load()
         advance = stack.enter_context(progress("predict", total))
         for rows, batch in zip(batches, stopwatch.each("wait_for_clips", stream), strict=True):
             with unstopped():
@@ -97,6 +100,38 @@ def predict(
                 advance(len(rows))
                 done.add(rows)
     return pace
+
+
+def rehearsed(
+    load: Callable[[], Classifier], spec: PreprocessSpec, classes: Sequence[str]
+) -> Classifier:
+    """The loaded model, which has run on one clip of noise: what it cannot do is found here.
+
+    So no video is decoded for a model that does not answer as it should.
+
+    Args:
+        load: Loads the model.
+        spec: Of its clips.
+        classes: In the order of its scores.
+
+    Raises:
+        ModelError: It cannot be loaded or run, or its scores are no probabilities of the classes.
+    """
+    shape = (1, *spec.views_shape[1:])
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    try:
+        classifier = load()
+        scores = classifier.predict(noise)
+    except VidbenchError:
+        raise
+    except Exception as error:  # of any framework
+        logger.debug("the model cannot be run", exc_info=True)
+        raise ModelError(
+            f"the model cannot be loaded, or not be run on a clip: {one_line(error)} "
+            "(--verbose_logging shows where)"
+        ) from error
+    require_probabilities(scores, 1, classes)
+    return classifier
 
 
 class Done:

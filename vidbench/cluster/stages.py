@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from vidbench.logs import set_up_logging
 from vidbench.machine import peak_memory
 from vidbench.models.base import Classifier
 from vidbench.pooling import fewer_views
-from vidbench.predict import fill
+from vidbench.predict import fill, rehearsed
 from vidbench.predictions import Predictions
 from vidbench.run_config import RunConfig
 from vidbench.stopwatch import Stopwatch
@@ -136,12 +136,14 @@ class Predictor:
                 f"--model_path: {os.uname().nodename} has other weights ({model.digest()}) than "
                 f"the driver ({self._job.weights}): name a folder that all nodes share"
             )
-        return model.load(
+        load = partial(
+            model.load,
             precision=config.precision,
             device=config.processor,
             num_threads=self._job.threads,
             cache_dir=config.cache_dir,
         )
+        return rehearsed(load, self._job.spec, self._job.classes)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The outcomes of the shard's videos, and what they took."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -36,6 +37,7 @@ from vidbench.label_videos import (
 from vidbench.logs import set_up_logging
 from vidbench.machine import default_batch_size
 from vidbench.models.base import Classifier
+from vidbench.predict import rehearsed
 from vidbench.progress import above_bar, progress
 from vidbench.run_config import RunConfig
 from vidbench.segments import Array
@@ -108,13 +110,15 @@ def _open_model(config: RunConfig, request: Request) -> _Model:
     model.check(spec)
     rules = Rules(request.threshold, request.share, request.top_n, request.include_clips)
     thresholds = find_thresholds(model, rules.threshold)
+    load = partial(
+        model.load,
+        precision=config.precision,
+        device=config.processor,
+        num_threads=config.num_threads,
+        cache_dir=config.cache_dir,
+    )
     return _Model(
-        classifier=model.load(
-            precision=config.precision,
-            device=config.processor,
-            num_threads=config.num_threads,
-            cache_dir=config.cache_dir,
-        ),
+        classifier=rehearsed(load, spec, model.classes),
         classes=model.classes,
         spec=spec,
         batch_size=config.batch_size or default_batch_size(spec.views_bytes),

@@ -58,6 +58,15 @@ def is_url(source: str) -> bool:
     return urlsplit(source).scheme in ("http", "https")
 
 
+def silence_limit() -> float:
+    """Seconds without a byte after which a server is given up: 60, or what the user says.
+
+    Raises:
+        ConfigError: ``VIDBENCH_TIMEOUT_SECONDS`` is no number above 0.
+    """
+    return timeouts()[1]
+
+
 def join_source(root: str, relative: str) -> str:
     """The address of a file below a root folder or url, quoted for a url whether it was or not."""
     if is_url(root):

@@ -194,7 +194,6 @@ class VideoLoader:
                 to do that work here, ahead of the batches.
         """
         with self.workers(len(records)) as workers:
-            # Workers start here if they are needed, before the caller imports a framework.
             if results is None:
                 wanted = [records[row] for places in slots for row in places]
                 largest = max((len(places) for places in slots), default=0)

@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 
 from vidbench.data.records import Views
 from vidbench.errors import ModelError
-from vidbench.models._interface import Interface, PixelRange, to_pixels, to_probabilities
-from vidbench.models._signature import Signature
+from vidbench.models._fit import fits
+from vidbench.models._interface import (
+    BYTES,
+    Interface,
+    PixelRange,
+    arranged,
+    fed_range,
+    is_integer,
+    to_pixels,
+)
+from vidbench.models._scores import to_probabilities
+from vidbench.models._signature import Shape, Signature
 
 Run = Callable[[NDArray[Any]], NDArray[np.floating[Any]]]
 
@@ -26,7 +36,7 @@ class Network(NamedTuple):
     Attributes:
         signature: What it takes and gives.
         run: From an array as the network takes it to scores (batch, ...).
-        dtype: Of the input; uint8 takes pixels as they are.
+        dtype: Of the input.
     """
 
     signature: Signature
@@ -40,20 +50,21 @@ class ArrayClassifier:
     Args:
         network: What runs.
         interface: What it wants of pixels, and what it gives.
-        pixel_range: What 0 and 255 become.
-
-    Raises:
-        ModelError: It takes bytes, and nobody says that they are pixels from 0 to 255.
+        said: What 0 and 255 become; None where nobody says, see
+            :func:`~vidbench.models._interface.fed_range`.
+        ending: The network's last operation, where its file tells.
     """
 
-    def __init__(self, network: Network, interface: Interface, pixel_range: PixelRange) -> None:
-        self._network, self._interface, self._range = network, interface, pixel_range
-        self._raw = network.dtype == np.uint8
-        if self._raw and (pixel_range != (0.0, 255.0) or interface.normalises):
-            raise ModelError(
-                "the model takes uint8: state [pixels] range = [0, 255], without mean and std, "
-                "in the TOML file beside it"
-            )
+    def __init__(
+        self,
+        network: Network,
+        interface: Interface,
+        said: PixelRange | None,
+        ending: str | None = None,
+    ) -> None:
+        self._network, self._interface, self._ending = network, interface, ending
+        self._range = fed_range(said, network.dtype.name)
+        self._views = _views(interface, network.signature.input_shape)
 
     def predict(self, clips: Views) -> NDArray[np.float32]:
         """Probabilities, (batch, classes), of clips (batch, frames, height, width, 3) uint8 RGB.
@@ -63,33 +74,59 @@ class ArrayClassifier:
         """
         batch = (self._network.signature.input_shape or (None,))[0]
         step = batch or max(1, _PIECE_VALUES // math.prod(clips.shape[1:]))
-        pieces = [clips[start : start + step] for start in range(0, len(clips), step)]
-        return np.concatenate([self._predict_piece(piece, batch) for piece in pieces])
+        return in_full_batches(clips, step, batch, self._predict_piece)
 
-    def _predict_piece(self, clips: Views, batch: int | None) -> NDArray[np.float32]:
-        full = clips
-        if batch is not None and len(clips) < batch:  # of a network whose batch is fixed
-            full = np.concatenate([clips, np.repeat(clips[-1:], batch - len(clips), axis=0)])
-        scores = self._network.run(self._feed(full))
-        if len(scores) != len(full):
-            raise ModelError(f"the model gave {len(scores)} rows of scores for {len(full)} clips")
-        return to_probabilities(scores[: len(clips)], self._interface.output)
+    def _predict_piece(self, clips: Views) -> NDArray[np.float32]:
+        scores = self._network.run(self._feed(clips))
+        if self._views > 1 and len(scores) == len(clips) * self._views:
+            scores = scores.reshape(len(clips), self._views, -1).mean(axis=1)  # of equal views
+        if len(scores) != len(clips):
+            raise ModelError(f"the model gave {len(scores)} rows of scores for {len(clips)} clips")
+        return to_probabilities(scores, self._interface.output, self._ending)
 
     def _feed(self, clips: Views) -> NDArray[Any]:
-        if self._raw:
-            fed: NDArray[Any] = np.ascontiguousarray(clips.transpose(self._interface.axes))
+        if self._range == BYTES and is_integer(self._network.dtype.name):
+            fed: NDArray[Any] = arranged(clips, self._interface)
         else:
             fed = to_pixels(clips, self._interface, self._range)
+        if self._views > 1:
+            fed = np.repeat(fed, self._views, axis=self._interface.views_axis)
         wanted = self._network.signature.input_shape
-        if wanted is not None and not _fits(fed.shape, wanted):
+        if not fits(fed.shape, wanted):
             raise ModelError(
-                f"the model takes {list(wanted)}, the clips are {list(fed.shape)} "
+                f"the model takes {list(wanted or ())}, the clips are {list(fed.shape)} "
                 f"({self._interface.layout}): see --num_frames, --crop_size and layout"
             )
+        if is_integer(self._network.dtype.name):
+            fed = np.rint(fed)
         return fed.astype(self._network.dtype, copy=False)
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        length is None or length == found for found, length in zip(shape, wanted, strict=True)
-    )
+def in_full_batches(
+    clips: Views,
+    step: int,
+    batch: int | None,
+    run: Callable[[Views], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """What ``run`` gives for all clips, (clips, ...), ``step`` of them at a time.
+
+    Args:
+        clips: (clips, ...).
+        step: Most clips at a time.
+        batch: How many the network takes, no fewer and no more; the last clip is repeated where
+            there are fewer. None for any number.
+        run: From (pieces, ...) to an array with as many rows.
+    """
+    found = []
+    for start in range(0, len(clips), step):
+        piece = clips[start : start + step]
+        lacking = 0 if batch is None else batch - len(piece)
+        full = np.concatenate([piece, np.repeat(piece[-1:], lacking, axis=0)]) if lacking else piece
+        found.append(run(full)[: len(piece)])
+    return np.concatenate(found)
+
+
+def _views(interface: Interface, shape: Shape | None) -> int:
+    """How many views of a video the network takes at once; each is given the same."""
+    axis = interface.views_axis
+    return 1 if axis is None or shape is None or len(shape) <= axis else shape[axis] or 1

@@ -12,7 +12,7 @@ from typing import Any
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.models._processor import Scaling, read_processor
-from vidbench.models._transformers import read_json
+from vidbench.models._transformers import read_json, refuse_adapter
 
 _CLASSIFIER = re.compile(r"\w+ForVideoClassification")
 _UNNAMED = re.compile(r"LABEL_\d+")
@@ -52,7 +52,13 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         ConfigError: It holds no video classifier, or does not say how its frames are made.
     """
+    refuse_adapter(folder)
     config = read_json(folder / "config.json")
+    if config.get("problem_type") == "multi_label_classification":
+        raise ConfigError(
+            f"{folder}/config.json is of a multi-label model, whose classes have a sigmoid each: "
+            "vidbench scores one class a video"
+        )
     if "transformers_weights" in config:
         raise ConfigError(f"{folder}/config.json names other weights than model.safetensors")
     architecture = _architecture(folder, config)
@@ -100,6 +106,8 @@ def _names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     if not indices or set(found) != set(indices):
         raise ConfigError(f"{folder}/config.json must number its id2label from 0 without gaps")
     names = tuple(str(found[index]) for index in indices)
+    if len(names) == 1:
+        raise ConfigError(f"{folder}/config.json has one class: there is nothing to choose from")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"{folder}/config.json names the class {twice!r} more than once")

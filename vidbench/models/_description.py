@@ -15,7 +15,7 @@ from typing import Any
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.labels import find_classes, list_names, read_classes
-from vidbench.models._interface import LAYOUTS, OUTPUTS, UNIT, Interface, PixelRange
+from vidbench.models._interface import LAYOUTS, OUTPUTS, Interface, PixelRange
 
 FOLDER_FILE = "vidbench.toml"
 """Of a model that is a folder; a file's is called as the file, with ``.toml`` behind."""
@@ -55,7 +55,8 @@ class Description:
         classes: Its class names in the order of its scores.
         trained_on: The dataset whose train split it has seen.
         spec: What it expects to be done to pixels.
-        pixel_range: What 0 and 255 become.
+        pixel_range: What 0 and 255 become; None where nobody says, see
+            :func:`~vidbench.models._interface.fed_range`.
         interface: What comes after that, and what comes out.
         published: What its authors say of it.
     """
@@ -64,7 +65,7 @@ class Description:
     classes: tuple[str, ...] | None = None
     trained_on: str | None = None
     spec: PreprocessSpec = field(default_factory=PreprocessSpec)
-    pixel_range: PixelRange = UNIT
+    pixel_range: PixelRange | None = None
     interface: Interface = field(default_factory=Interface)
     published: Published = field(default_factory=Published)
 
@@ -105,7 +106,7 @@ def _describe(content: Mapping[str, Any], path: Path) -> Description:
     output = {"output": top.pop("output")} if "output" in top else {}
     if "classes" in top:
         top["classes"] = _find_classes(top["classes"], path)
-    pixel_range = pixels.pop("range", UNIT)
+    pixel_range = pixels.pop("range", None)
     names = {f"{end}_name": name for end, name in tensors.items()}
     try:
         spec = PreprocessSpec(**protocol)
@@ -242,7 +243,7 @@ _PIXELS: dict[str, Check] = {
     "std": _channels,
     "layout": _one_of(LAYOUTS),
 }
-_TENSORS: dict[str, Check] = {"input": _text, "output": _text}
+_TENSORS: dict[str, Check] = {"input": _text, "output": _text, "signature": _text}
 _PROTOCOL: dict[str, Check] = {f.name: _protocol_value for f in fields(PreprocessSpec)}
 _PUBLISHED: dict[str, Check] = {
     "top1": _accuracy,

@@ -72,6 +72,15 @@ def import_keras() -> Any:
     return keras
 
 
+def import_tf_keras() -> Any:
+    """Keras 2, which runs on TensorFlow alone, and reads what it wrote."""
+    import_tensorflow()
+    with without_noise():
+        import tf_keras
+
+    return tf_keras
+
+
 TFLITE_LIBRARIES = ("ai_edge_litert", "tensorflow", "tflite_runtime")
 """What has an interpreter of TFLite models, in the order in which they are looked for."""
 

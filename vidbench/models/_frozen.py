@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vidbench.errors import ModelError
+from vidbench.harmless import one_line
 from vidbench.models._frameworks import import_graph_tools, import_tensorflow
-from vidbench.models._interface import Interface, not_said
+from vidbench.models._interface import BYTES, Interface, is_integer
 from vidbench.models._interface import PixelRange as PixelRange
 from vidbench.models._kept_graphs import Frozen, KeptGraphs
 from vidbench.models._optimise import optimise
-from vidbench.models._signature import read_signature
+from vidbench.models._signature import read_meta_graph, read_signature
 from vidbench.models._weights import Weights
 
 logger = logging.getLogger(__name__)
@@ -84,33 +85,61 @@ def serving_function(
     """A function of uint8 clips; scaling, the network and softmax in one graph.
 
     It keeps the loaded model, and so its variables, alive.
+
+    Raises:
+        ModelError: TensorFlow cannot load it.
     """
     wanted = interface or Interface()
     tf = import_tensorflow()
-    # A module in TF1 Hub format has this file, and its graph for inference has no tags.
-    hub_v1 = (folder / "tfhub_module.pb").exists()
-    module = tf.saved_model.load(str(folder), tags=[] if hub_v1 else None)
-    entry = read_signature(folder, wanted.output_name)
+    module = _load(tf, folder)
+    entry = read_signature(folder, wanted.output_name, wanted.signature_name)
     signature = module.signatures[entry.name]
-    low, high = pixel_range
     (spec,) = signature.structured_input_signature[1].values()
+    lengths = signature.structured_outputs[entry.output_name].shape
+    single = lengths.rank is not None and lengths[1:].num_elements() == 1
 
     @tf.function(input_signature=[tf.TensorSpec([None] * 5, tf.uint8)])
     def serve(clips: Any) -> Any:
-        pixels = tf.cast(clips, tf.float32) * ((high - low) / 255)
-        if low:
-            pixels += low
-        if wanted.normalises:
-            pixels = (pixels - tf.constant(wanted.mean)) / tf.constant(wanted.std)
-        if wanted.layout != "BTHWC":
-            pixels = tf.transpose(pixels, wanted.axes)
-        pixels = tf.ensure_shape(pixels, spec.shape)
+        pixels = tf.ensure_shape(_pixels(tf, clips, spec, pixel_range, wanted), spec.shape)
         scores = signature(**{entry.input_name: pixels})[entry.output_name]
+        if scores.dtype != tf.float32:
+            scores = tf.cast(scores, tf.float32)
         rows = tf.reshape(scores, [tf.shape(clips)[0], -1])
+        if single:  # that of the second of two classes
+            second = rows if wanted.output == "probabilities" else tf.sigmoid(rows)
+            return tf.concat([1 - second, second], axis=1)
         return tf.identity(rows) if wanted.output == "probabilities" else tf.nn.softmax(rows)
 
     serve.module = module
     return serve
+
+
+def _load(tf: Any, folder: Path) -> Any:
+    tags = list(read_meta_graph(folder).meta_info.tags)
+    try:
+        return tf.saved_model.load(str(folder), tags=tags)
+    except Exception as error:  # of any kind, by what is wrong with its files
+        raise ModelError(f"{folder} cannot be loaded: {one_line(error)}") from error
+
+
+def _pixels(tf: Any, clips: Any, spec: Any, pixel_range: PixelRange, wanted: Interface) -> Any:
+    """Clips as the signature takes them."""
+    low, high = pixel_range
+    pixels, whole = clips, is_integer(spec.dtype.name)
+    if not whole or pixel_range != BYTES:
+        pixels = tf.cast(clips, tf.float32) * ((high - low) / 255)
+    if low:
+        pixels += low
+    if wanted.normalises:
+        pixels = (pixels - tf.constant(wanted.mean)) / tf.constant(wanted.std)
+    if wanted.layout != "BTHWC":
+        pixels = tf.transpose(pixels, wanted.axes)
+    if wanted.views_axis is not None:
+        views = spec.shape[wanted.views_axis] if spec.shape.rank is not None else None
+        pixels = tf.repeat(tf.expand_dims(pixels, wanted.views_axis), views or 1, wanted.views_axis)
+    if pixels.dtype != spec.dtype:
+        pixels = tf.cast(tf.round(pixels) if whole else pixels, spec.dtype)
+    return pixels
 
 
 def _freeze(recipe: Recipe) -> Frozen:
@@ -120,16 +149,17 @@ def _freeze(recipe: Recipe) -> Frozen:
     variables = {id(v.handle) for v in function.graph.variables}
     if any(id(outer) not in variables for outer, _ in function.graph.captures):
         raise UnfreezableError(f"{recipe.folder} has state that is no variable")
-    inlined = convert_to_constants._FunctionConverterDataInEager(function, True, True)
-    # The public function would go on to make a function of the graph, which takes seconds.
-    frozen, _ = convert_to_constants._replace_variables_by_constants(inlined)
+    try:
+        inlined = convert_to_constants._FunctionConverterDataInEager(function, True, True)
+        # The public function would go on to make a function of the graph, which takes seconds.
+        frozen, _ = convert_to_constants._replace_variables_by_constants(inlined)
+    except (KeyError, ValueError) as error:  # e.g. reference variables, the older kind of TF1
+        raise UnfreezableError(f"{recipe.folder} has variables of another kind") from error
     try:
         with tf.Graph().as_default():
             tf.graph_util.import_graph_def(frozen, name="")
     except ValueError as error:
         raise UnfreezableError(f"{recipe.folder} changes its own variables") from error
-    if recipe.interface.output is None and _ends_in_two_softmaxes(frozen, function.outputs[0]):
-        raise ModelError(not_said())
     meta = tf.compat.v1.MetaGraphDef(graph_def=frozen)
     entry = meta.signature_def["serve"]  # the optimiser keeps what a signature names
     for ends, name, tensor in (
@@ -144,16 +174,6 @@ def _freeze(recipe: Recipe) -> Frozen:
     if recipe.precision == "bf16" and not _computes_in_bf16(meta.graph_def):
         raise UnfreezableError("this processor, or this model, has no use for bfloat16")
     return Frozen(meta, weights)
-
-
-def _ends_in_two_softmaxes(graph: Any, output: Any) -> bool:
-    """Whether what our softmax is given has been through one already."""
-    nodes = {node.name: node for node in graph.node}
-    node, found = nodes.get(output.op.name), 0
-    while node is not None and node.op in ("Identity", "Reshape", "Softmax"):
-        found += node.op == "Softmax"
-        node = nodes.get(node.input[0].partition(":")[0])
-    return found > 1
 
 
 def _computes_in_bf16(graph: Any) -> bool:

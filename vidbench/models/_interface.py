@@ -1,27 +1,25 @@
-"""How clips are fed to a network that somebody brings, and how what comes out is read."""
+"""How clips are fed to a network that somebody brings."""
 
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidbench.data.records import Views
-from vidbench.errors import ModelError
 
 Channels = tuple[float, float, float]
 PixelRange = tuple[float, float]
 
-LAYOUTS = ("BTHWC", "BCTHW", "BTCHW")
-"""Orders of batch, time, height, width and channels."""
+LAYOUTS = ("BTHWC", "BCTHW", "BTCHW", "BNCTHW")
+"""Orders of batch, time, height, width and channels; N are views, fed alike."""
 
 OUTPUTS = ("logits", "probabilities")
 
 UNIT: PixelRange = (0.0, 1.0)
-
-_ROUNDING = 0.01  # what probabilities in float16 may sum up to beside 1
+BYTES: PixelRange = (0.0, 255.0)
 
 
 class Interface(NamedTuple):
@@ -34,6 +32,7 @@ class Interface(NamedTuple):
         output: One of :data:`OUTPUTS`; None where nobody says, which is taken for logits.
         input_name: The input, for a model that names it; None for the only one.
         output_name: The output that holds the scores, likewise.
+        signature_name: Of a SavedModel that has several.
     """
 
     mean: Channels = (0.0, 0.0, 0.0)
@@ -42,11 +41,17 @@ class Interface(NamedTuple):
     output: str | None = None
     input_name: str | None = None
     output_name: str | None = None
+    signature_name: str | None = None
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """Where each axis of the network's input is in (batch, frames, height, width, 3)."""
-        return tuple("BTHWC".index(axis) for axis in self.layout)
+        """Where each axis of the network's input, but for views, is in (batch, T, H, W, 3)."""
+        return tuple("BTHWC".index(axis) for axis in self.layout if axis != "N")
+
+    @property
+    def views_axis(self) -> int | None:
+        """Where the network's input has an axis of views; None where it has none."""
+        return self.layout.index("N") if "N" in self.layout else None
 
     @property
     def normalises(self) -> bool:
@@ -55,7 +60,7 @@ class Interface(NamedTuple):
 
 
 def decisive(interface: Interface, pixel_range: PixelRange) -> list[str]:
-    """Lines for a digest: none where all is as it is where nobody says anything."""
+    """Lines for a digest: none where all is as usual, pixels from 0 to 1 and logits."""
     said = interface._replace(output=interface.output or "logits")._asdict()
     said["range"] = pixel_range
     usual = Interface(output="logits")._asdict() | {"range": UNIT}
@@ -71,38 +76,23 @@ def to_pixels(clips: Views, interface: Interface, pixel_range: PixelRange) -> ND
     pixels = clips.astype(np.float32)
     pixels *= scale.astype(np.float32)
     pixels += offset.astype(np.float32)
-    return np.ascontiguousarray(pixels.transpose(interface.axes))
+    return arranged(pixels, interface)
 
 
-def to_probabilities(scores: NDArray[np.floating], output: str | None) -> NDArray[np.float32]:
-    """Probabilities (batch, classes) of what a network gives; lengths of 1 are dropped.
-
-    Args:
-        scores: (batch, ...).
-        output: One of :data:`OUTPUTS`, or None for logits that must not look like probabilities.
-
-    Raises:
-        ModelError: They do: a softmax of a softmax ranks alike, but is another probability.
-    """
-    rows = scores.reshape(len(scores), -1).astype(np.float64)
-    if output == "probabilities":
-        return rows.astype(np.float32)
-    if output is None and _are_probabilities(rows):
-        raise ModelError(not_said())
-    odds = np.exp(rows - rows.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+def arranged(pixels: NDArray[Any], interface: Interface) -> NDArray[Any]:
+    """An array (batch, frames, height, width, 3) with the axes that the network wants."""
+    turned = np.ascontiguousarray(pixels.transpose(interface.axes))
+    axis = interface.views_axis
+    return turned if axis is None else np.expand_dims(turned, axis)
 
 
-def not_said() -> str:
-    """What to say where scores taken for logits are probabilities."""
-    return (
-        "the model gives scores that are probabilities already, and nobody says so: state "
-        'output = "probabilities" (or "logits") in the TOML file beside it, see '
-        "docs/model_files.md"
-    )
+def is_integer(dtype: str) -> bool:
+    """Whether this names a type of whole numbers, such as ``uint8``."""
+    return dtype.removeprefix("u") in ("int8", "int16", "int32", "int64")
 
 
-def _are_probabilities(rows: NDArray[np.float64]) -> bool:
-    return bool(
-        rows.shape[1] > 1 and rows.min() >= 0 and np.abs(rows.sum(axis=1) - 1).max() < _ROUNDING
-    )
+def fed_range(said: PixelRange | None, dtype: str | None) -> PixelRange:
+    """What 0 and 255 become: what is said, else themselves in an input of whole numbers, or 1."""
+    if said is not None:
+        return said
+    return BYTES if dtype is not None and is_integer(dtype) else UNIT

@@ -19,7 +19,7 @@ from vidbench.models.base import GRAPH_FOLDER
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 2  # raised whenever a graph is made or kept otherwise
+_VERSION = 3  # raised whenever a graph is made or kept otherwise
 _ALIGNMENT = 64  # TensorFlow copies an array that begins elsewhere, at every call
 _CHECKSUM_BYTES = 16
 _LENGTH_BYTES = 8

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
@@ -18,8 +17,10 @@ from vidbench.errors import ConfigError, ModelError
 from vidbench.labels import find_classes
 from vidbench.models._arrays import ArrayClassifier, Network
 from vidbench.models._description import Description, read_description
-from vidbench.models._interface import decisive
-from vidbench.models._signature import Shape, Signature, require_fit
+from vidbench.models._fit import count_scores, require_count, require_fit, require_types
+from vidbench.models._interface import PixelRange, decisive, fed_range
+from vidbench.models._scores import require_output
+from vidbench.models._signature import Signature, Tensor, join
 from vidbench.models.base import ModelCard
 
 
@@ -118,14 +119,44 @@ class ModelFile(ABC):
         """
         self.check_path()
         require_any(self.family, self.extra, self.libraries)
-        signature, layout = self.read_signature(), self.description.interface.layout
+        signature, layout = self.signature, self.description.interface.layout
         if signature is not None:
             require_fit(self._path, signature, spec, len(self.classes), layout)
+            self._require_meant(signature)
         _ = self.classes
+
+    def _require_meant(self, signature: Signature) -> None:
+        """Nothing, if pixels can be fed, and scores read, as it is said.
+
+        Raises:
+            ConfigError: Pixels cannot.
+            ModelError: Scores cannot.
+        """
+        described, num_scores = self.description, count_scores(signature.output_shape)
+        require_types(self._path, signature, described.interface, described.pixel_range)
+        try:
+            require_output(described.interface.output, self.ending, num_scores)
+        except ModelError as error:
+            raise ModelError(f"{self._path}: {error}") from error
+
+    @cached_property
+    def signature(self) -> Signature | None:
+        """What the file says of input and output; None if only its library can tell."""
+        return self.read_signature()
+
+    @cached_property
+    def ending(self) -> str | None:
+        """The network's last operation, see :func:`~vidbench.models._scores.last_operation`."""
+        return self.read_ending()
+
+    @property
+    def _pixel_range(self) -> PixelRange:
+        said = self.description.pixel_range
+        return said or fed_range(said, self.signature and self.signature.input_dtype)
 
     def digest(self) -> str:
         """16 hexadecimal digits of the weights, the class list, and what is done to pixels."""
-        said = decisive(self.description.interface, self.description.pixel_range)
+        said = decisive(self.description.interface, self._pixel_range)
         text = "\n".join([self.content_digest(), *self.classes, *said])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -145,27 +176,22 @@ class ModelFile(ABC):
         """
         if precision != "fp32":
             raise ModelError(f"{self.family} runs in fp32 only, not {precision}: drop --precision")
-        network = self.open(device, num_threads)
-        lengths = (network.signature.output_shape or ())[1:]
-        if None not in lengths and lengths and _product(lengths) != len(self.classes):
-            raise ModelError(
-                f"{self._path} gives {_product(lengths)} scores, "
-                f"its class list has {len(self.classes)} names"
-            )
-        return ArrayClassifier(network, self.description.interface, self.description.pixel_range)
+        network, described = self.open(device, num_threads), self.description
+        num_scores, num_classes = count_scores(network.signature.output_shape), len(self.classes)
+        require_count(self._path, num_scores, num_classes)
+        self._require_meant(network.signature)
+        return ArrayClassifier(network, described.interface, described.pixel_range, self.ending)
 
     def content_digest(self) -> str:
         """SHA-256 of the weights' content."""
         return sha256_of(self._path)
 
-    def _signature(
-        self, inputs: Mapping[str, Shape | None], outputs: Mapping[str, Shape | None]
-    ) -> Signature:
+    def _signature(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Signature:
         """The input that takes clips and the output that gives scores, of all that there are."""
         wanted = self.description.interface
         into = _only_input(list(inputs), wanted.input_name, self._path)
         out = _choose("output", list(outputs), wanted.output_name, self._path)
-        return Signature("", into, inputs[into], out, outputs[out])
+        return join("", into, inputs[into], out, outputs[out])
 
     @abstractmethod
     def read_signature(self) -> Signature | None:
@@ -174,6 +200,10 @@ class ModelFile(ABC):
         Raises:
             ConfigError: The file is damaged, or no model.
         """
+
+    def read_ending(self) -> str | None:
+        """The network's last operation, without a framework; None where the file does not tell."""
+        return None
 
     @abstractmethod
     def open(self, device: str, num_threads: int | None) -> Network:
@@ -246,15 +276,5 @@ def _only_input(names: list[str], wanted: str | None, model: Path) -> str:
     return _choose("input", names, wanted, model)
 
 
-def one_line(error: BaseException) -> str:
-    """What an error of a library says, as one short line."""
-    text = "".join(c if c.isprintable() else " " for c in str(error))
-    return (" ".join(text.split()) or type(error).__name__)[:300]
-
-
 def _listed(names: list[str]) -> str:
     return ", ".join(map(repr, names)) or "that it does not name"
-
-
-def _product(lengths: tuple[int | None, ...]) -> int:
-    return math.prod(length or 1 for length in lengths)

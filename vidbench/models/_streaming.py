@@ -18,7 +18,7 @@ from vidbench.data.records import Views
 from vidbench.errors import ConfigError, ModelError
 from vidbench.models._frameworks import has_gpu, import_tensorflow
 from vidbench.models._frozen import PixelRange
-from vidbench.models._signature import Shape, Signature, read_entry_points
+from vidbench.models._signature import Shape, Signature, join, read_entry_points
 from vidbench.models._tensorflow import choose_device, choose_threads
 from vidbench.models._weights import Weights
 
@@ -71,11 +71,10 @@ def read_stream_signature(folder: Path) -> StreamSignature:
             f"{_START!r}, and give these states and one output of scores"
         )
     (shape_name,), (output,) = start.inputs, scores
-    shape = _any_length(step.inputs[_IMAGE])
+    image = step.inputs[_IMAGE]
+    taken = image._replace(shape=_any_length(image.shape))
     return StreamSignature(
-        shape_name,
-        frozenset(states),
-        Signature(_STEP, _IMAGE, shape, output, step.outputs[output]),
+        shape_name, frozenset(states), join(_STEP, _IMAGE, taken, output, step.outputs[output])
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from vidbench.data.records import Views
 from vidbench.errors import ConfigError, ModelError
 from vidbench.machine import available_cores
+from vidbench.models._arrays import in_full_batches
 from vidbench.models._frameworks import has_gpu, import_tensorflow
 from vidbench.models._frozen import (
     PixelRange,
@@ -49,6 +50,7 @@ class SavedModelClassifier:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
         num_threads: Processor threads; None for one a core.
         graph_dir: Keep the frozen graph here, and take it from here next time.
+        batch: How many clips the signature takes, no fewer and no more; None for any number.
 
     Raises:
         ConfigError: TensorFlow computes in another number of threads already.
@@ -65,6 +67,7 @@ class SavedModelClassifier:
         device: str = "auto",
         num_threads: int | None = None,
         graph_dir: Path | None = None,
+        batch: int | None = None,
     ) -> None:
         tf = import_tensorflow()
         choose_device(tf, device)
@@ -75,14 +78,20 @@ class SavedModelClassifier:
         )
         tf.config.experimental.enable_tensor_float_32_execution(precision != "fp32")
         self._piece_values = math.inf if on_gpu else _PIECE_VALUES
+        self._batch = batch
         self._run = _runner(tf, recipe, None if on_gpu else graph_dir)
         _return_freed_memory()
 
     def predict(self, clips: Views) -> NDArray[np.float32]:
         """Probabilities, (batch, classes), of clips (batch, frames, height, width, 3) uint8 RGB."""
+        if self._batch is not None:
+            return in_full_batches(clips, self._batch, self._batch, self._run_piece)
         num_pieces = min(len(clips), math.ceil(clips.size / self._piece_values))
         pieces = np.array_split(clips, max(1, num_pieces))
-        return np.concatenate([np.asarray(self._run(piece), np.float32) for piece in pieces])
+        return np.concatenate([self._run_piece(piece) for piece in pieces])
+
+    def _run_piece(self, clips: Views) -> NDArray[np.float32]:
+        return np.asarray(self._run(clips), np.float32)
 
 
 def choose_device(tf: Any, device: str) -> None:

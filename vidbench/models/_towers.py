@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vidbench.data.records import Views
 from vidbench.errors import ConfigError
 from vidbench.models._checkpoint import Checkpoint
+from vidbench.models._pretrained import load_weights
 from vidbench.models._torch import (
     choose_device,
     import_torch,
@@ -21,7 +22,6 @@ from vidbench.models._torch import (
 from vidbench.models._transformers import (
     import_transformers,
 )
-from vidbench.models.huggingface import load_weights
 
 Array = NDArray[np.float32]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from vidbench.data.hashes import sha256_of
 from vidbench.errors import ConfigError, ModelError
+from vidbench.models._apart import run_apart
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,16 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 """What names the files of weights that are too large for one."""
 
+ADAPTER = "adapter_config.json"
+"""Of a folder of PEFT, which holds changes to the weights of another model."""
+
+_PROCESSORS = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model", "vocab.txt")
+_CHUNK_BYTES = 1 << 16  # what must come before it is seen in the file; the library waits for 10 MB
 _HUB_NAME = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
 _ADVICE = "a pull request of its page may have added it: owner/name@refs/pr/1"
 _FETCHED = ("*.json", "*.safetensors", "*.txt", "*.model")  # nothing that would be unpickled
@@ -41,7 +52,7 @@ def local_snapshot(name_or_folder: str) -> Path:
     Args:
         name_or_folder: A folder, or else a name on Hugging Face such as
             ``MCG-NJU/videomae-base-finetuned-kinetics``, ``owner/name@revision`` for another
-            revision than the main one. Its cache is looked at first.
+            revision than the main one. Its cache is looked at first; what lacks there is fetched.
 
     Raises:
         ConfigError: It is neither.
@@ -56,8 +67,8 @@ def local_snapshot(name_or_folder: str) -> Path:
             f"model_path {name_or_folder} is no folder, and no name on Hugging Face (owner/name)"
         )
     tried = []
-    for place, offline in (("its cache on this machine", True), ("https://huggingface.co", False)):
-        found = _snapshot(named["name"], named["revision"], offline=offline)
+    for look in (_from_cache, _from_network):
+        place, found = look(named["name"], named["revision"])
         if isinstance(found, Path):
             logger.debug("%s from %s: %s", name_or_folder, place, found)
             return found
@@ -75,24 +86,86 @@ def _holds(path: Path, question: Callable[[Path], bool]) -> bool:
         return False
 
 
-def _snapshot(name: str, revision: str | None, *, offline: bool) -> Path | str:
-    """The folder, or why there is none."""
+def _from_cache(name: str, revision: str | None) -> tuple[str, Path | str]:
+    """The place, and the folder or why there is none."""
     import huggingface_hub
-    from huggingface_hub.utils.tqdm import disable_progress_bars
+    from huggingface_hub import constants
 
-    disable_progress_bars()
+    place = f"its cache on this machine ({constants.HF_HUB_CACHE})"
     try:
         folder = Path(
             huggingface_hub.snapshot_download(
-                name, revision=revision, local_files_only=offline, allow_patterns=list(_FETCHED)
+                name, revision=revision, local_files_only=True, allow_patterns=list(_FETCHED)
             )
         )
-    except Exception as error:  # noqa: BLE001 - the errors of several libraries; all are shown
-        message = "it is not there" if offline else " ".join(str(error).split())
-        return message[:300] or type(error).__name__
+    except Exception as error:  # noqa: BLE001 - the errors of several libraries
+        partial = getattr(error, "snapshot_path", None)  # what lacks there may not be needed here
+        if partial is None:
+            return place, "it is not there"
+        folder = Path(partial)
+    lacking = lacks(folder)
+    return place, f"it lacks {lacking}" if lacking else folder
+
+
+def _from_network(name: str, revision: str | None) -> tuple[str, Path | str]:
+    """The place, and the folder or why there is none."""
+    from huggingface_hub import constants
+
+    place = constants.ENDPOINT
+    if constants.HF_HUB_OFFLINE:
+        return place, "not asked, as HF_HUB_OFFLINE is set: unset it, or fill the cache"
+    cache = Path(constants.HF_HUB_CACHE)
+    watched = cache / f"models--{name.replace('/', '--')}"
+    try:
+        folder = Path(run_apart(download, name, revision, watched=watched, place=place))
+    except ModelError as error:
+        return place, str(error)
+    lacking = lacks(folder)
+    if lacking in (WEIGHTS, INDEX):
+        return place, f"it has no {WEIGHTS}; {_ADVICE}"
+    return place, f"it has no {lacking}" if lacking else folder
+
+
+def download(name: str, revision: str | None) -> str:
+    """The folder with the model of this name, whose files Hugging Face's library fetches.
+
+    Raises:
+        Exception: Of any kind: the network is asked in any case, whatever the cache has.
+    """
+    import huggingface_hub
+    from huggingface_hub import constants
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    constants.DOWNLOAD_CHUNK_SIZE = _CHUNK_BYTES
+    huggingface_hub.HfApi().repo_info(name, revision=revision)
+    return str(
+        huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=list(_FETCHED))
+    )
+
+
+def lacks(folder: Path) -> str | None:
+    """A file that a model's folder should have and has not; None where it is whole.
+
+    An adapter's folder counts as whole: what it is of is told where it is read.
+    """
+    if (folder / ADAPTER).is_file():
+        return None
+    if not (folder / "config.json").is_file():
+        return "config.json"
     if not (folder / WEIGHTS).is_file() and not (folder / INDEX).is_file():
-        return "its safetensors are not there" if offline else f"it has no {WEIGHTS}; {_ADVICE}"
-    return folder
+        return WEIGHTS
+    if (folder / INDEX).is_file() and not (folder / WEIGHTS).is_file():
+        missing = [name for name in _part_names(folder) if not (folder / name).is_file()]
+        if missing:
+            return missing[0]
+    has_text = b'"text_config"' in (folder / "config.json").read_bytes()
+    for what, names in (("processor", _PROCESSORS), ("tokenizer", _TOKENIZERS)):
+        if what == "tokenizer" and not has_text:
+            continue
+        if not any((folder / name).is_file() for name in names):
+            return f"{names[0]} (or another file of its {what})"
+    return None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -128,15 +201,33 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     raise ConfigError(f"{folder} has no {WEIGHTS}")
 
 
-def _parts(folder: Path) -> tuple[Path, ...]:
+def _part_names(folder: Path) -> list[str]:
     names = read_json(folder / INDEX).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ConfigError(f"{folder / INDEX} names no files")
-    parts = tuple(folder / str(name) for name in sorted(set(names.values())))
+    return sorted({str(name) for name in names.values()})
+
+
+def _parts(folder: Path) -> tuple[Path, ...]:
+    parts = tuple(folder / name for name in _part_names(folder))
     for part in parts:
         if part.parent != folder or not part.is_file():
             raise ConfigError(f"{folder} lacks {part.name}, which {INDEX} names")
     return parts
+
+
+def refuse_adapter(folder: Path) -> None:
+    """Nothing, if the folder holds a model itself.
+
+    Raises:
+        ConfigError: It holds an adapter, with or without the model that it changes.
+    """
+    if (folder / ADAPTER).is_file():
+        base = read_json(folder / ADAPTER).get("base_model_name_or_path")
+        raise ConfigError(
+            f"{folder} holds an adapter of {base!r} ({ADAPTER}), which is not applied: merge them "
+            "by PEFT's merge_and_unload, save_pretrained to another folder, and name that"
+        )
 
 
 def weights_digest(folder: Path) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +17,10 @@ from vidbench.data.fetch import alone, fetch_alone, is_url
 from vidbench.data.hashes import sha256_of
 from vidbench.errors import ArchiveError, ConfigError, ModelError, VidbenchError
 from vidbench.files import sweep
+from vidbench.harmless import one_line
+from vidbench.models._apart import run_apart
 from vidbench.models._frameworks import import_tensorflow_hub
+from vidbench.models._saved_graph import require_variables
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +74,7 @@ def _look(place: Place) -> Weights | str:
     try:
         return place.look()
     except Exception as error:  # noqa: BLE001 - the errors of three libraries; all are shown
-        return (" ".join(str(error).split()) or type(error).__name__)[:300]
+        return one_line(error)
 
 
 def local_weights(source: str) -> Weights:
@@ -126,16 +131,33 @@ def from_hub_cache(handle: str) -> Weights:
 
 
 def from_hub(handle: str) -> Weights:
-    """What TF Hub fetches for this handle."""
-    hub_cache()
-    return _saved_model(Path(import_tensorflow_hub().resolve(handle)))
+    """What TF Hub fetched before, or else fetches, for this handle."""
+    with suppress(ModelError):
+        return from_hub_cache(handle)
+    cache, folder = hub_cache(), _hub_folder(handle)
+    with alone(folder.parent, folder.name):
+        _put_aside(folder)
+    return _saved_model(Path(run_apart(resolve_by_hub, handle, watched=cache, place=handle)))
+
+
+def resolve_by_hub(handle: str) -> str:
+    """The folder with the model of this handle, which TF Hub fetches."""
+    return str(import_tensorflow_hub().resolve(handle))
 
 
 def from_kaggle(handle: str) -> Weights:
     """What Kaggle, where TF Hub's models moved, serves under this handle."""
+    default = Path.home() / ".cache" / "kagglehub"  # as kagglehub.config has it
+    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or default)
+    place = f"Kaggle {handle}"
+    return _saved_model(Path(run_apart(download_from_kaggle, handle, watched=cache, place=place)))
+
+
+def download_from_kaggle(handle: str) -> str:
+    """The folder with the model of this handle, which kagglehub fetches unless it has it."""
     import kagglehub
 
-    return _saved_model(Path(kagglehub.model_download(handle)))
+    return str(kagglehub.model_download(handle))
 
 
 def from_archive(url: str, handle: str, sha256: str | None) -> Weights:
@@ -144,6 +166,7 @@ def from_archive(url: str, handle: str, sha256: str | None) -> Weights:
     archive = folder.with_name(f"{folder.name}.tar.gz")
     sweep(folder.parent, "")
     with alone(folder.parent, folder.name):
+        _put_aside(folder)
         if not folder.exists():
             fetch_alone(url, archive, sha256=sha256)
             try:
@@ -159,8 +182,22 @@ def _hub_folder(handle: str) -> Path:
     return hub_cache() / hashlib.sha1(handle.encode(), usedforsecurity=False).hexdigest()
 
 
+def _put_aside(folder: Path) -> None:
+    """Renames a folder of the cache that holds no whole model, so that it is fetched again."""
+    if not folder.is_dir():
+        return
+    try:
+        _saved_model(folder)
+    except ModelError as error:
+        names = (folder.with_name(f"{folder.name}.damaged-{n}") for n in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
+        folder.rename(aside)
+        logger.warning("%s: it is now called %s, and is fetched again", error, aside.name)
+
+
 def _saved_model(folder: Path) -> Weights:
     if not (folder / "saved_model.pb").is_file():
         state = "holds no saved_model.pb" if folder.is_dir() else "does not exist"
         raise ModelError(f"{folder} {state}")
+    require_variables(folder)
     return Weights(folder)

@@ -17,6 +17,7 @@ from vidbench.errors import ConfigError
 from vidbench.models._checkpoint import Checkpoint
 from vidbench.models._processor import read_processor
 from vidbench.models._prompts import Prompts, read_prompts
+from vidbench.models._safetensors import read_shapes
 from vidbench.models._torch import (
     require_installed,
 )
@@ -24,6 +25,7 @@ from vidbench.models._towers import Array, Network, ZeroShotClassifier
 from vidbench.models._transformers import (
     local_snapshot,
     read_json,
+    refuse_adapter,
     weight_files,
     weights_digest,
 )
@@ -136,7 +138,8 @@ class ZeroShotModel:
         """
         _ = self._prompts
         checkpoint = self._checkpoint
-        weight_files(checkpoint.folder)
+        for path in weight_files(checkpoint.folder):
+            read_shapes(path)
         size = checkpoint.image_size
         if spec.crop_size != size:
             raise ConfigError(
@@ -214,6 +217,7 @@ def _read_towers(folder: Path, family: Family) -> Checkpoint:
     Raises:
         ConfigError: It holds another kind of model, or does not say how its frames are made.
     """
+    refuse_adapter(folder)
     config = read_json(folder / "config.json")
     kind = str(config.get("model_type"))
     if kind not in family.architectures:

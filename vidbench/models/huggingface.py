@@ -9,7 +9,6 @@ checkpoints with the protocol of their published numbers.
 from __future__ import annotations
 
 import hashlib
-import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,10 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.labels import find_classes, load_classes
 from vidbench.models._checkpoint import Checkpoint, read_checkpoint
+from vidbench.models._pretrained import load_weights
 from vidbench.models._processor import Scaling
 from vidbench.models._published import VARIANTS, describe
+from vidbench.models._safetensors import require_weights
 from vidbench.models._torch import (
     choose_device,
     import_torch,
@@ -32,16 +33,8 @@ from vidbench.models._torch import (
     require_installed,
     require_precision,
 )
-from vidbench.models._transformers import (
-    import_transformers,
-    local_snapshot,
-    weight_files,
-    weights_digest,
-)
+from vidbench.models._transformers import local_snapshot, weight_files, weights_digest
 from vidbench.models.base import ModelCard
-
-logger = logging.getLogger(__name__)
-
 
 CARDS = (
     ModelCard(name="huggingface", source="--model_path", classes="config.json", needs="torch"),
@@ -141,7 +134,7 @@ class HuggingFaceModel:
             ModelError: The checkpoint cannot be fetched.
         """
         checkpoint = self._checkpoint
-        weight_files(checkpoint.folder)
+        require_weights(weight_files(checkpoint.folder), checkpoint.num_classes)
         taken = (checkpoint.num_frames, checkpoint.image_size)
         if (spec.num_frames, spec.crop_size) != taken:
             raise ConfigError(
@@ -203,6 +196,7 @@ class HuggingFaceClassifier:
         require_precision(torch, self._device, precision)
         self._precision = precision
         self._scaling = scaling
+        self._num_classes, self._architecture = checkpoint.num_classes, checkpoint.architecture
         self._model = load_weights(torch, checkpoint).to(self._device)
 
     def predict(self, clips: Views) -> NDArray[np.float32]:
@@ -211,10 +205,32 @@ class HuggingFaceClassifier:
 
     def _run(self, clips: Views) -> NDArray[np.float32]:
         with inference(self._torch, self._device, self._precision):
-            inputs = {self._model.main_input_name: self._scaled(clips)}
-            logits = self._model(**inputs).logits
-            scores = self._torch.softmax(logits.float(), dim=-1)
+            pixels = self._scaled(clips)
+            by_frame = getattr(self._model.config, "attention_type", None) == "space_only"
+            logits = self._mean_of_frames(pixels) if by_frame else self._logits(pixels)
+            if logits.numel() != len(clips) * self._num_classes:
+                raise ModelError(
+                    f"{self._architecture} gave scores {list(logits.shape)} for {len(clips)} clips "
+                    f"and {self._num_classes} classes"
+                )
+            rows = logits.reshape(len(clips), -1)  # VideoPrism gives (batch, 1, classes)
+            scores = self._torch.softmax(rows.float(), dim=-1)
         return np.asarray(scores.cpu().numpy(), np.float32)
+
+    def _logits(self, pixels: Any) -> Any:
+        return self._model(**{self._model.main_input_name: pixels}).logits
+
+    def _mean_of_frames(self, pixels: Any) -> Any:
+        """Logits of a TimeSformer that sees each frame alone: of the mean of their tokens.
+
+        So do its authors, before the last normalisation: ``forward_features`` of
+        https://github.com/facebookresearch/TimeSformer/blob/main/timesformer/models/vit.py.
+        transformers 5.23 leaves that out, and gives a row of logits for each frame.
+        """
+        model, (batch, frames) = self._model, pixels.shape[:2]
+        tokens = model.timesformer(pixels, output_hidden_states=True).hidden_states[-1]
+        mean = tokens.reshape(batch, frames, *tokens.shape[1:]).mean(dim=1)
+        return model.classifier(model.timesformer.layernorm(mean)[:, 0])
 
     def _scaled(self, clips: Views) -> Any:
         """A tensor (batch, frames, 3, height, width), float32."""
@@ -225,33 +241,3 @@ class HuggingFaceClassifier:
             for values in (scaling.mean, scaling.std)
         )
         return (pixels.to(torch.float32) * scaling.factor - scaling.offset - mean) / std
-
-
-def load_weights(torch: Any, checkpoint: Checkpoint) -> Any:
-    """The network with all of its weights: transformers itself would make up those that lack."""
-    transformers = import_transformers()
-    network = getattr(transformers, checkpoint.architecture, None)
-    if network is None:
-        raise ModelError(
-            f"transformers {transformers.__version__} has no {checkpoint.architecture}"
-        )
-    try:
-        model, report = network.from_pretrained(
-            checkpoint.folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except Exception as error:  # of three libraries
-        raise ModelError(f"{checkpoint.folder}: {' '.join(str(error).split())[:300]}") from error
-    if missing := sorted(map(str, report["missing_keys"])):
-        raise ModelError(
-            f"{checkpoint.folder} lacks {len(missing)} of the weights that transformers "
-            f"{transformers.__version__} needs, e.g. {missing[0]}: see whether another version "
-            "reads them"
-        )
-    if unused := sorted(map(str, report["unexpected_keys"])):
-        message = "%s: %d of its weights are not used, e.g. %s"
-        logger.warning(message, checkpoint.folder, len(unused), unused[0])
-    return model.eval()

@@ -13,11 +13,13 @@ from google.protobuf.message import DecodeError
 
 from vidbench.data.hashes import sha256_of
 from vidbench.errors import ConfigError, ModelError
+from vidbench.harmless import one_line
 from vidbench.machine import available_cores
 from vidbench.models._arrays import Network
-from vidbench.models._model_file import ModelFile, one_line
+from vidbench.models._model_file import ModelFile
 from vidbench.models._protobuf import Fields, message_classes
-from vidbench.models._signature import Shape, Signature
+from vidbench.models._scores import last_operation
+from vidbench.models._signature import Signature, Tensor
 from vidbench.models.base import ModelCard
 
 CARDS = (
@@ -36,7 +38,13 @@ _FIELDS: Fields = {  # of onnx.proto; the numbers are theirs
         ("output", 12, "Value", True),
         ("sparse_initializer", 15, "Sparse", True),
     ],
-    "Node": [("attribute", 5, "Attribute", True)],
+    "Node": [
+        ("input", 1, "string", True),
+        ("output", 2, "string", True),
+        ("op_type", 4, "string", False),
+        ("attribute", 5, "Attribute", True),
+        ("domain", 7, "string", False),
+    ],
     "Attribute": [
         ("t", 5, "Tensor", False),
         ("g", 6, "Graph", False),
@@ -53,12 +61,30 @@ _FIELDS: Fields = {  # of onnx.proto; the numbers are theirs
     "Dim": [("dim_value", 1, "int64", False), ("dim_param", 2, "string", False)],
 }
 
-_DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(uint8)": np.uint8,
+_DTYPES = {  # of TensorProto.DataType
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    8: "string",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    16: "bfloat16",
 }
+_FED = {  # as ONNX Runtime names them; NumPy has no bfloat16
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+}
+_OWN_DOMAINS = ("", "ai.onnx")
 
 
 def load(
@@ -97,9 +123,25 @@ class OnnxFile(ModelFile):
             if not path.is_file():
                 raise ConfigError(f"{self._path} keeps weights in {path}, which is not there")
         weights = {tensor.name for tensor in model.graph.initializer}  # inputs too, long ago
-        inputs = {v.name: _shape(v) for v in model.graph.input if v.name not in weights}
-        outputs = {v.name: _shape(v) for v in model.graph.output}
-        return self._signature(inputs, outputs)
+        inputs = {v.name: _tensor(v) for v in model.graph.input if v.name not in weights}
+        outputs = {v.name: _tensor(v) for v in model.graph.output}
+        signature = self._signature(inputs, outputs)
+        if signature.input_dtype == "bfloat16":
+            raise ConfigError(
+                f"{self._path} takes bfloat16, which cannot be fed: export it float32"
+            )
+        return signature
+
+    def read_ending(self) -> str | None:
+        made = {name: node for node in self._read().graph.node for name in node.output}
+
+        def producer(tensor: str) -> tuple[str, list[str]] | None:
+            node = made.get(tensor)
+            if node is None or node.domain not in _OWN_DOMAINS:
+                return None
+            return node.op_type, list(node.input)
+
+        return last_operation(producer, self.signature.output_name) if self.signature else None
 
     def open(self, device: str, num_threads: int | None) -> Network:
         """The network in a session of ONNX Runtime, which has threads of its own, or on a GPU."""
@@ -116,15 +158,16 @@ class OnnxFile(ModelFile):
         if device.startswith("cuda") and "CUDAExecutionProvider" not in session.get_providers():
             raise ModelError(f"--device {device}: ONNX Runtime cannot use it, see its log")
         signature = self._signature(
-            {value.name: _known(value.shape) for value in session.get_inputs()},
-            {value.name: _known(value.shape) for value in session.get_outputs()},
+            {value.name: _known(value) for value in session.get_inputs()},
+            {value.name: _known(value) for value in session.get_outputs()},
         )
-        (kind,) = (v.type for v in session.get_inputs() if v.name == signature.input_name)
-        if kind not in _DTYPES:
-            raise ModelError(f"{self._path} takes {kind}, must be one of {', '.join(_DTYPES)}")
+        if signature.input_dtype not in _FED.values():
+            raise ModelError(f"{self._path} takes {signature.input_dtype}, which cannot be fed")
         outputs, name = [signature.output_name], signature.input_name
         return Network(
-            signature, lambda fed: session.run(outputs, {name: fed})[0], np.dtype(_DTYPES[kind])
+            signature,
+            lambda fed: session.run(outputs, {name: fed})[0],
+            np.dtype(signature.input_dtype),
         )
 
     def _read(self) -> Any:
@@ -181,15 +224,17 @@ def _providers(onnxruntime: Any, device: str) -> list[Any]:
     return [*([cuda] if has_cuda and kind != "cpu" else []), "CPUExecutionProvider"]
 
 
-def _shape(value: Any) -> Shape | None:
+def _tensor(value: Any) -> Tensor:
     kind = value.type.tensor_type
+    dtype = _DTYPES.get(kind.elem_type, f"type {kind.elem_type}")
     if not kind.HasField("shape"):
-        return None
-    return tuple(dim.dim_value or None for dim in kind.shape.dim)
+        return Tensor(None, dtype)
+    return Tensor(tuple(dim.dim_value or None for dim in kind.shape.dim), dtype)
 
 
-def _known(shape: Any) -> Shape:
-    return tuple(length if isinstance(length, int) else None for length in shape)
+def _known(value: Any) -> Tensor:
+    shape = tuple(length if isinstance(length, int) else None for length in value.shape)
+    return Tensor(shape, _FED.get(value.type, value.type))
 
 
 @cache

@@ -15,12 +15,15 @@ from pathlib import Path
 from vidbench.checks import require_file
 from vidbench.data.fetch import is_url
 from vidbench.data.spec import PreprocessSpec
-from vidbench.errors import ConfigError
+from vidbench.errors import ConfigError, ModelError
 from vidbench.labels import find_classes, read_classes
 from vidbench.models._description import FOLDER_FILE, Description, read_description
-from vidbench.models._interface import PixelRange, decisive
+from vidbench.models._fit import count_scores, require_fit, require_types
+from vidbench.models._interface import PixelRange, decisive, fed_range
 from vidbench.models._model_file import described_card, require_any
-from vidbench.models._signature import read_signature, require_fit
+from vidbench.models._saved_graph import read_ending
+from vidbench.models._scores import require_output
+from vidbench.models._signature import Signature, read_signature
 from vidbench.models._tensorflow import SavedModelClassifier
 from vidbench.models._weights import Weights, local_weights
 from vidbench.models.base import GRAPH_FOLDER, ModelCard
@@ -96,7 +99,8 @@ class SavedModelLoader:
     @cached_property
     def pixel_range(self) -> PixelRange:
         """What 0 and 255 become."""
-        return self.description.pixel_range
+        said = self.description.pixel_range
+        return said or fed_range(said, self.signature.input_dtype)
 
     @property
     def card(self) -> ModelCard:
@@ -107,6 +111,20 @@ class SavedModelLoader:
     def weights(self) -> Weights:
         """The SavedModel on this machine."""
         return local_weights(str(self._model_path))
+
+    @cached_property
+    def signature(self) -> Signature:
+        """What of the SavedModel is run.
+
+        Raises:
+            ConfigError: It has no such signature, or none with one input and one output.
+            ModelError: There are no weights.
+        """
+        folder, wanted = self.weights.folder, self.description.interface
+        try:
+            return read_signature(folder, wanted.output_name, wanted.signature_name)
+        except ModelError as error:
+            raise ConfigError(str(error)) from error
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -150,20 +168,31 @@ class SavedModelLoader:
         _ = self.description
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Nothing, if clips of this spec and the class list fit the model's signature.
+        """Nothing, if the model is whole, and clips of this spec and the class list fit it.
 
         Raises:
-            ConfigError: They do not.
+            ConfigError: They do not, or its files are not whole.
+            ModelError: Its scores are not what is said.
         """
         require_any(self.name.partition("/")[0], "tensorflow", ("tensorflow",))
         folder, wanted = self.weights.folder, self.description.interface
         self._refuse_unread_description(folder)
-        signature = read_signature(folder, wanted.output_name)
+        signature = self.signature
         if wanted.input_name not in (None, signature.input_name):
             raise ConfigError(
                 f"{folder} has no input {wanted.input_name!r}, only {signature.input_name!r}"
             )
         require_fit(folder, signature, spec, len(self.classes), wanted.layout)
+        require_types(folder, signature, wanted, self.pixel_range)
+        self._require_output()
+
+    def _require_output(self) -> None:
+        folder, signature = self.weights.folder, self.signature
+        said, num_scores = self.description.interface.output, count_scores(signature.output_shape)
+        try:
+            require_output(said, read_ending(folder, signature), num_scores)
+        except ModelError as error:
+            raise ModelError(f"{folder}: {error}") from error
 
     def _refuse_unread_description(self, folder: Path) -> None:
         inside = folder / FOLDER_FILE
@@ -177,7 +206,7 @@ class SavedModelLoader:
     def digest(self) -> str:
         """16 hexadecimal digits of the weights, the class list, and what is said of pixels."""
         described = self.description
-        said = decisive(described.interface, described.pixel_range)
+        said = decisive(described.interface, self.pixel_range)
         text = "\n".join([self.weights.digest(), *self.classes, *said])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -190,6 +219,7 @@ class SavedModelLoader:
         cache_dir: Path | None = None,
     ) -> SavedModelClassifier:
         """The model, ready to predict; the arguments are those of the classifier."""
+        self._require_output()
         return SavedModelClassifier(
             self.weights,
             pixel_range=self.pixel_range,
@@ -198,4 +228,5 @@ class SavedModelLoader:
             device=device,
             num_threads=num_threads,
             graph_dir=None if cache_dir is None else cache_dir / GRAPH_FOLDER,
+            batch=(self.signature.input_shape or (None,))[0],
         )

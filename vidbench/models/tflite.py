@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError, ModelError
+from vidbench.harmless import one_line
 from vidbench.machine import available_cores
 from vidbench.models._arrays import Network
-from vidbench.models._flatbuffer import read_ends
+from vidbench.models._flatbuffer import Model, read_model
 from vidbench.models._frameworks import TFLITE_LIBRARIES, import_tflite, without_noise
-from vidbench.models._interface import not_said
-from vidbench.models._model_file import ModelFile, one_line
-from vidbench.models._signature import Shape, Signature
+from vidbench.models._model_file import ModelFile
+from vidbench.models._scores import last_operation
+from vidbench.models._signature import Signature, Tensor
 from vidbench.models.base import ModelCard
 
 CARDS = (ModelCard(name="tflite", source="--model_path", classes="its TOML file, --classes_file"),)
 
 _IDENTIFIER = b"TFL3"  # file_identifier of TensorFlow's schema.fbs, at byte 4
-_FLOATS = (np.float32, np.float16)
 _QUANTISED = (np.uint8, np.int8, np.int16)
-# What an output of softmax must have, by https://ai.google.dev/edge/litert/models/quantization_spec
-_SOFTMAX = 1 / 256
+_FLEX = "Flex"  # what the names of TensorFlow's own operators begin with in a TFLite model
 
 
 def load(
@@ -51,11 +51,32 @@ class TFLiteFile(ModelFile):
     extra = "tensorflow"
 
     def read_signature(self) -> Signature:
+        model = self._read
+        if flex := [name for name in model.custom if name.startswith(_FLEX)]:
+            raise ConfigError(
+                f"{self._path} has operators of TensorFlow that TFLite lacks ({flex[0]}): they "
+                "need an interpreter with Flex, which TensorFlow has below 2.20 only and LiteRT "
+                "has not; convert it without SELECT_TF_OPS, or use the SavedModel"
+            )
+        if model.custom:
+            raise ConfigError(
+                f"{self._path} has an operator of somebody's own, {model.custom[0]!r}, which no "
+                "interpreter here has: use the SavedModel"
+            )
+        return self._signature(model.inputs, model.outputs)
+
+    def read_ending(self) -> str | None:
+        if self.signature is None:
+            return None
+        return last_operation(self._read.producers.get, self.signature.output_name)
+
+    @cached_property
+    def _read(self) -> Model:
         content = self._path.read_bytes()
         if content[4:8] != _IDENTIFIER:
             raise ConfigError(f"{self._path} is no TFLite model: it does not begin like one")
         try:
-            return self._signature(*read_ends(content))
+            return read_model(content)
         except ValueError as error:
             raise ConfigError(f"{self._path} is no whole TFLite model: {error}") from error
 
@@ -67,20 +88,13 @@ class TFLiteFile(ModelFile):
         inputs = {end["name"]: end for end in interpreter.get_input_details()}
         outputs = {end["name"]: end for end in interpreter.get_output_details()}
         signature = self._signature(
-            {name: _shape(end) for name, end in inputs.items()},
-            {name: _shape(end) for name, end in outputs.items()},
+            {name: _tensor(end) for name, end in inputs.items()},
+            {name: _tensor(end) for name, end in outputs.items()},
         )
         into, out = inputs[signature.input_name], outputs[signature.output_name]
         wanted = self.description.interface
-        for end in (into, out):
-            scaled = end["quantization"][0] or end["dtype"] == np.uint8
-            if end["dtype"] not in _FLOATS and not (end["dtype"] in _QUANTISED and scaled):
-                raise ModelError(f"{self._path}: no clips or scores in {end['dtype'].__name__}")
-        if wanted.output is None and out["quantization"][0] == _SOFTMAX:
-            raise ModelError(not_said())
-        raw = into["dtype"] == np.uint8 and not into["quantization"][0]
         run = _Runner(interpreter, into, out, normalise=wanted.output == "probabilities")
-        return Network(signature, run, np.dtype(np.uint8 if raw else np.float32))
+        return Network(signature, run, np.dtype(signature.input_dtype))
 
     def _interpreter(self, num_threads: int) -> Any:
         make, content = import_tflite(), self._path.read_bytes()
@@ -110,7 +124,7 @@ class _Runner:
         self._interpreter.set_tensor(self._into["index"], _quantised(pixels, self._into))
         self._interpreter.invoke()
         scores = _restored(self._interpreter.get_tensor(self._out["index"]), self._out)
-        if self._normalise:  # rounding leaves a sum beside 1
+        if self._normalise and scores[0].size > 1:  # rounding leaves a sum beside 1
             sums = scores.reshape(len(scores), -1).sum(axis=1)
             scores /= np.maximum(sums, 1e-9).reshape(-1, *[1] * (scores.ndim - 1))
         return scores
@@ -134,7 +148,9 @@ def _restored(values: NDArray[Any], end: Any) -> NDArray[np.float32]:
     return np.asarray((values.astype(np.float32) - zero) * np.float32(scale), np.float32)
 
 
-def _shape(end: Any) -> Shape:
-    """Lengths of a tensor, None for one that may vary."""
+def _tensor(end: Any) -> Tensor:
+    """Lengths of a tensor, None for one that may vary; of a quantised one what it stands for."""
     lengths = end["shape_signature"] if len(end["shape_signature"]) else end["shape"]
-    return tuple(int(length) if length >= 0 else None for length in lengths)
+    shape = tuple(int(length) if length >= 0 else None for length in lengths)
+    scaled = end["dtype"] in _QUANTISED and end["quantization"][0]
+    return Tensor(shape, "float32" if scaled else np.dtype(end["dtype"]).name)

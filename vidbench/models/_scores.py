@@ -1,0 +1,149 @@
+"""How what a network gives becomes probabilities, one for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.errors import ModelError
+
+_ROUNDING = 0.01  # what probabilities in float16 may sum up to beside 1
+_ENOUGH = 24  # scores: so many logits do not all lie between 0 and 1 by chance
+
+SOFTMAX, SIGMOID, OTHER = "softmax", "sigmoid", "other"
+"""What a network's last operation is; None stands for one that its file does not tell."""
+
+ENDINGS = {
+    "softmax": SOFTMAX,
+    "sigmoid": SIGMOID,
+    "hardsigmoid": SIGMOID,
+    "hard_sigmoid": SIGMOID,
+    "logistic": SIGMOID,
+}
+"""By the name of an operation in lower case, or of an activation of Keras."""
+
+_PASSING = frozenset(
+    {"identity", "reshape", "squeeze", "unsqueeze", "expanddims", "expand_dims", "flatten", "cast"}
+    | {"quantize", "dequantize", "quantizelinear", "dequantizelinear", "stopgradient", "dropout"}
+    | {"mean", "reducemean", "averagepool"}  # e.g. over views: probabilities stay probabilities
+)
+
+Producer = Callable[[str], "tuple[str, Sequence[str]] | None"]
+"""From a tensor's name to the operation that makes it, and the names of what it is made of."""
+
+
+def last_operation(producer: Producer, output: str) -> str | None:
+    """What the network does last to its scores, :data:`SOFTMAX`, :data:`SIGMOID` or :data:`OTHER`.
+
+    Operations that make no other scores of them, such as reshaping, are looked through.
+
+    Args:
+        producer: Finds operations; None for a tensor that it cannot follow.
+        output: The tensor that holds the scores.
+
+    Returns:
+        None where that cannot be told.
+    """
+    seen = set()
+    while output not in seen:
+        seen.add(output)
+        found = producer(output)
+        if found is None:
+            return None
+        operation, inputs = found
+        if operation.lower() not in _PASSING:
+            return ENDINGS.get(operation.lower(), OTHER)
+        if not inputs:
+            return None
+        output = inputs[0]
+    return None
+
+
+def require_output(said: str | None, ending: str | None, num_scores: int | None) -> None:
+    """Nothing, if scores of a network that ends so may be read as it is said.
+
+    Args:
+        said: One of :data:`~vidbench.models._interface.OUTPUTS`, or None where nobody says.
+        ending: Of :func:`last_operation`.
+        num_scores: Of each clip; None where that is not known, and shows when it runs.
+
+    Raises:
+        ModelError: They may not: the softmax of probabilities ranks alike, but is another
+            probability, and sigmoids of several classes are no probabilities of one of them.
+    """
+    if ending == SOFTMAX and num_scores == 1:
+        raise ModelError("the model ends in the softmax of one score, which is always 1")
+    if ending == SOFTMAX and said is None:
+        raise ModelError(not_said())
+    if ending != SIGMOID or (num_scores is None and said is not None):
+        return
+    if num_scores == 1 and said != "probabilities":
+        raise ModelError(one_sigmoid())
+    if num_scores != 1 and said != "logits":
+        raise ModelError(many_sigmoids())
+
+
+def to_probabilities(
+    scores: NDArray[np.floating], output: str | None, ending: str | None = None
+) -> NDArray[np.float32]:
+    """Probabilities (batch, classes) of what a network gives; lengths of 1 are dropped.
+
+    A single score is that of the second of two classes: its logit, or its probability.
+
+    Args:
+        scores: (batch, ...).
+        output: One of :data:`~vidbench.models._interface.OUTPUTS`, or None for logits that must
+            not look like probabilities.
+        ending: Of :func:`last_operation`.
+
+    Raises:
+        ModelError: They do: a softmax of a softmax ranks alike, but is another probability.
+    """
+    rows = scores.reshape(len(scores), -1).astype(np.float64)
+    if output is None:
+        _refuse_probabilities(rows, ending)
+    if rows.shape[1] == 1:
+        second = rows if output == "probabilities" else 1 / (1 + np.exp(-np.clip(rows, -700, 700)))
+        return np.concatenate([1 - second, second], axis=1).astype(np.float32)
+    if output == "probabilities":
+        return rows.astype(np.float32)
+    odds = np.exp(rows - rows.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+
+
+def not_said() -> str:
+    """What to say where scores taken for logits are probabilities."""
+    return (
+        "the model gives scores that are probabilities already, and nobody says so: state "
+        'output = "probabilities" (or "logits") in the TOML file beside it, see '
+        "docs/model_files.md"
+    )
+
+
+def one_sigmoid() -> str:
+    """What to say where the only score is a probability."""
+    return (
+        "the model gives one score, a sigmoid's, which is the probability of the second of two "
+        'classes: state output = "probabilities" in the TOML file beside it'
+    )
+
+
+def many_sigmoids() -> str:
+    """What to say where each class has a probability of its own."""
+    return (
+        "the model gives each class a sigmoid of its own (multi-label): these scores do not sum up "
+        "to 1, and vidbench scores one class a video: export it without the sigmoid, or state "
+        'output = "logits" in the TOML file beside it to rank by them, see docs/model_files.md'
+    )
+
+
+def _refuse_probabilities(rows: NDArray[np.float64], ending: str | None) -> None:
+    """Raises ModelError if scores that are taken for logits look like something else."""
+    if not rows.size or rows.min() < 0:
+        return
+    if rows.shape[1] > 1 and np.abs(rows.sum(axis=1) - 1).max() < _ROUNDING:
+        raise ModelError(not_said())
+    if ending is None and rows.size >= _ENOUGH and rows.max() <= 1:
+        raise ModelError(one_sigmoid() if rows.shape[1] == 1 else many_sigmoids())
