@@ -99,7 +99,7 @@ def test_without_the_network_the_cache_is_blamed(lost: str, whole: Path, tmp_pat
         snapshot(tmp_path, whole, name)
     (first, *tried), _ = run_python(DIGEST, HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
     assert first.startswith("ModelError owner/model")
-    assert tried[0].startswith(f"  its cache on this machine ({tmp_path}")
+    assert tried[0].startswith("  its cache on this machine: it ")
     assert (name in tried[0]) or tried[0].endswith("it is not there")
     assert tried[1].endswith("not asked, as HF_HUB_OFFLINE is set: unset it, or fill the cache")
 
@@ -110,7 +110,7 @@ def test_a_hub_that_is_out_of_reach_is_not_said_to_lack_anything(
     name = a_shard(whole)
     snapshot(tmp_path, whole, name)
     (_, cache, hub), _ = run_python(DIGEST, HF_HOME=str(tmp_path), HF_ENDPOINT="http://127.0.0.1:9")
-    assert cache.endswith(f"it lacks {name}")
+    assert f"it lacks {name}: {tmp_path}" in cache
     assert hub.startswith("  http://127.0.0.1:9: ")
     assert "has no" not in hub
 

@@ -55,7 +55,7 @@ def require_count(model: Path, num_scores: int | None, num_classes: int) -> None
     """
     if num_scores not in (None, num_classes, 1 if num_classes == 2 else None):
         raise ConfigError(
-            f"{model} gives {num_scores} scores, its class list has {num_classes} names"
+            f"{model} gives [{num_scores}] scores, its class list has {num_classes} names"
             + (": a single score is that of the second of two classes" if num_scores == 1 else "")
         )
 

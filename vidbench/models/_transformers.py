@@ -89,9 +89,8 @@ def _holds(path: Path, question: Callable[[Path], bool]) -> bool:
 def _from_cache(name: str, revision: str | None) -> tuple[str, Path | str]:
     """The place, and the folder or why there is none."""
     import huggingface_hub
-    from huggingface_hub import constants
 
-    place = f"its cache on this machine ({constants.HF_HUB_CACHE})"
+    place = "its cache on this machine"
     try:
         folder = Path(
             huggingface_hub.snapshot_download(
@@ -104,7 +103,7 @@ def _from_cache(name: str, revision: str | None) -> tuple[str, Path | str]:
             return place, "it is not there"
         folder = Path(partial)
     lacking = lacks(folder)
-    return place, f"it lacks {lacking}" if lacking else folder
+    return place, f"it lacks {lacking}: {folder}" if lacking else folder
 
 
 def _from_network(name: str, revision: str | None) -> tuple[str, Path | str]:

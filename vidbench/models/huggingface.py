@@ -134,7 +134,7 @@ class HuggingFaceModel:
             ModelError: The checkpoint cannot be fetched.
         """
         checkpoint = self._checkpoint
-        require_weights(weight_files(checkpoint.folder), checkpoint.num_classes)
+        files = weight_files(checkpoint.folder)
         taken = (checkpoint.num_frames, checkpoint.image_size)
         if (spec.num_frames, spec.crop_size) != taken:
             raise ConfigError(
@@ -143,6 +143,7 @@ class HuggingFaceModel:
                 "see --num_frames and --crop_size"
             )
         _ = self.classes
+        require_weights(files, checkpoint.num_classes)
 
     def digest(self) -> str:
         """16 hexadecimal digits of weights, configuration, scaling of pixels and class list."""
