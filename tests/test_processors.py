@@ -10,11 +10,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import pytest
 from zero_shot_models import PROCESSORS as TOWERS
 from zero_shot_models import SIZE, save_processor, save_tokenizer
 
+from vidbench.data.decode import decode_views
 from vidbench.data.records import Frame
 from vidbench.data.resize import fit_frame
 from vidbench.data.spec import PreprocessSpec
@@ -113,6 +115,25 @@ def test_frames_are_what_the_processor_itself_makes_of_them(name: str, tmp_path:
         frame = picture(*size)
         expected = by_transformers(processor, frame)
         np.testing.assert_array_equal(fit_frame(frame, spec)[0], expected, err_msg=str(size))
+
+
+@pytest.mark.parametrize("name", ["VideoMAE", "CLIP", "SigLIP"])
+def test_real_videos_are_seen_as_by_opencv_and_the_processor(
+    name: str, real_clips: Path, tmp_path: Path
+) -> None:
+    """Videos of square pixels: processors take all for such, vidbench applies their shape."""
+    kind, changes, of = PROCESSORS[name]
+    processor = library(kind)(**changes)
+    processor.save_pretrained(tmp_path)
+    resizing = read_processor(tmp_path, of, "", 224).resizing  # type: ignore[arg-type]
+    for clip in ("v_Archery_g02_c02.avi", "bolei_juggling.mp4", "crossfit_deadlift_64.mp4"):
+        capture = cv2.VideoCapture(str(real_clips / clip))
+        frames = []
+        while (read := capture.read())[0]:
+            frames.append(np.ascontiguousarray(read[1][..., ::-1]))
+        found = decode_views(real_clips / clip, PreprocessSpec(num_frames=2, **resizing))[0]
+        expected = [by_transformers(processor, np.asarray(frames[i], np.uint8)) for i in (0, -1)]
+        np.testing.assert_array_equal(found, expected, err_msg=clip)
 
 
 @pytest.mark.parametrize("name", [name for name in VARIANTS if "vjepa2" not in name])
