@@ -15,7 +15,14 @@ import pytest
 from http_server import FileServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rar_files import NORMAL, RarFile, write_rar
+from rar_files import (
+    NORMAL,
+    RarFile,
+    write_rar,
+    write_rar3,
+    write_rar3_of_secret_names,
+    write_rar_of_secret_names,
+)
 
 from vidbench.data.unpack import fetch_archive, names_archive, unpack
 from vidbench.errors import ArchiveError, ConfigError, VidbenchError
@@ -151,9 +158,25 @@ def test_an_encrypted_zip_is_refused(place: Path) -> None:
     assert_refused(place / "videos.zip", "encrypted")
 
 
-def test_an_encrypted_rar_is_refused(place: Path) -> None:
-    archive = write_rar(place / "videos.rar", [RarFile("a.avi", b"video")], encrypted=True)
-    assert_refused(archive, "videos.rar")
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(write_rar_of_secret_names, id="names of rar 5"),
+        pytest.param(write_rar3_of_secret_names, id="names of rar 3"),
+        pytest.param(
+            lambda path: write_rar(path, [RarFile("a.avi", b"video", is_secret=True)]),
+            id="files of rar 5",
+        ),
+        pytest.param(lambda path: write_rar3(path, b"video", is_secret=True), id="files of rar 3"),
+    ],
+)
+def test_an_encrypted_rar_is_refused(write: Callable[[Path], Path], place: Path) -> None:
+    assert_refused(write(place / "videos.rar"), r"videos\.rar is encrypted: extract it yourself")
+
+
+def test_the_compressed_comment_of_a_rar_is_passed_over(place: Path) -> None:
+    archive = write_rar3(place / "videos.rar", b"video", comment=b"needs a program to be read")
+    assert unpacked(unpack(archive, place / "videos")) == {"a.avi": b"video"}
 
 
 def test_a_name_twice_is_refused(place: Path) -> None:

@@ -89,12 +89,13 @@ def open_rar(path: Path) -> Iterator[Rar]:
     """
     import rarfile
 
+    rarfile.RAR_MAX_COMMENT = -1  # a comment is of no use, and may need a program or a password
     headers: list[Any] = []
     try:
         with rarfile.RarFile(path.absolute(), errors="strict", info_callback=headers.append) as rar:
+            if rar.needs_password():  # of encrypted names nothing is read, not even their end
+                raise ArchiveError(f"{path} is encrypted: extract it yourself, with its password")
             _require_end(headers[-1], path)
-            if rar.needs_password():
-                raise ArchiveError(f"{path} is encrypted: extract it yourself")
             if len(rar.volumelist()) > 1:
                 raise ArchiveError(f"{path} is one of several volumes: extract them yourself")
             members = [_describe(info) for info in rar.infolist()]
