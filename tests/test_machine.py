@@ -13,8 +13,10 @@ from vidbench.machine import (
     available_cores,
     default_batch_size,
     default_num_workers,
+    has_bfloat16,
     total_memory,
 )
+from vidbench.models._precision import warn_of_slow_bf16
 
 VIEWS_BYTES = st.integers(1, 1 << 34)
 
@@ -91,3 +93,30 @@ def test_only_cores_that_the_process_may_use_are_counted() -> None:
         assert (available_cores(), default_num_workers()) == (1, 1)
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("flags\t\t: fpu sse2 avx512f avx512_vnni\n", False),
+        ("flags\t\t: fpu sse2 avx512f avx512_bf16\n", True),
+        ("flags\t\t: fpu amx_tile amx_bf16\n", True),
+        ("Features\t: fp asimd sha512 bf16\n", True),
+        ("Features\t: fp asimd sha512\n", False),
+        ("processor\t: 0\n", None),
+        (None, None),
+    ],
+)
+def test_a_processor_without_bfloat16_is_known_and_warned_of(
+    told: str | None, expected: bool | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    if told is not None:
+        cpuinfo.write_text(told)
+    assert has_bfloat16(cpuinfo) is expected
+    warn_of_slow_bf16("fp32", cpuinfo)
+    assert not caplog.messages
+    warn_of_slow_bf16("bf16", cpuinfo)
+    assert [message[:45] for message in caplog.messages] == (
+        ["--precision bf16: this processor has no bfloa"] if expected is False else []
+    )

@@ -127,7 +127,10 @@ def add_model_options(group: Any) -> None:
         Path,
     )
     _add(
-        group, "precision", "NAME", "fp32 (default, exact) or bf16 (faster, scores shift a little)"
+        group,
+        "precision",
+        "NAME",
+        "fp32 (default, exact) or bf16 (faster where the processor has it; scores shift a little)",
     )
     _add(group, "device", "NAME", "auto (default: a GPU if there is one), cpu, cuda, cuda:1, mps")
     _flag(group, "no_cuda", "as --device cpu")

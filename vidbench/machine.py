@@ -20,6 +20,23 @@ CGROUP = Path("/sys/fs/cgroup")
 """Where Linux tells a container what it may use of its machine, in either of two layouts."""
 
 
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux tells what its processors can do."""
+
+# AVX-512 and AMX of x86, and Arm's extension, as Linux calls them.
+_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool | None:
+    """Whether the processor multiplies in bfloat16 itself; None where the system does not tell."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return None
+    flags = [line for line in lines if line.startswith(("flags", "Features"))]
+    return not _BFLOAT16.isdisjoint(flags[0].split()) if flags else None
+
+
 def available_cores(cgroup: Path = CGROUP) -> int:
     """Processor cores that this process may use; of a container's share, rounded up.
 

@@ -118,13 +118,17 @@ def _rows(dataset: Any) -> Iterator[Row]:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised, too
-    with _plain_errors():
+    with plain_errors():
         yield from dataset.iter_rows()
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Raises what a stage raised, instead of what Ray made of it."""
+def plain_errors() -> Iterator[None]:
+    """Raises what a stage raised, instead of what Ray made of it.
+
+    Raises:
+        VidbenchError: What a stage raised, or one line about what Ray gave up on.
+    """
     from ray.exceptions import RayError
 
     try:
@@ -134,10 +138,25 @@ def _plain_errors() -> Iterator[None]:
             if isinstance(cause, VidbenchError):
                 raise cause from error
         lines = str(error).strip().splitlines() or [repr(error)]
+        said = f"{lines[-1][:300]}{_likely_cause(error)}"
         raise VidbenchError(
-            f"the cluster gave up on a piece of work: {lines[-1][:300]}; what is done is kept, and "
-            "Ray's logs say more: run the same command again"
+            f"the cluster gave up on a piece of work: {said}; what is done is kept, and Ray's logs "
+            "say more: run the same command again"
         ) from error
+
+
+def _likely_cause(error: BaseException) -> str:
+    """Why processes are lost again and again, of which Ray's last error says nothing."""
+    from ray.exceptions import OutOfMemoryError, RayActorError, WorkerCrashedError
+
+    lost = (RayActorError, WorkerCrashedError, OutOfMemoryError)
+    if not any(isinstance(cause, lost) for cause in _causes(error)):
+        return ""
+    return (
+        " (its process was lost each time, as when a machine runs out of memory: look for OOM in "
+        "session_latest/logs/raylet.out of Ray on its nodes, and lower --num_models, --num_workers "
+        "or --batch_size)"
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

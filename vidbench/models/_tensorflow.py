@@ -28,6 +28,7 @@ from vidbench.models._frozen import (
 )
 from vidbench.models._interface import Interface
 from vidbench.models._kept_graphs import Frozen
+from vidbench.models._precision import warn_of_slow_bf16
 from vidbench.models._weights import Weights
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ class SavedModelClassifier:
         choose_device(tf, device)
         choose_threads(tf, num_threads)
         on_gpu = has_gpu(tf)
+        if not on_gpu:
+            warn_of_slow_bf16(precision)
         recipe = Recipe(
             weights.folder, pixel_range, precision, not on_gpu, interface or Interface()
         )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vidbench.data.records import Views
 from vidbench.errors import ConfigError, ModelError
 from vidbench.machine import available_cores
+from vidbench.models._precision import warn_of_slow_bf16
 
 _GPU_PIECE_VALUES = 1 << 26
 """Input values that go through a network at once on a GPU: 27 clips of 16 frames of 224 x 224."""
@@ -97,6 +98,8 @@ def require_precision(torch: Any, device: Any, precision: str) -> None:
         raise ModelError(f"--precision {precision}: {device} has no bfloat16, use fp32")
     if not torch.amp.is_autocast_available(device.type):
         raise ModelError(f"--precision {precision}: PyTorch has none on {device}, use fp32")
+    if device.type == "cpu":
+        warn_of_slow_bf16(precision)
 
 
 @contextmanager
