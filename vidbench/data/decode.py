@@ -31,6 +31,7 @@ from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
     chosen_stream,
+    demuxed,
     ffmpeg_errors,
     opened,
     promises_frame,
@@ -137,11 +138,11 @@ def decode_video(
     with ffmpeg_errors():
         with _opened(path) as (container, stream):
             note = chosen_stream(container).note
-            promise = _read_packets(container.demux(stream), stream)
+            promise = _read_packets(demuxed(container, stream), stream)
             found = _decode_wanted(stream, promise.packets, promise, sampling)
         if found is None and promise.packets is None:
             with _opened(path) as (container, stream):
-                found = _decode_wanted(stream, container.demux(stream), promise, sampling)
+                found = _decode_wanted(stream, demuxed(container, stream), promise, sampling)
         if found is None:
             found = _decode_all(path, promise.timeline, sampling)
     return Decoded(found, note)

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from vidbench.data.orientation import Orientation, orientation_of
 from vidbench.data.streams import (
+    demuxed,
     ffmpeg_errors,
     opened,
     refuse_huge,
@@ -50,7 +51,8 @@ def shown_size(path: Path) -> Size:
     """
     with ffmpeg_errors(), opened(path) as container:
         stream = video_stream(container)
-        first = next(container.decode(stream), None)
+        packets = (packet.decode() for packet in demuxed(container, stream))
+        first = next((frame for frames in packets for frame in frames), None)
         if first is None:
             raise VideoError("unreadable", "no frame could be decoded")
         return _shown_size(stream, first)
@@ -126,12 +128,12 @@ def _transcode(
             packet.duration = lasts[cast("int", packet.pts)]
             written.mux(packet)
 
-    for packet in read.demux(source, *read.streams.audio):
+    for packet in demuxed(read, source, *read.streams.audio):
         if packet.stream_index in of_index:
             of_index[packet.stream_index].copy(packet)
             continue
         with suppress(av.error.InvalidDataError):  # what comes before the first whole group
-            for frame in cast("list[VideoFrame]", packet.decode()):
+            for frame in packet.decode():
                 scaled = scale(frame)
                 scaled.pts = next(left)
                 write(target.encode(scaled))

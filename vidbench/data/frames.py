@@ -29,6 +29,7 @@ from vidbench.data.resize import Crops, fit_frame
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.streams import (
     chosen_stream,
+    demuxed,
     ffmpeg_errors,
     opened,
     refuse_huge,
@@ -218,7 +219,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
     """
     has_begun = False
     try:
-        for packet in container.demux(stream):
+        for packet in demuxed(container, stream):
             has_begun = True
             yield packet
     except av.error.OSError as error:

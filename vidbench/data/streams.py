@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.format import Flags
 from av.packet import Packet
@@ -62,7 +63,7 @@ def describe(path: Path) -> VideoFacts:
         first: VideoFrame | None = None
         stamps: list[Stamp] = []
         try:
-            for packet in container.demux(stream):
+            for packet in demuxed(container, stream):
                 if first is None:
                     first = next(iter(packet.decode()), None)
                 stamps += [stamp_of(packet)] if promises_frame(packet) else []
@@ -122,6 +123,19 @@ def chosen_stream(container: InputContainer) -> Choice:
     choice = choose_stream(container)
     refuse_huge(choice.stream.width, choice.stream.height)
     return choice
+
+
+def demuxed(
+    container: InputContainer, *streams: VideoStream | AudioStream
+) -> Iterator[Packet[Any]]:
+    """The packets of these streams; of the empty ones only those that flush a decoder.
+
+    Theora writes an empty packet where a frame repeats the one before. The ffmpeg program passes
+    over it, and PyAV would take it for the end.
+    """
+    for packet in container.demux(*streams):
+        if packet.size or packet.pts is None:
+            yield packet
 
 
 def stream_time(stream: VideoStream) -> StreamTime:

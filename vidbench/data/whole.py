@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from vidbench.data.layout import count_avi_chunks, ends_early
-from vidbench.data.streams import opened, promises_frame, reason_of
+from vidbench.data.streams import demuxed, opened, promises_frame, reason_of
 from vidbench.errors import VideoError
 
 Seconds = NDArray[np.float64]
@@ -56,7 +56,7 @@ def whole_frames(
     """
     tally = _Tally()
     try:
-        for packet in container.demux(stream):
+        for packet in demuxed(container, stream):
             tally.note(packet)
             yield from tally.decode(packet)
     except av.FFmpegError as error:
