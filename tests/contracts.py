@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidbench.data.datasets.base import Dataset, dataset_cards
+from vidbench.data.datasets.base import Dataset, dataset_cards, list_videos
+from vidbench.data.media import is_media
 from vidbench.data.records import VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError, VidbenchError
@@ -170,6 +171,30 @@ class DatasetContract:
             wanted = [record.video_id for record in records if record.label == label]
             found = ids(dataset.fetch(classes=[str(label)]).records)
             assert sorted(found) == sorted(wanted)
+
+    def test_its_videos_are_listed_without_fetching_any(
+        self, build: BuildDataset, tmp_path: Path
+    ) -> None:
+        for seed in (None, 1):
+            home = tmp_path / f"listed {seed}"
+            listed = list_videos(build(data_dir=home, seed=seed))
+            assert not [path for path in home.rglob("*") if is_media(path)]
+            dataset = build(data_dir=tmp_path / "fetched", seed=seed)
+            fetched = dataset.fetch()
+            assert (len(listed.records), listed.num_listed) == (
+                len(fetched.records),
+                fetched.num_listed,
+            )
+            assert sorted(map(told, listed.records)) == sorted(map(told, fetched.records))
+            if seed is not None:
+                assert ids(listed.records) == ids(fetched.records)
+            known = {record.video_id: record.path for record in fetched.records}
+            assert {r.video_id: r.path for r in list_videos(dataset).records} == known
+
+
+def told(record: VideoRecord) -> tuple[str, str, str]:
+    """What a list says of a video, wherever its file lies."""
+    return record.video_id, record.label or "", record.group
 
 
 def ids(records: tuple[VideoRecord, ...]) -> list[str]:

@@ -125,7 +125,13 @@ def test_this_machine_is_a_cluster_as_the_readme_says(checkout: Path) -> None:
     assert all(line in page for line in shown)
 
 
-_NAMES = {"PATH": "data/raw", "RESULTS_DIR": "results", "DIR": "results", "FILE": "subset.csv"}
+_NAMES = {
+    "PATH": "data/raw",
+    "RESULTS_DIR": "results",
+    "DIR": "results",
+    "FILE": "subset.csv",
+    "PREDICTIONS": "results/a/predictions.csv",
+}
 
 
 def test_the_commands_in_the_table_do_what_they_say(run_cli: RunCli, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from vidbench.foreign.matching import match_rows
 from vidbench.foreign.read import read_answers
 from vidbench.foreign.table import ForeignTable, tabulate
 from vidbench.label_matching import Labels, match_labels
-from vidbench.labels import find_classes
+from vidbench.labels import align, find_classes
 from vidbench.predictions import Predictions
 from vidbench.ranking import has_scores, name_evidence
 from vidbench.report import write_report
@@ -119,6 +119,14 @@ def _read(request: ScoreRequest, dataset: Dataset, records: Sequence[VideoRecord
         len(table.classes),
         how,
     )
+    others = align(dataset.classes, table.classes).unused
+    if others and dataset.classes:
+        logger.info(
+            "%s: %d of its classes are none of the dataset's, e.g. %s",
+            request.file,
+            len(others),
+            others[0],
+        )
     return table
 
 

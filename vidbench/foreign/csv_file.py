@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -17,15 +17,20 @@ from vidbench.errors import ConfigError
 from vidbench.foreign.answers import Answers, Name
 from vidbench.harmless import csv_text
 
-_BESIDE = ("video_id", "path", "label", "target", "group", "note")  # columns that score no class
+# Columns that score no class, unless one is called so; pandas writes its index under no name.
+_BESIDE = ("", "index", "video_id", "path", "label", "target", "group", "note", "view", "split")
 _RANK = re.compile(r"(?:pred|score)_\d+")
 _MAX_CELL = 1 << 20
 
 Cells = Mapping[str, str]
 
 
-def read_csv(path: Path) -> Answers:
+def read_csv(path: Path, expected: Collection[str]) -> Answers:
     """What the file says.
+
+    Args:
+        path: The file.
+        expected: The classes that scores of all classes would be of.
 
     Raises:
         ConfigError: It cannot be read, or its columns are none of the two forms.
@@ -42,11 +47,12 @@ def read_csv(path: Path) -> Answers:
     keys = [cells[key] for _, cells in rows]
     if "pred_1" in header:
         return Answers(keys, key == "path", rankings=_rankings(path, header, rows))
-    names = [name for name in header if name not in _BESIDE and not _RANK.fullmatch(name)]
+    others = [name for name in header if name not in _BESIDE and not _RANK.fullmatch(name)]
+    names = [name for name in header if name in others or name in expected]
     if not names:
         raise ConfigError(f"{path} has neither pred_1 nor columns of scores named after classes")
     scores = np.array([_scores(place, cells, names) for place, cells in rows])
-    return Answers(keys, key == "path", _names(names), scores)
+    return Answers(keys, key == "path", tuple(names), scores)
 
 
 def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
@@ -91,11 +97,7 @@ def _ranking(place: str, cells: Cells, columns: Sequence[str]) -> tuple[Name, ..
     scores = [cells.get(f"score_{k + 1}", "") for k in range(len(ranked))]
     if all(scores) and sorted(scores, key=lambda text: -_number(place, text)) != scores:
         raise ConfigError(f"{place}: the scores {', '.join(scores)[:80]} do not fall: best first")
-    return _names(ranked)
-
-
-def _names(texts: Sequence[str]) -> tuple[Name, ...]:
-    return tuple(texts)
+    return tuple(ranked)
 
 
 def _scores(place: str, cells: Cells, names: Sequence[str]) -> list[float]:
@@ -109,4 +111,7 @@ def _number(place: str, text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ConfigError(f"{place}: {text[:40]!r} is no number") from error
+        raise ConfigError(
+            f"{place}: {text[:40]!r} is no number, and every column but "
+            f"{', '.join(filter(None, _BESIDE))} is the score of a class"
+        ) from error

@@ -44,7 +44,7 @@ def read_answers(path: Path, expected: Collection[str]) -> Answers:
     if suffix == ".npz":
         answers = read_npz(path)
     else:
-        answers = read_csv(path) if suffix in _CSV else read_json(path, expected)
+        answers = read_csv(path, expected) if suffix in _CSV else read_json(path, expected)
     if not answers.keys:
         raise ConfigError(f"{path} has no predictions: it is empty")
     return answers

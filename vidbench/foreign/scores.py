@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from vidbench.errors import ConfigError
 from vidbench.foreign.answers import ScoreRows
 from vidbench.ranking import LABEL, PROBABILITIES, SIMILARITY
+
+logger = logging.getLogger(__name__)
 
 LOGITS = "logits"
 
@@ -91,9 +94,15 @@ def pool_rows(scored: Scored, videos: Rows, count: int, how: str) -> Scored:
         pooled = np.zeros((count, scored.scores.shape[1]))
         np.add.at(pooled, videos, scored.scores)
         pooled /= np.maximum(views, 1)[:, None]
-        evidence = PROBABILITIES if scored.evidence == LABEL else scored.evidence
+        evidence = SIMILARITY if scored.evidence == LABEL else scored.evidence  # shares of votes
     pooled[views == 0] = np.nan
     given = views[views > 0]
+    if given.min() != given.max():
+        logger.warning(
+            "videos have %d to %d rows each, which are pooled as views: is a video written twice?",
+            given.min(),
+            given.max(),
+        )
     some = str(given.min()) if given.min() == given.max() else f"{given.min()} to {given.max()}"
     text = f"{how} of {some} rows a video"
     return Scored(pooled, evidence, ", ".join(filter(None, (scored.how, text))))
