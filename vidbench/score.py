@@ -110,7 +110,9 @@ def _read(request: ScoreRequest, dataset: Dataset, records: Sequence[VideoRecord
     table = tabulate(
         answers, rows, len(records), listed, dataset.classes, request.scores_are, request.pool
     )
-    how = "; ".join(filter(None, [name_evidence(table.evidence), table.how, *answers.notes]))
+    how = "; ".join(
+        filter(None, [name_evidence(table.evidence), table.how, table.why, *answers.notes])
+    )
     logger.info(
         "%s: predictions of %d of %d videos among %d classes, read as %s",
         request.file,

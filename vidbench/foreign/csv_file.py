@@ -20,7 +20,6 @@ from vidbench.harmless import csv_text
 # Columns that score no class, unless one is called so; pandas writes its index under no name.
 _BESIDE = ("", "index", "video_id", "path", "label", "target", "group", "note", "view", "split")
 _RANK = re.compile(r"(?:pred|score)_\d+")
-_MAX_CELL = 1 << 20
 
 Cells = Mapping[str, str]
 
@@ -57,7 +56,6 @@ def read_csv(path: Path, expected: Collection[str]) -> Answers:
 
 def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
     """Each row's place, for messages, and its cells by column."""
-    csv.field_size_limit(_MAX_CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()

@@ -50,10 +50,10 @@ def read_npz(path: Path) -> Answers:
 
 
 def _read_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
+    if not zipfile.is_zipfile(path):
+        raise ConfigError(f"{path} is no .npz, or is cut short: np.savez writes those")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ConfigError(f"{path} is one array, no .npz: np.savez writes those")
             wanted = {*_IDS, *_PATHS, "scores", "classes"} & set(archive.files)
             return {name: archive[name] for name in wanted}
     except _DAMAGES as error:

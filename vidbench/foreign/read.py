@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from vidbench.checks import require_file
 from vidbench.errors import ConfigError
 from vidbench.foreign.answers import Answers
 from vidbench.foreign.csv_file import read_csv
@@ -19,7 +18,9 @@ _PICKLES = (".pkl", ".pickle", ".pth", ".pt", ".npy", ".bin", ".ckpt")
 
 def require_predictions(path: Path) -> None:
     """Raise ConfigError unless the path is a file that :func:`read_answers` may be able to read."""
-    require_file("FILE", path)
+    if not path.is_file():
+        what = "is no file" if path.exists() else "does not exist"
+        raise ConfigError(f"{path} {what}: name a file of predictions")
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         raise ConfigError(

@@ -34,12 +34,14 @@ class Scored(NamedTuple):
     Attributes:
         scores: (rows, classes).
         evidence: One of :data:`~vidbench.ranking.EVIDENCE`.
-        how: What was done, or how it was found out, in a few words; empty where nothing was.
+        how: What was done to them, in a few words; empty where nothing was.
+        why: What tells the kind, where it was found out and may surprise; else empty.
     """
 
     scores: ScoreRows
     evidence: str
     how: str = ""
+    why: str = ""
 
 
 def interpret(scores: ScoreRows, kind: str, keys: Sequence[str]) -> Scored:
@@ -65,10 +67,10 @@ def interpret(scores: ScoreRows, kind: str, keys: Sequence[str]) -> Scored:
     if kind == SIMILARITY:
         return Scored(scores, SIMILARITY)
     if len(odd):
-        how = f"no probabilities, as {_describe(scores, odd, keys)}"
-        return Scored(scores, SIMILARITY, how)
+        why = f"no probabilities, as {_describe(scores, odd, keys)} (--scores_are logits?)"
+        return Scored(scores, SIMILARITY, why=why)
     if scores.shape[1] > 1 and (np.count_nonzero(scores, axis=1) == 1).all():
-        return Scored(scores, LABEL, "1 for one class and 0 for all others")
+        return Scored(scores, LABEL, why="each row has one class alone that is not 0")
     return Scored(scores, PROBABILITIES)
 
 
@@ -105,7 +107,7 @@ def pool_rows(scored: Scored, videos: Rows, count: int, how: str) -> Scored:
         )
     some = str(given.min()) if given.min() == given.max() else f"{given.min()} to {given.max()}"
     text = f"{how} of {some} rows a video"
-    return Scored(pooled, evidence, ", ".join(filter(None, (scored.how, text))))
+    return Scored(pooled, evidence, ", ".join(filter(None, (scored.how, text))), scored.why)
 
 
 def _refuse_others_than_numbers(scores: ScoreRows, keys: Sequence[str]) -> None:

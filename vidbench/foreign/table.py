@@ -25,7 +25,8 @@ class ForeignTable(NamedTuple):
         scores: (videos, classes), NaN where there is no prediction; of a ranking stand-ins.
         ranked: (videos,), how many classes each prediction ranks at most.
         evidence: What the predictions are, one of :data:`~vidbench.ranking.EVIDENCE`.
-        how: How they were read, in a few words; empty where they were taken as is.
+        how: What was done to them, in a few words; empty where they were taken as is.
+        why: What tells that they are of this kind, where it may surprise; else empty.
     """
 
     classes: tuple[str, ...]
@@ -33,6 +34,7 @@ class ForeignTable(NamedTuple):
     ranked: Rows
     evidence: str
     how: str = ""
+    why: str = ""
 
     @property
     def given(self) -> NDArray[np.bool_]:
@@ -72,7 +74,9 @@ def tabulate(
         scores = scores[:, [classes.index(name) for name in known]]
         classes = tuple(known)
     most = 1 if scored.evidence == LABEL else len(classes)
-    return ForeignTable(classes, scores, np.full(count, most), scored.evidence, scored.how)
+    return ForeignTable(
+        classes, scores, np.full(count, most), scored.evidence, scored.how, scored.why
+    )
 
 
 def _of_rankings(
