@@ -92,6 +92,50 @@ def test_an_evaluation_ends_with_a_page_that_says_what_it_found(
         assert page.locator(CARDS).count() == 20
 
 
+def score_elsewhere(even: FinishedRun, folder: Path, **columns: object) -> FinishedRun:
+    """The run's predictions as another program has them, changed in these columns."""
+    table = replace(even.predictions, **columns)  # type: ignore[arg-type]
+    scored = FinishedRun(shutil.copytree(even.path, folder / "scored"))
+    table.save(scored.path / "scores.npz")
+    report([str(scored.path)])
+    return FinishedRun(scored.path)
+
+
+def test_a_ranking_has_no_confidence_to_show_or_to_filter_by(
+    browser: Browser, even: FinishedRun, tmp_path: Path
+) -> None:
+    ranked = np.full(len(even.predictions), 2)
+    ranked[3] = 0
+    scores = even.predictions.scores.copy()
+    scores[3] = 0
+    found = score_elsewhere(even, tmp_path, evidence="ranking", ranked=ranked, scores=scores)
+    with opened(browser, found.path / "report.html") as page:
+        assert counted(page) == len(ranked)
+        assert "None: the predictions are a ranking without scores" in page.inner_text("main")
+        assert not page.locator("#filters fieldset").is_visible()
+        choose(page, text=str(found.predictions.video_ids[0]))
+        assert page.locator(".best li").count() == 2
+        assert page.locator(".best .share").all_inner_texts() == ["", ""]
+        choose(page, text=str(found.predictions.video_ids[3]))
+        assert page.locator(".best li").all_inner_texts() == ["no class ranks above others"]
+        choose(page, order="sure")
+        assert page.locator(CARDS).count() == 20
+
+
+def test_similarities_are_shown_as_they_are(
+    browser: Browser, even: FinishedRun, tmp_path: Path
+) -> None:
+    scores = np.log(even.predictions.scores)
+    found = score_elsewhere(even, tmp_path, evidence="similarity", scores=scores)
+    with opened(browser, found.path / "report.html") as page:
+        assert choose(page, state0="miss") == wrong(even)
+        choose(page, order="unsure")
+        shown = page.locator(".best li:first-child .share").all_inner_texts()
+        values = [float(share) for share in shown]
+        assert values == sorted(values)
+        assert values[0] == pytest.approx(scores.max(axis=1).min(), abs=1e-3)
+
+
 def test_filters_filter(browser: Browser, even: FinishedRun) -> None:
     table = even.predictions
     first = np.array(table.classes)[table.scores.argmax(axis=1)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import RunCli
 from numpy.typing import NDArray
@@ -331,6 +332,75 @@ def test_scored_probabilities_are_fused_with_those_of_a_run(
     expected = 0.75 * table.scores[videos] + 0.25 / 14
     np.testing.assert_allclose(fused.predictions.scores, expected, rtol=1e-5)
     assert fused.metrics["top1"] == evaluated.metrics["top1"]
+    run_figures([str(fused.path), "--out", str(tmp_path / "figures")])
+    assert (tmp_path / "figures" / "accuracy.svg").exists()
+
+
+def test_names_that_somebody_accepts_are_classes(
+    evaluated: FinishedRun, score: Callable[..., FinishedRun], tmp_path: Path
+) -> None:
+    table = evaluated.predictions
+    rows = [
+        {"video_id": video, "classes": [name.replace(" ", "_") for name in best[:5]]}
+        for video, best in rankings(table)
+    ]
+    path = write_lines(tmp_path / "p.jsonl", rows)
+    with pytest.raises(ConfigError, match="--class_aliases FILE accepts other names"):
+        score(path)
+    aliases = {name: name.replace(" ", "_") for name in table.classes if " " in name}
+    (tmp_path / "aliases.json").write_text(json.dumps(aliases))
+    found = score(path, "--class_aliases", tmp_path / "aliases.json")
+    assert found.metrics["top5"] == evaluated.metrics["top5"]
+
+
+def test_columns_beside_the_scores_are_left_out(
+    evaluated: FinishedRun, score: Callable[..., FinishedRun], tmp_path: Path
+) -> None:
+    table = evaluated.predictions
+    frame = pd.DataFrame(table.scores, columns=list(table.classes)).round(4)
+    frame.insert(0, "video_id", table.video_ids)
+    frame["split"] = "val"
+    frame.to_csv(tmp_path / "p.csv", encoding="utf-8-sig")  # with the index of the rows
+    found = score(tmp_path / "p.csv")
+    assert found.metrics["evidence"] == "probabilities"
+    assert found.metrics["top1"] == evaluated.metrics["top1"]
+    frame["fold"] = "a"
+    frame.to_csv(tmp_path / "p.csv")
+    with pytest.raises(ConfigError, match="column 'fold': 'a' is no number"):
+        score(tmp_path / "p.csv")
+
+
+def test_a_video_written_twice_is_told(
+    evaluated: FinishedRun,
+    score: Callable[..., FinishedRun],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table = evaluated.predictions
+    ids, scores = np.append(table.video_ids, "x"), np.append(table.scores, table.scores[:1], 0)
+    ids[-1] = ids[0]
+    found = score(write_npz(table, tmp_path / "p.npz", ids=ids, scores=scores))
+    assert "mean of 1 to 2 rows a video" in found.metrics["signature"]
+    assert "is a video written twice?" in caplog.text
+
+
+def test_answers_without_a_class_are_wrong(
+    evaluated: FinishedRun,
+    score: Callable[..., FinishedRun],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"video_id": video, "classes": best[:5]} for video, best in rankings(evaluated.predictions)
+    ]
+    right = evaluated.metrics["top1"]["value"] * 112
+    table = evaluated.predictions
+    place = int(np.flatnonzero(table.targets == np.array([r["classes"][0] for r in rows]))[0])
+    rows[place]["classes"] = []
+    metrics = score(write_lines(tmp_path / "p.jsonl", rows)).metrics
+    assert metrics["top1"]["value"] == pytest.approx((right - 1) / 112)
+    assert metrics["top5"]["value"] is not None
+    assert "names no class for 1 videos: they count as wrong" in caplog.text
 
 
 def test_videos_without_a_row_are_skipped_and_bound_the_accuracy(
@@ -417,6 +487,7 @@ def change(scores: NDArray[np.float32], place: tuple[int, int], value: float) ->
         (lambda _: {}, ["--pool", "sum"], "--pool 'sum' is unknown"),
         (lambda _: {}, ["--model_type", "i3d"], "option '--model_type' is unknown"),
         (lambda _: {}, ["--split", "train"], "has no split 'train'"),
+        (lambda _: {}, ["--top_n", "15"], "--top_n is 15, but there are only 14 classes"),
     ],
 )
 def test_scores_that_do_not_fit_are_refused(

@@ -20,6 +20,7 @@ from vidbench.foreign.identity import ForeignIdentity
 from vidbench.foreign.matching import match_rows
 from vidbench.foreign.read import read_answers
 from vidbench.foreign.table import ForeignTable, tabulate
+from vidbench.label_aliases import read_aliases
 from vidbench.label_matching import Labels, match_labels
 from vidbench.labels import align, find_classes
 from vidbench.predictions import Predictions
@@ -87,15 +88,13 @@ def score(request: ScoreRequest) -> Scored:
     table = _read(request, dataset, everything)
     source = _Source(request.model_name or request.file.stem, table.classes)
     labels = match_labels(config, source, dataset)
-    if labels.choices and not has_scores(table.evidence):
-        kind = name_evidence(table.evidence)
-        raise ConfigError(f"--restrict_choices needs scores of all classes: the file has {kind}")
+    top_n = _choose_top_n(config, labels, table)
     selection = list_videos(dataset, config.num_videos, labels.classes if config.classes else None)
     predictions = _fill(request.file, table, everything, selection.records, labels)
     warn_of_few_classes(selection.records, labels)
     folder = _open_run(request, dataset, selection, labels, table, source)
     folder.add(predictions, range(len(predictions)))
-    metrics = folder.finish(predictions, _top_n(config, labels.choices or table.classes))
+    metrics = folder.finish(predictions, top_n)
     if not config.no_report:
         write_report(FinishedRun(folder.path))
     return Scored(folder.path, metrics)
@@ -103,12 +102,20 @@ def score(request: ScoreRequest) -> Scored:
 
 def _read(request: ScoreRequest, dataset: Dataset, records: Sequence[VideoRecord]) -> ForeignTable:
     """The file's predictions, a row for each video of the split; says how they were read."""
-    path = request.config.classes_file
-    listed = None if path is None else find_classes(str(path))
+    config = request.config
+    listed = None if config.classes_file is None else find_classes(str(config.classes_file))
     answers = read_answers(request.file, listed or dataset.classes)
     rows = match_rows(answers, records, dataset.folder)
+    aliases = None if config.class_aliases is None else read_aliases(config.class_aliases)
     table = tabulate(
-        answers, rows, len(records), listed, dataset.classes, request.scores_are, request.pool
+        answers,
+        rows,
+        len(records),
+        listed,
+        dataset.classes,
+        aliases=aliases,
+        kind=request.scores_are,
+        pool=request.pool,
     )
     how = "; ".join(
         filter(None, [name_evidence(table.evidence), table.how, table.why, *answers.notes])
@@ -121,7 +128,7 @@ def _read(request: ScoreRequest, dataset: Dataset, records: Sequence[VideoRecord
         len(table.classes),
         how,
     )
-    others = align(dataset.classes, table.classes).unused
+    others = align(dataset.classes, table.classes, aliases).unused
     if others and dataset.classes:
         logger.info(
             "%s: %d of its classes are none of the dataset's, e.g. %s",
@@ -130,6 +137,22 @@ def _read(request: ScoreRequest, dataset: Dataset, records: Sequence[VideoRecord
             others[0],
         )
     return table
+
+
+def _choose_top_n(config: RunConfig, labels: Labels, table: ForeignTable) -> int:
+    """The k of the second accuracy.
+
+    Raises:
+        ConfigError: There are fewer classes, or a ranking is to be restricted to some.
+    """
+    if labels.choices and not has_scores(table.evidence):
+        kind = name_evidence(table.evidence)
+        raise ConfigError(f"--restrict_choices needs scores of all classes: the file has {kind}")
+    classes = labels.choices or table.classes
+    top_n = config.choose_top_n(classes)
+    if top_n > len(classes):
+        raise ConfigError(f"--top_n is {top_n}, but there are only {len(classes)} classes")
+    return top_n
 
 
 def _fill(
@@ -195,8 +218,3 @@ def _open_run(
     overwrite = config.overwrite_output_dir
     folder.open(request.options, facts, selection.unlisted, places, overwrite=overwrite)
     return folder
-
-
-def _top_n(config: RunConfig, classes: Sequence[str]) -> int:
-    """The k of the second accuracy; no more than there are classes."""
-    return min(config.choose_top_n(classes), len(classes))

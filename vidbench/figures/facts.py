@@ -173,12 +173,18 @@ def _sign_run(run: FinishedRun) -> str:
     views = f"{metrics['views']} view" + "s" * (metrics["views"] != "1x1")
     return " | ".join(
         [
-            f"{shorten(identity['model'], 40)} {shorten(identity['weights'], 16)}",
+            f"{shorten(identity['model'], 40)} {shorten(_weights(identity), 16)}".rstrip(),
             shorten(f"{identity['dataset']}/{identity['split']}", 28),
             f"{videos} {shorten(metrics['coverage']['requested_digest'], 16)}",
             shorten(views, 24),
         ]
     )
+
+
+def _weights(identity: Mapping[str, Any]) -> str:
+    """Their digest, or those of the runs that were fused."""
+    fused = " ".join(str(member["digest"]) for member in identity.get("members", ()))
+    return fused if fused else str(identity["weights"])
 
 
 @_reading

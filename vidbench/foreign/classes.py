@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from vidbench.errors import ConfigError
 from vidbench.foreign.answers import Name
+from vidbench.label_aliases import near_misses
 from vidbench.labels import align
 
 
@@ -45,7 +45,10 @@ def name_columns(
 
 
 def name_rankings(
-    rankings: Sequence[tuple[Name, ...]], listed: Sequence[str] | None, known: Sequence[str]
+    rankings: Sequence[tuple[Name, ...]],
+    listed: Sequence[str] | None,
+    known: Sequence[str],
+    aliases: Mapping[str, str] | None = None,
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The classes that could have been ranked, and those that each row ranks, best first.
 
@@ -54,6 +57,7 @@ def name_rankings(
         listed: The model's classes, where a list of them is given.
         known: The dataset's, which the model's are taken to be where no list is given, under the
             names that the file has for them.
+        aliases: The predicted class for some of the dataset's names.
 
     Raises:
         ConfigError: A class is none of them, or is named twice in a row.
@@ -61,7 +65,7 @@ def name_rankings(
     found = dict.fromkeys(name for ranking in rankings for name in ranking)
     named = _translate(found, listed, known)
     if listed is None:
-        targets = align(known, list(named.values())).targets
+        targets = align(known, list(named.values()), aliases).targets
         classes = tuple(targets.get(name, name) for name in known)
     else:
         classes = tuple(listed)
@@ -103,11 +107,14 @@ def _refuse_unknown(names: Sequence[str], classes: Sequence[str], is_listed: boo
     unknown = [name for name in names if name not in known]
     if not unknown:
         return
-    near = difflib.get_close_matches(unknown[0], classes, n=1)
+    near = near_misses(unknown[:1], classes)
     whose = "--classes_file" if is_listed else "the dataset"
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    advice = "" if is_listed else "; a model of other classes needs all of them in --classes_file"
+    hint = f" (did you mean {near[unknown[0]]!r}?)" if near else ""
+    advice = (
+        "; --class_aliases FILE accepts other names, and a model of other classes needs all of "
+        "them in --classes_file"
+    )
     raise ConfigError(
         f"{len(unknown)} predicted classes are none of the {len(classes)} of {whose}, e.g. "
-        f"{unknown[0]!r}{hint}{advice}"
+        f"{unknown[0]!r}{hint}{'' if is_listed else advice}"
     )

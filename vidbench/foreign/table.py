@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,8 +48,10 @@ def tabulate(
     count: int,
     listed: Sequence[str] | None,
     known: Sequence[str],
-    kind: str,
-    pool: str,
+    *,
+    aliases: Mapping[str, str] | None = None,
+    kind: str = "auto",
+    pool: str = "mean",
 ) -> ForeignTable:
     """The rows as a table of videos; classes that are the dataset's are in its order.
 
@@ -59,6 +61,7 @@ def tabulate(
         count: How many videos there are.
         listed: The model's classes, where a list of them is given.
         known: The dataset's.
+        aliases: The predicted class for some of the dataset's names.
         kind: One of :data:`~vidbench.foreign.scores.KINDS`.
         pool: One of :data:`~vidbench.foreign.scores.POOLS`.
 
@@ -66,7 +69,8 @@ def tabulate(
         ConfigError: The classes are not known, or the scores not of the kind.
     """
     if answers.scores is None:
-        return _of_rankings(answers, rows, count, listed, known)
+        named = name_rankings(answers.rankings or (), listed, known, aliases)
+        return _of_rankings(*named, rows, count)
     classes = name_columns(answers.classes, answers.scores.shape[1], listed)
     scored = pool_rows(interpret(answers.scores, kind, answers.keys), rows, count, pool)
     scores = scored.scores.astype(np.float32)
@@ -80,10 +84,9 @@ def tabulate(
 
 
 def _of_rankings(
-    answers: Answers, rows: Rows, count: int, listed: Sequence[str] | None, known: Sequence[str]
+    classes: tuple[str, ...], rankings: Sequence[tuple[str, ...]], rows: Rows, count: int
 ) -> ForeignTable:
     """Scores 1, 1/2, 1/3 and so on in place of ranks, and none for other classes."""
-    classes, rankings = name_rankings(answers.rankings or (), listed, known)
     index = {name: place for place, name in enumerate(classes)}
     scores, ranked = np.full((count, len(classes)), np.nan, np.float32), np.zeros(count, np.intp)
     for row, ranking in zip(rows.tolist(), rankings, strict=True):
