@@ -31,6 +31,7 @@ from vidbench.data.scan import scan_video
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, VideoError
 from vidbench.finished_run import FinishedRun
+from vidbench.predictions import Predictions
 from vidbench.visualize import make_video_table
 
 MODEL = ("--model_type", "saved_model", "--model_path", SAMPLE / "model", "--num_frames", 16)
@@ -397,3 +398,17 @@ def test_a_table_of_videos_has_them(pictures: Pictures, tmp_path: Path) -> None:
     row = make_video_table([folder]).iloc[0]
     assert (row["frames"], row["width"], row["height"], row["codec"]) == (30, 60, 45, "png")
     assert (row["seconds"], row["problem"]) == (pytest.approx(1.2), "")
+
+
+def test_predictions_keep_what_is_known_of_frames(tmp_path: Path) -> None:
+    """So that thumbnails find the clips that were scored."""
+    known = (None, FrameFolder(12.0, 30), FrameFolder(None, 7), FrameFolder())
+    found = [VideoRecord(str(i), Path(str(i)), None, frames=f) for i, f in enumerate(known)]
+    Predictions.pending(found, ("a", "b")).save(tmp_path / "scores.npz")
+    table = Predictions.read(tmp_path / "scores.npz").only([3, 1, 2, 0])
+    kept = [table.frame_folder(row) for row in range(4)]
+    assert kept == [FrameFolder(), FrameFolder(12.0, 30), FrameFolder(None, 7), FrameFolder()]
+    assert clip_key("0" * 64, SPEC, frames=kept[0]) == clip_key("0" * 64, SPEC)
+    Predictions.pending(found[:1], ("a", "b")).save(tmp_path / "scores.npz")
+    with np.load(tmp_path / "scores.npz") as file:
+        assert "frames" not in file

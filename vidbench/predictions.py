@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbench.columns import SavedColumns, cut_rows, read_columns, unknown_scores, write_columns
-from vidbench.data.records import Section, Skip, VideoRecord
+from vidbench.data.records import FrameFolder, Section, Skip, VideoRecord
 from vidbench.errors import VidbenchError
 from vidbench.files import replacing, write_csv
 from vidbench.ranking import PROBABILITIES, Classes, Scores, best_classes, count_ranked, has_scores
 
 _FEWER = "scores_"  # before the name of a protocol with fewer views
 _SECTIONS = "section"  # a column of those files only in which some video is a section
+_FRAMES = "frames"  # of those only that have folders of frames of which something is known
 _EVIDENCE, _RANKED = "evidence", "ranked"  # of those only whose scores are no probabilities
 _WHOLE: Section = (0.0, math.inf)
 _NOTHING: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
@@ -40,7 +41,7 @@ _COLUMNS = {  # of files, and the attributes that they hold
     "reason": "reasons",
     "detail": "details",
 }
-BY_VIDEO = (*_COLUMNS.values(), "sections", "ranked")
+BY_VIDEO = (*_COLUMNS.values(), "sections", "frames", "ranked")
 """The attributes that have a row for each video, but for those of fewer views."""
 
 
@@ -62,6 +63,8 @@ class Predictions:
         fewer_views: Likewise to ``scores``, from fewer views of the same pass, e.g. of ``1x1``.
         sections: (videos, 2), start and end in seconds of the part of the file that is meant; 0 and
             infinity for all of it.
+        frames: (videos, 2), rate and count of the frames of folders of frames; NaN where there is
+            none, or it is unknown.
         evidence: What the scores are, one of :data:`~vidbench.ranking.EVIDENCE`.
         ranked: (videos,), how many classes the prediction ranks at most; all where it scores all.
         choices: Classes that the model may choose from; empty for all.
@@ -78,6 +81,7 @@ class Predictions:
     details: NDArray[np.object_]
     fewer_views: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     sections: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    frames: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     evidence: str = PROBABILITIES
     ranked: Classes = field(default_factory=lambda: np.empty(0, np.intp))
     choices: tuple[str, ...] = ()
@@ -85,6 +89,8 @@ class Predictions:
     def __post_init__(self) -> None:
         if not len(self.sections):
             self.sections = np.tile(_WHOLE, (len(self), 1))
+        if not len(self.frames):
+            self.frames = np.full((len(self), 2), np.nan)
         if not len(self.ranked):
             self.ranked = np.full(len(self), len(self.classes), np.intp)
 
@@ -118,6 +124,7 @@ class Predictions:
             details=np.full(len(records), "", np.object_),
             fewer_views={name: unknown_scores(shape) for name in fewer_views},
             sections=np.array([record.section or _WHOLE for record in records], np.float64),
+            frames=np.array([record.frames or FrameFolder() for record in records], np.float64),
         )
 
     @classmethod
@@ -142,6 +149,7 @@ class Predictions:
                     name.removeprefix(_FEWER): saved.read_scores(name, shape) for name in fewer
                 },
                 sections=saved.read(_SECTIONS) if _SECTIONS in saved.names else np.empty((0, 2)),
+                frames=saved.read(_FRAMES) if _FRAMES in saved.names else np.empty((0, 2)),
                 **_read_evidence(saved),
             )
 
@@ -191,6 +199,12 @@ class Predictions:
         begin, end = self.sections[row].tolist()
         return None if (begin, end) == _WHOLE else (begin, end)
 
+    def frame_folder(self, row: int) -> FrameFolder:
+        """What is known of the row's frames, if its video is a folder of them."""
+        fps, count = self.frames[row].tolist()
+        known = None if math.isnan(count) else int(count)
+        return FrameFolder(None if math.isnan(fps) else fps, known)
+
     def only(self, rows: Sequence[int]) -> Predictions:
         """Some of the rows, in the order given."""
         chosen = list(rows)
@@ -224,6 +238,8 @@ class Predictions:
         columns |= {_FEWER + name: column[chosen] for name, column in self.fewer_views.items()}
         if (self.sections != _WHOLE).any():
             columns[_SECTIONS] = self.sections[chosen]
+        if not np.isnan(self.frames).all():
+            columns[_FRAMES] = self.frames[chosen]
         if self.evidence != PROBABILITIES:
             columns[_EVIDENCE] = np.array([self.evidence], np.str_)
             columns[_RANKED] = self.ranked[chosen].astype(np.float64)

@@ -20,7 +20,7 @@ import numpy as np
 from vidbench.arguments import parse_options
 from vidbench.commands._predict_outputs import Outputs
 from vidbench.commands._predict_request import Request, build_parser, check
-from vidbench.data.media import find_videos
+from vidbench.data.media import describe_usual_rate, find_videos
 from vidbench.data.records import FrameFolder
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.window_decoder import WindowDecoder, WindowTask
@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> None:
     check(request)
     config = RunConfig(**given)
     set_up_logging(verbose=config.verbose_logging)
-    videos = [] if request.source else _find(Path(str(request.path)))
+    videos = [] if request.source else _find(Path(str(request.path)), config.frames_fps)
     again = shlex.join(["vidbench", "predict", *arguments])
     with stoppable(lambda _: again):
         model = _open_model(config, request)
@@ -72,10 +72,12 @@ def run(arguments: Sequence[str]) -> None:
                 _predict_files(videos, model, request, config, outputs)
 
 
-def _find(path: Path) -> list[Path]:
+def _find(path: Path, frames_fps: float | None) -> list[Path]:
     found = find_videos(path)
     for line in found.left_out(path):
         logger.warning("%s", line)
+    if found.frames and frames_fps is None:
+        logger.warning("%s", describe_usual_rate(sorted(found.frames)))
     return found.videos
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vidbench.data.frame_folder import Kind, are_frames, is_picture, other_kinds
+from vidbench.data.frame_folder import USUAL_FPS, Kind, are_frames, is_picture, other_kinds
 from vidbench.errors import ConfigError
 
 _SUFFIXES = """
@@ -131,6 +131,14 @@ def describe_left_out(paths: Sequence[Path], why: str, root: Path) -> str:
     """A line that says how many files are left out, why, and one of them, relative to the root."""
     files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
     return f"{files} left out: {why}, such as {paths[0].relative_to(root)}"
+
+
+def describe_usual_rate(folders: Sequence[Path]) -> str:
+    """A line that says which rate folders of frames are taken for where nobody says theirs."""
+    return (
+        f"videos that are folders of frames, and are taken for {USUAL_FPS:g} frames a second, as "
+        f"FFmpeg does: {len(folders)}, such as {folders[0]}; --frames_fps says otherwise"
+    )
 
 
 def _is_video_name(name: str) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from vidbench.data.clips import CachePolicy, ClipSource
 from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.data.prepare import Workers
-from vidbench.data.records import FrameFolder, Skip, VideoRecord, Views
+from vidbench.data.records import Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.files import disk_errors, replacing
@@ -94,7 +94,7 @@ def _record(run: FinishedRun, row: int) -> VideoRecord:
     table = run.predictions
     path, section = Path(str(table.paths[row])), table.section(row)
     is_folder = (run.videos_dir / path).is_dir()
-    frames = FrameFolder(run.run.get("config", {}).get("frames_fps")) if is_folder else None
+    frames = table.frame_folder(row) if is_folder else None
     return VideoRecord(str(table.video_ids[row]), path, None, section=section, frames=frames)
 
 

@@ -15,8 +15,7 @@ from typing import NamedTuple
 from vidbench.data.datasets._draw import draw
 from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.fetch import is_url
-from vidbench.data.frame_folder import USUAL_FPS
-from vidbench.data.media import Found
+from vidbench.data.media import Found, describe_usual_rate
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
 
@@ -182,15 +181,13 @@ def report_left_out(found: Found, root: Path) -> None:
 
 def report_unknown_rate(records: Iterable[VideoRecord]) -> None:
     """Says how many folders of frames are taken for some rate because nobody says theirs."""
-    unknown = [record for record in records if record.frames and record.frames.fps is None]
+    unknown = [
+        record.path
+        for record in records
+        if record.path is not None and record.frames is not None and record.frames.fps is None
+    ]
     if unknown:
-        logger.warning(
-            "videos that are folders of frames, and are taken for %g frames a second, as FFmpeg "
-            "does: %d, such as %s; --frames_fps says otherwise",
-            USUAL_FPS,
-            len(unknown),
-            unknown[0].path,
-        )
+        logger.warning("%s", describe_usual_rate(unknown))
 
 
 def report_unlisted(unlisted: Sequence[Path], why: str) -> None:

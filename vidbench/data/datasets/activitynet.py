@@ -47,7 +47,7 @@ CARDS = (
         splits=dict.fromkeys(SPLITS),
         num_classes=200,
         size="",
-        licence="of the videos' owners",
+        licence="not stated",
         source="http://activity-net.org: --dataset_path DIR",
     ),
 )

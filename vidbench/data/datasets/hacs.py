@@ -87,7 +87,7 @@ CARDS = tuple(
         splits=dict.fromkeys(source.splits),
         num_classes=200,
         size="",
-        licence="of the videos' owners",
+        licence="not stated",
         source="http://hacs.csail.mit.edu: --dataset_path DIR",
     )
     for variant, source in _SOURCES.items()

@@ -32,7 +32,7 @@ CARDS = (
         splits={"train": 118562, "val": 14787, "test": 14743},
         num_classes=27,
         size="",
-        licence="of its authors: research, on request",
+        licence="its own, on request",
         source="developer.qualcomm.com: --dataset_path DIR",
     ),
 )

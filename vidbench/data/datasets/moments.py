@@ -73,7 +73,7 @@ CARDS = (
         splits={"train": None, "val": None},
         num_classes=None,
         size="",
-        licence="of its authors: research, on request",
+        licence="its own: license.txt beside the videos",
         source="http://moments.csail.mit.edu: --dataset_path DIR",
     ),
 )

@@ -32,7 +32,7 @@ CARDS = (
         splits=dict.fromkeys(_twentybn.SPLITS),
         num_classes=174,
         size="",
-        licence="of its authors: research, on request",
+        licence="free for academic research, as its page states",
         source="developer.qualcomm.com: --dataset_path DIR",
     ),
 )

@@ -85,7 +85,7 @@ CARDS = (
         splits={"train": 168913, "val": 24777, "test": 27157},
         num_classes=174,
         size="19.4 GB",
-        licence="of its authors: research, on request",
+        licence="free for academic research, as its page states",
         source="developer.qualcomm.com: --dataset_path DIR",
     ),
 )
