@@ -12,6 +12,7 @@ from conftest import SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vidbench.arguments import parse_config
 from vidbench.class_list_forms import other_form
 from vidbench.errors import ConfigError
 from vidbench.label_aliases import near_misses, read_aliases
@@ -221,3 +222,33 @@ def test_lists_that_ship_have_the_right_form(name: str) -> None:
 def test_top_n_follows_the_number_of_classes(asked: int | None, classes: int, k: int) -> None:
     assert DEFAULT_TOP_N == 5
     assert RunConfig(top_n=asked).choose_top_n(tuple(map(str, range(classes)))) == k
+
+
+@pytest.mark.parametrize("family", ["saved_model", "onnx"])
+def test_a_wrong_class_list_is_told_how_many_classes_the_model_has(
+    family: str, tmp_path: Path
+) -> None:
+    numbered = lines(*(f"{number} {name}" for number, name in enumerate(SHAPES, 1)))
+    (tmp_path / "classes.txt").write_text(numbered)
+    model = SAMPLE / "model"
+    if family == "onnx":
+        onnx = pytest.importorskip("onnx")
+        model = tmp_path / "model.onnx"
+        onnx.save(tiny_onnx(onnx, len(SHAPES)), model)
+    with pytest.raises(ConfigError, match=r"in front of its 14 names.*; the model has 14 classes"):
+        parse_config(
+            [
+                *("--model_type", family, "--model_path", str(model), "--dataset", "sample"),
+                *("--classes_file", str(tmp_path / "classes.txt"), "--num_frames", "16"),
+            ],
+            {},
+        )
+
+
+def tiny_onnx(onnx: Any, num_classes: int) -> Any:
+    """A graph that says what it takes and gives, and means nothing."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    clips = helper.make_tensor_value_info("clips", kind, [None, 16, 224, 224, 3])
+    scores = helper.make_tensor_value_info("scores", kind, [None, num_classes])
+    node = helper.make_node("ReduceMean", ["clips"], ["scores"], axes=[1, 2, 3], keepdims=0)
+    return helper.make_model(helper.make_graph([node], "tiny", [clips], [scores]))

@@ -16,7 +16,7 @@ from vidbench.label_aliases import read_aliases
 from vidbench.labels import find_classes, list_names, load_classes, restrict
 from vidbench.leakage import read_source_ids
 from vidbench.machine import total_memory
-from vidbench.models.base import takes_option
+from vidbench.models.base import Model, count_classes, takes_option
 from vidbench.run_config import RunConfig, is_module
 
 
@@ -80,12 +80,23 @@ def _check_model(config: RunConfig) -> None:
     _require_memory(config, config.spec(model.spec))
     classes = load_classes(model.trained_on) if model.trained_on in list_names() else ()
     if config.classes_file is not None:
-        listed = find_classes(str(config.classes_file))
+        listed = _read_classes_file(config.classes_file, model)
         classes = listed if takes_option(config.model_name, "classes_file") else classes
     if classes and config.top_n is not None and config.top_n > len(classes):
         raise ConfigError(
             f"--top_n is {config.top_n}, but the model has only {len(classes)} classes"
         )
+
+
+def _read_classes_file(path: Path, model: Model) -> tuple[str, ...]:
+    """The class list; one of another form is refused with how many classes the model has."""
+    try:
+        return find_classes(str(path))
+    except ConfigError as error:
+        count = count_classes(model)
+        raise ConfigError(
+            str(error) if count is None else f"{error}; the model has {count} classes"
+        ) from error
 
 
 def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:

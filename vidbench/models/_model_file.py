@@ -144,6 +144,11 @@ class ModelFile(ABC):
         """What the file says of input and output; None if only its library can tell."""
         return self.read_signature()
 
+    @property
+    def num_scores(self) -> int | None:
+        """How many scores the file says that it gives; None where it does not say."""
+        return self.signature and count_scores(self.signature.output_shape)
+
     @cached_property
     def ending(self) -> str | None:
         """The network's last operation, see :func:`~vidbench.models._scores.last_operation`."""

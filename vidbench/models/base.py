@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import vidbench.models
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
-from vidbench.errors import ConfigError
+from vidbench.errors import ConfigError, ModelError
 from vidbench.families import import_family, list_families
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -165,6 +165,18 @@ def model_cards() -> list[ModelCard]:
     """What comes with vidbench: the ``CARDS`` of each family, whose libraries may be absent."""
     families = [import_family("model_type", name, vidbench.models) for name in model_families()]
     return [card for family in families for card in family.CARDS]
+
+
+def count_classes(model: Model) -> int | None:
+    """How many classes a model has by its weights alone; None where only loading it tells.
+
+    Families whose class lists are files of their own have ``num_scores`` for it.
+    """
+    try:
+        count: int | None = getattr(model, "num_scores", None)
+    except (ConfigError, ModelError):
+        return None  # which is told when the model is checked
+    return count
 
 
 def takes_option(name: str, option: str) -> bool:

@@ -120,6 +120,11 @@ class HuggingFaceModel:
             )
         return named
 
+    @property
+    def num_scores(self) -> int | None:
+        """How many classes the configuration has; None where it has to be fetched first."""
+        return self._checkpoint.num_classes if Path(self._source).is_dir() else None
+
     def _named_classes(self) -> tuple[str, ...] | None:
         if self._classes_file is not None:
             return find_classes(str(self._classes_file))

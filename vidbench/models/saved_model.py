@@ -127,6 +127,11 @@ class SavedModelLoader:
             raise ConfigError(str(error)) from error
 
     @property
+    def num_scores(self) -> int | None:
+        """How many scores its signature has; None where that may vary."""
+        return count_scores(self.signature.output_shape)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Those of the file that was named, of the TOML, or of ``classes.txt``, the first there is.
 
