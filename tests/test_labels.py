@@ -326,3 +326,14 @@ def test_the_part_of_an_alignment_that_concerns_some_classes() -> None:
     assert part.missing == ("vault",)
     assert len(part.targets) + len(part.unused) == len(K600)
     assert whole.only(K400) == whole
+
+
+def test_square_brackets_of_templates_are_no_part_of_a_name() -> None:
+    assert align(["Moving a up"], ["Moving [a] up"]).targets == {"Moving a up": "Moving [a] up"}
+    assert align(["Moving [a] up"], ["Moving a up"]).targets == {"Moving [a] up": "Moving a up"}
+    for labels, classes in (
+        (["a [b]", "[a] b"], ["a b"]),  # no two labels mean one class
+        (["a b"], ["a [b]", "[a] b"]),  # nor one label two
+    ):
+        assert align(labels, classes).targets == {}
+    assert align(["a b", "a [b]"], ["a [b]", "c"]).targets == {"a [b]": "a [b]"}

@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -280,12 +281,17 @@ def without_brackets(name: str) -> str:
 
 
 def _match_templates(labels: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
-    """The class of each label that is the same but for square brackets, where there is just one."""
+    """The class of each label that is the same but for square brackets, if both are alone in it."""
     by_name: dict[str, list[str]] = {}
     for name in classes:
         by_name.setdefault(without_brackets(name), []).append(name)
-    found = {label: by_name.get(without_brackets(label), []) for label in labels}
-    return {label: names[0] for label, names in found.items() if len(names) == 1}
+    asked = Counter(map(without_brackets, labels))
+    bare = {label: without_brackets(label) for label in labels}
+    return {
+        label: by_name[name][0]
+        for label, name in bare.items()
+        if asked[name] == 1 and len(by_name.get(name, ())) == 1
+    }
 
 
 @cache

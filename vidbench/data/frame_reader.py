@@ -194,7 +194,7 @@ def read_picture(path: Path) -> Frame:
 
 
 def _refuse_broken(content: bytes) -> None:
-    """Decodes the picture by Pillow: OpenCV fills what lacks of a picture, and says nothing."""
+    """Decodes the picture by Pillow: OpenCV 4.10 gives a whole picture of a cut one."""
     if not content:
         raise ValueError("the file is empty")
     with warnings.catch_warnings():
