@@ -8,10 +8,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError
 from vidbench.foreign.answers import Answers, Name
@@ -34,24 +35,24 @@ def read_csv(path: Path, expected: Collection[str]) -> Answers:
     Raises:
         ConfigError: It cannot be read, or its columns are none of the two forms.
     """
-    rows = list(_read_rows(path))
-    if not rows:
+    rows = _read_rows(path)
+    first = next(rows, None)
+    if first is None:
         raise ConfigError(f"{path} has no predictions: there is no row below the header")
-    header = list(rows[0][1])
+    header, rows = list(first[1]), chain([first], rows)
     key = next((name for name in ("video_id", "path") if name in header), None)
     if key is None:
         raise ConfigError(
             f"{path} has no column video_id or path: it begins {','.join(header)[:80]!r}"
         )
-    keys = [cells[key] for _, cells in rows]
     if "pred_1" in header:
-        return Answers(keys, key == "path", rankings=_rankings(path, header, rows))
-    others = [name for name in header if name not in _BESIDE and not _RANK.fullmatch(name)]
-    names = [name for name in header if name in others or name in expected]
-    if not names:
-        raise ConfigError(f"{path} has neither pred_1 nor columns of scores named after classes")
-    scores = np.array([_scores(place, cells, names) for place, cells in rows])
-    return Answers(keys, key == "path", tuple(names), scores)
+        columns = _rank_columns(path, header)
+        ranked = [(cells[key], _ranking(place, cells, columns)) for place, cells in rows]
+        return Answers([k for k, _ in ranked], key == "path", rankings=[r for _, r in ranked])
+    names = _score_columns(path, header, expected)
+    scored = [(cells[key], _scores(place, cells, names)) for place, cells in rows]
+    scores = np.array([numbers for _, numbers in scored])
+    return Answers([k for k, _ in scored], key == "path", tuple(names), scores)
 
 
 def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
@@ -77,14 +78,20 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
         raise ConfigError(f"{path} cannot be read as CSV: {error}") from error
 
 
-def _rankings(
-    path: Path, header: Sequence[str], rows: Sequence[tuple[str, Cells]]
-) -> list[tuple[Name, ...]]:
+def _rank_columns(path: Path, header: Sequence[str]) -> list[str]:
     given = sum(name.startswith("pred_") for name in header)
     columns = list(takewhile(set(header).__contains__, (f"pred_{k + 1}" for k in range(given))))
     if len(columns) < given:
         raise ConfigError(f"{path} has no column pred_{len(columns) + 1}, but later ones")
-    return [_ranking(place, cells, columns) for place, cells in rows]
+    return columns
+
+
+def _score_columns(path: Path, header: Sequence[str], expected: Collection[str]) -> list[str]:
+    others = [name for name in header if name not in _BESIDE and not _RANK.fullmatch(name)]
+    names = [name for name in header if name in others or name in expected]
+    if not names:
+        raise ConfigError(f"{path} has neither pred_1 nor columns of scores named after classes")
+    return names
 
 
 def _ranking(place: str, cells: Cells, columns: Sequence[str]) -> tuple[Name, ...]:
@@ -98,11 +105,12 @@ def _ranking(place: str, cells: Cells, columns: Sequence[str]) -> tuple[Name, ..
     return tuple(ranked)
 
 
-def _scores(place: str, cells: Cells, names: Sequence[str]) -> list[float]:
+def _scores(place: str, cells: Cells, names: Sequence[str]) -> NDArray[np.float64]:
+    """As an array, so that a large file takes no more memory than its scores."""
     try:
-        return [float(cells[name]) for name in names]
+        return np.array([float(cells[name]) for name in names])
     except ValueError:
-        return [_number(f"{place}, column {name!r}", cells[name]) for name in names]
+        return np.array([_number(f"{place}, column {name!r}", cells[name]) for name in names])
 
 
 def _number(place: str, text: str) -> float:

@@ -56,7 +56,7 @@ def interpret(scores: ScoreRows, kind: str, keys: Sequence[str]) -> Scored:
         ConfigError: Scores are not finite, or not of the kind that they are said to be.
     """
     _refuse_others_than_numbers(scores, keys)
-    scores = scores.astype(np.float64)
+    scores = scores if scores.itemsize >= 4 else scores.astype(np.float32)
     odd = _odd_rows(scores)
     if kind == LOGITS:
         if not len(odd):
@@ -121,7 +121,7 @@ def _refuse_others_than_numbers(scores: ScoreRows, keys: Sequence[str]) -> None:
 
 def _odd_rows(scores: ScoreRows) -> Rows:
     """The rows that are no probabilities of all classes."""
-    sums = scores.sum(axis=1)
+    sums = scores.sum(axis=1, dtype=np.float64)
     low, high = scores.min(axis=1, initial=0), scores.max(axis=1, initial=0)
     return np.flatnonzero((np.abs(sums - 1) > _SUM) | (low < 0) | (high > 1 + _SUM))
 
@@ -135,5 +135,5 @@ def _describe(scores: ScoreRows, odd: Rows, keys: Sequence[str]) -> str:
 
 
 def _softmax(scores: ScoreRows) -> ScoreRows:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    powers = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
