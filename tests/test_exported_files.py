@@ -147,6 +147,31 @@ def test_probabilities_that_nobody_states_are_refused_before_anything_is_loaded(
     assert message in refusal(lambda: open_model(path).check(SPEC))
 
 
+def test_the_end_of_a_function_in_the_file_is_read(tmp_path: Path) -> None:
+    """As torch writes a module that is kept as one."""
+    import onnx
+    from onnx import helper
+
+    path = save_onnx(tmp_path / "net.onnx", ending=("Identity",))
+    model = onnx.load(path)
+    last = model.graph.node[-1]
+    last.op_type, last.domain = "Head", "own"
+    model.functions.append(
+        helper.make_function(
+            *("own", "Head", ["x"], ["y"]),
+            [helper.make_node("Sigmoid", ["x"], ["y"])],
+            [helper.make_opsetid("", 17)],
+        )
+    )
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    path.write_bytes(model.SerializeToString())
+    assert "multi-label" in refusal(lambda: open_model(path).check(SPEC))
+    described(path, 'output = "logits"\n')
+    clips = random_clips()
+    expected = softmax(expit(logits_of(clips)), axis=1)
+    np.testing.assert_allclose(scores_of(path, clips), expected, atol=1e-5)
+
+
 def test_a_sigmoid_that_only_its_numbers_tell_is_refused(tmp_path: Path) -> None:
     """A product with 1 hides it from whoever reads the graph."""
     from vidbench.models._scores import to_probabilities

@@ -119,11 +119,17 @@ class ModelFile(ABC):
         """
         self.check_path()
         require_any(self.family, self.extra, self.libraries)
+        try:
+            self._require_fit(spec)
+        except ModelError as error:
+            raise ConfigError(str(error)) from error
+        _ = self.classes
+
+    def _require_fit(self, spec: PreprocessSpec) -> None:
         signature, layout = self.signature, self.description.interface.layout
         if signature is not None:
             require_fit(self._path, signature, spec, len(self.classes), layout)
             self._require_meant(signature)
-        _ = self.classes
 
     def _require_meant(self, signature: Signature) -> None:
         """Nothing, if pixels can be fed, and scores read, as it is said.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vidbench.errors import ModelError
 
 _ROUNDING = 0.01  # what probabilities in float16 may sum up to beside 1
-_ENOUGH = 24  # scores: so many logits do not all lie between 0 and 1 by chance
+_ENOUGH = 8  # scores: so many logits hardly all lie between 0 and 1 by chance
 
 SOFTMAX, SIGMOID, OTHER = "softmax", "sigmoid", "other"
 """What a network's last operation is; None stands for one that its file does not tell."""

@@ -30,7 +30,12 @@ CARDS = (
 
 _FIELDS: Fields = {  # of onnx.proto; the numbers are theirs
     "Model": [("graph", 7, "Graph", False), ("functions", 25, "Function", True)],
-    "Function": [("node", 7, "Node", True)],
+    "Function": [
+        ("name", 1, "string", False),
+        ("output", 5, "string", True),
+        ("node", 7, "Node", True),
+        ("domain", 10, "string", False),
+    ],
     "Graph": [
         ("node", 1, "Node", True),
         ("initializer", 5, "Tensor", True),
@@ -133,13 +138,22 @@ class OnnxFile(ModelFile):
         return signature
 
     def read_ending(self) -> str | None:
-        made = {name: node for node in self._read().graph.node for name in node.output}
+        model = self._read()
+        functions = {(f.domain, f.name): f for f in model.functions}
+        made = {name: node for node in model.graph.node for name in node.output}
 
         def producer(tensor: str) -> tuple[str, list[str]] | None:
             node = made.get(tensor)
-            if node is None or node.domain not in _OWN_DOMAINS:
+            if node is None or node.domain in _OWN_DOMAINS:
+                return node and (node.op_type, list(node.input))
+            function = functions.get((node.domain, node.op_type))
+            if function is None:
                 return None
-            return node.op_type, list(node.input)
+            inside = f"{tensor}|{len(made)}|"  # a name that no other tensor has
+            made.update(
+                {inside + name: _moved(n, inside) for n in function.node for name in n.output}
+            )
+            return "Identity", [inside + function.output[list(node.output).index(tensor)]]
 
         return last_operation(producer, self.signature.output_name) if self.signature else None
 
@@ -196,6 +210,15 @@ class OnnxFile(ModelFile):
             if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
                 raise ConfigError(f"{self._path} wants weights outside of its folder: {name!r}")
         return [self._path.parent / name for name in names]
+
+
+def _moved(node: Any, prefix: str) -> Any:
+    """A copy of a function's node whose tensors have this before their names."""
+    copy = type(node)()
+    copy.CopyFrom(node)
+    for names in (copy.input, copy.output):
+        names[:] = [prefix + name for name in names]
+    return copy
 
 
 def _locations(message: Any) -> Iterator[str]:

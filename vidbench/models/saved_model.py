@@ -176,8 +176,7 @@ class SavedModelLoader:
         """Nothing, if the model is whole, and clips of this spec and the class list fit it.
 
         Raises:
-            ConfigError: They do not, or its files are not whole.
-            ModelError: Its scores are not what is said.
+            ConfigError: They do not, its files are not whole, or its scores not what is said.
         """
         require_any(self.name.partition("/")[0], "tensorflow", ("tensorflow",))
         folder, wanted = self.weights.folder, self.description.interface
@@ -189,7 +188,10 @@ class SavedModelLoader:
             )
         require_fit(folder, signature, spec, len(self.classes), wanted.layout)
         require_types(folder, signature, wanted, self.pixel_range)
-        self._require_output()
+        try:
+            self._require_output()
+        except ModelError as error:
+            raise ConfigError(str(error)) from error
 
     def _require_output(self) -> None:
         folder, signature = self.weights.folder, self.signature
