@@ -414,7 +414,7 @@ def test_a_mirror_whose_tarballs_were_unpacked_in_place_is_extracted(
 ) -> None:
     root = tmp_path / "mirror"
     shutil.copytree(mirror, root, ignore=shutil.ignore_patterns("*.tar.gz"))
-    with pytest.raises(FetchError, match=r"part_0\.tar\.gz"):
+    with pytest.raises(FetchError, match=r"part_\d\.tar\.gz"):
         extracted(root).fetch()
     arrange(lambda root, _, name: root / "400" / "val" / name, loose, labels, root)
     records = extracted(root).fetch().records

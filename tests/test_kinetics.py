@@ -548,7 +548,7 @@ def test_what_the_root_does_not_have_is_named_with_the_way_out(
     small_root(file_server.root)
     (file_server.root / lost).unlink()
     for number, root in enumerate([file_server.url, str(file_server.root)]):
-        with pytest.raises(FetchError, match=f"{root}/{lost}.*--kinetics_root_url"):
+        with pytest.raises(FetchError, match=f"{root}/{lost}.*--dataset_path"):
             kinetics(tmp_path / str(number), root).fetch()
 
 

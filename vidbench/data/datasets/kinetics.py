@@ -346,4 +346,4 @@ def _refuse_bad_place(relative: str) -> None:
 
 
 def _with_advice(error: FetchError) -> FetchError:
-    return FetchError(f"{error}; --kinetics_root_url takes a mirror or a local folder")
+    return FetchError(f"{error}; --dataset_path takes a mirror or a local folder")
