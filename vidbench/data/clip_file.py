@@ -43,9 +43,9 @@ def pack_clip(sha256: str, spec: PreprocessSpec, clip: NotedClip, *, compress: b
             _add_compressed(file, clip.views)
         else:
             file.create_dataset("views", data=clip.views)
-    content = image.getbuffer()
-    seal(content)
-    return content
+    with image.getbuffer() as content:  # a view that outlives the block would keep it open
+        seal(content)
+    return memoryview(image.getvalue())  # copies nothing
 
 
 def _add_compressed(file: h5py.File, views: Views) -> None:

@@ -122,9 +122,9 @@ def _pack(array: Array, name: bytes) -> memoryview:
     file = io.BytesIO()
     file.write(bytes(USER_BLOCK) + name + b"\n")
     np.save(file, np.ascontiguousarray(array, np.float32), allow_pickle=False)
-    content = file.getbuffer()
-    seal(content)
-    return content
+    with file.getbuffer() as content:  # a view that outlives the block would keep it open
+        seal(content)
+    return memoryview(file.getvalue())  # copies nothing
 
 
 def _unpack(content: NDArray[np.uint8], name: bytes) -> Array:
