@@ -116,9 +116,10 @@ def try_all(folder: Path, codec: str) -> int:
             )
             numbers = decoded(path)
         except (av.FFmpegError, ValueError, IndexError):
-            continue  # not this codec in this container, or nothing that FFmpeg itself reads
-        require_right(path)
-        whole += numbers == list(range(NUM_FRAMES))
+            continue  # this container does not take this codec
+        if numbers == list(range(NUM_FRAMES)):  # or FFmpeg does not read what it wrote
+            require_right(path)
+            whole += 1
         path.unlink()
     return whole
 
