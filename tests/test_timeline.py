@@ -130,6 +130,7 @@ def test_what_is_told_of_a_still_at_the_end(tmp_path: Path) -> None:
     assert describe(path).seconds == pytest.approx(4)
     windows, footage = windows_of(path, PreprocessSpec(crop_size=SIDE), window_seconds=20)
     assert footage.seconds == pytest.approx(4)
+    assert footage.grid.period == pytest.approx(1 / 30)
     ((start, end, _),) = windows
     assert (start, end) == pytest.approx((0, 4))
     upscale(path, tmp_path / "large.mp4", 96)
@@ -185,8 +186,11 @@ def test_a_jump_of_hours_is_the_joint_of_two_recordings(tmp_path: Path, suffix: 
     stamps = [*range(0, 2000, 40), *range(40_000_000, 40_002_000, 40)]
     path = write_stamped(tmp_path / f"hours{suffix}", stamps, 40)
     assert describe(path).seconds == pytest.approx(4)
-    _, footage = windows_of(path, PreprocessSpec(crop_size=SIDE), window_seconds=20)
+    spec = PreprocessSpec(crop_size=SIDE)
+    windows, footage = windows_of(path, spec, window_seconds=1, step_seconds=1)
     assert footage.seconds == pytest.approx(4)
+    assert [window.start for window in windows] == pytest.approx([0, 1, 2, 3])
+    assert footage.grid.period == pytest.approx(0.04)
     assert_shown(path, levels(100), fps=25)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import av
+import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.format import Flags
@@ -25,6 +26,7 @@ from vidbench.errors import VideoError
 
 _VP8 = frozenset({"vp8", "libvpx"})
 _TS_DISCONT = cast("int", Flags.ts_discont.value)
+_PAUSE = 10  # times the usual step from frame to frame
 _USUAL_RATE = 25  # of a stream that says nothing
 _LISTS = frozenset({"concat", "hls", "dash"})
 
@@ -142,10 +144,25 @@ def stream_time(stream: VideoStream) -> StreamTime:
     """How the stream counts time, and when the clock of a player begins."""
     container = stream.container
     tick = stream.time_base or Fraction(1, av.time_base)
-    period = 1 / float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
     begin = cast("InputContainer", container).start_time
     origin = None if begin is None else round(Fraction(begin, av.time_base) / tick)
-    return StreamTime(tick, period, origin, bool(container.format.flags & _TS_DISCONT))
+    may_restart = bool(container.format.flags & _TS_DISCONT)
+    return StreamTime(tick, _period(stream, tick), origin, may_restart)
+
+
+def _period(stream: VideoStream, tick: Fraction) -> float:
+    """Seconds for which a frame is shown, on average, but for pauses.
+
+    The average of a header counts them: one frame that stays for minutes makes all others seem
+    slow. Where the rate that FFmpeg guesses tells of that, the index of the file shows them.
+    """
+    average = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
+    if 2 * average > float(stream.guessed_rate or 0) or len(stream.index_entries) < stream.frames:
+        return 1 / average
+    stamps = sorted(entry.timestamp for entry in stream.index_entries)
+    steps = np.diff(np.array(stamps, np.int64))
+    usual = steps[(steps > 0) & (steps <= _PAUSE * np.median(steps))]
+    return float(usual.mean() * float(tick)) if len(usual) else 1 / average
 
 
 def stamp_of(timed: Packet[VideoStream] | VideoFrame) -> Stamp:
