@@ -77,7 +77,7 @@ def test_only_videos_of_some_classes_are_requested(tmp_path: Path, some_classes:
     ("content", "options", "message"),
     [
         ("moving dwon", [], "did you mean 'moving down'?"),
-        ("moving down", ["--restrict_choices"], "only 1 classes to choose from"),
+        ("moving down", ["--restrict_choices", "--top_n", "2"], "only 1 classes to choose from"),
         ("", [], "must hold one class name a line"),
     ],
 )
