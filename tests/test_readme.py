@@ -125,15 +125,6 @@ def test_this_machine_is_a_cluster_as_the_readme_says(checkout: Path) -> None:
     assert all(line in page for line in shown)
 
 
-_NAMES = {
-    "PATH": "data/raw",
-    "RESULTS_DIR": "results",
-    "DIR": "results",
-    "FILE": "subset.csv",
-    "PREDICTIONS": "results/a/predictions.csv",
-}
-
-
 def test_the_commands_in_the_table_do_what_they_say(run_cli: RunCli, tmp_path: Path) -> None:
     page = (REPOSITORY / "README.md").read_text()
     table = page[page.index("## Before and after a run") : page.index("## In Python")]
@@ -159,6 +150,7 @@ def test_the_commands_in_the_table_do_what_they_say(run_cli: RunCli, tmp_path: P
             "RESULTS_DIR": "results",
             "DIR": "results",
             "FILE": "subset.csv",
+            "PREDICTIONS": "results/a/predictions.csv",
         }
         done = run_cli(*(next(runs) if word == "RUN" else names.get(word, word) for word in words))
         assert done.returncode == 0, (command, done.stderr)
