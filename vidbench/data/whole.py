@@ -138,8 +138,8 @@ def _missing_packets(
 
 def _listed(container: InputContainer, stream: VideoStream) -> int:
     """How many frames the header counts; 0 where it does not."""
-    if container.format.name == "mxf" and stream.duration and stream.time_base:
-        return round(stream.duration * stream.time_base * (stream.average_rate or 0))
+    if container.format.name == "mxf":  # its unit of time is a frame
+        return stream.duration or 0
     return stream.frames
 
 
