@@ -24,7 +24,7 @@ ENVIRONMENTS = REPOSITORY / "build" / "versions"
 RESOLUTIONS = ("lowest-direct", "highest")
 TESTS = (
     *("test_archives.py", "test_decode.py", "test_encode.py", "test_load.py"),
-    *("test_process.py", "test_sections.py", "test_windows.py"),
+    *("test_process.py", "test_sections.py", "test_timeline.py", "test_windows.py"),
 )
 TEST_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "imageio-ffmpeg")
 SHOWN = ("av", "numpy", "h5py", "opencv-python-headless", "pandas", "scipy", "pillow", "protobuf")
