@@ -163,6 +163,28 @@ def test_what_an_edit_list_hides_is_not_missed(
     assert refusal(path)
 
 
+def test_a_decoder_that_shows_few_frames_of_an_edit_list_cuts_no_file(tmp_path: Path) -> None:
+    """FFmpeg skips B-frames of interlaced MPEG-4 after what an edit list hides, without a word."""
+    options = {"g": "12", "bf": "2", "flags": "+ildct+ilme"}
+    path = write_numbered(tmp_path / "whole.mp4", "mpeg4", 50, options=options)
+    path.write_bytes(edited(path.read_bytes(), 0.9, 0.5))
+    assert frames_of(path) == decoded(path)
+
+
+def test_a_hole_where_an_edit_list_begins_is_missed(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "whole.mp4", "libx264", 60, options={"g": "60", "bf": "0"})
+    content = bytearray(edited(path.read_bytes(), 1.2, 1.0))
+    path.write_bytes(content)
+    assert scan_video(path) == WHOLE
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    for packet in packets[20:40]:
+        assert packet.pos is not None
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    assert refusal(path)
+
+
 def test_times_may_begin_below_zero(tmp_path: Path) -> None:
     path = tmp_path / "early.mp4"
     with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as container:

@@ -243,7 +243,8 @@ def _patched(folder: Path, files: Sequence[Healthy]) -> list[Healthy]:
     found = []
     for file in files:
         content, stem = file.path.read_bytes(), file.path.stem
-        if file.path.suffix in {".mp4", ".mov"} and b"elst" in content:
+        is_long = file.num_frames > _RATE  # what is shown begins before the end
+        if is_long and file.path.suffix in {".mp4", ".mov"} and b"elst" in content:
             for begin in (0.4, 0.9):
                 edited = folder / f"{stem}-edit_{begin}{file.path.suffix}"
                 edited.write_bytes(_edit(content, begin))

@@ -8,6 +8,7 @@ others explains it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,8 +67,26 @@ def whole_frames(
         raise VideoError("truncated", detail) from error
     if not tally.decoded:
         raise VideoError("unreadable", "no frame could be decoded")
-    if missing := tally.missing_frames() or _missing_packets(path, container, stream, tally):
+    is_edited = container.format.name == _MOV and tally.hidden
+    missing = _missing_unedited(path, stream) if is_edited and tally.lacks else tally.missing()
+    if missing := missing or _missing_packets(path, container, stream, tally):
         raise VideoError("truncated", missing)
+
+
+def _missing_unedited(path: Path, stream: VideoStream) -> str:
+    """What the file lacks if its edit list is ignored; empty if nothing.
+
+    With the list, a hole passes for frames that refer to what it hides, and a decoder may leave
+    out whole frames that do not (FFmpeg 5.1 and 8.1: B-frames of interlaced MPEG-4).
+    """
+    with opened(path, ignore_editlist="1") as container:
+        (same,) = (each for each in container.streams.video if each.index == stream.index)
+        same.codec_context.thread_count = 1
+        try:
+            deque(whole_frames(path, container, same), maxlen=0)
+        except VideoError as error:
+            return error.detail
+    return ""
 
 
 class _Tally:
@@ -75,12 +94,13 @@ class _Tally:
 
     Attributes:
         packets: How many there were.
+        hidden: How many of them an edit list hides.
         promised: When the frames that they promise are shown; None where a packet does not say.
         decoded: How many frames came.
     """
 
     def __init__(self) -> None:
-        self.packets = self.decoded = 0
+        self.packets = self.hidden = self.decoded = 0
         self.promised: list[int | None] = []
         self._substantial: list[int] = []
         self._shown: list[int] = []
@@ -88,6 +108,7 @@ class _Tally:
     def note(self, packet: Packet[VideoStream]) -> None:
         """Counts a packet; the empty one that flushes the decoder counts for nothing."""
         self.packets += bool(packet.size)
+        self.hidden += packet.is_discard
         if promises_frame(packet):
             self.promised.append(packet.pts)
             if packet.size > _EMPTY_BYTES and packet.pts is not None:
@@ -105,14 +126,19 @@ class _Tally:
         self._shown += [frame.pts for frame in frames if frame.pts is not None]
         return frames
 
-    def missing_frames(self) -> str:
+    @property
+    def lacks(self) -> bool:
+        """Whether fewer frames came than packets promise."""
+        return len(self.promised) - self.decoded > _FORGIVEN
+
+    def missing(self) -> str:
         """How many frames the decoder could not make; empty if it made all that are shown.
 
         Counts need not agree: a frame may come in two packets, one for each field, and one that
         only others refer to is never shown. But of two packets in a row one is shown, after those
         that follow the first frame and refer to some before it.
         """
-        if len(self.promised) - self.decoded <= _FORGIVEN or not self._shown:
+        if not self.lacks or not self._shown:
             return ""
         shown = np.unique(np.array(self._shown, np.int64))
         missing = np.setdiff1d(np.array(self._substantial, np.int64), shown)
