@@ -22,7 +22,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidbench.data.containers import open_container
-from vidbench.data.decode import Converter
+from vidbench.data.converter import Converter
 from vidbench.data.frame_reader import fps_of, iterate_frames
 from vidbench.data.records import FrameFolder
 from vidbench.data.resize import Crops, fit_frame
