@@ -94,7 +94,7 @@ def test_closed_streams_change_nothing_but_what_is_said(
     assert found.returncode == 1
     rows = (tmp_path / "found.csv").read_text("utf-8").splitlines()
     assert len(rows) == 3
-    assert rows[0] == "path,status,reason"
+    assert rows[0] == "path,status,reason,note"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
