@@ -44,7 +44,8 @@ def read_ending(folder: Path, signature: Signature) -> str | None:
     meta = read_meta_graph(folder)
     entry = next(e.value for e in meta.signature_def if e.key == signature.name)
     tensor = next(e.value.name for e in entry.outputs if e.key == signature.output_name)
-    graph = _Graph(meta.graph.node, {f.signature.name: f for f in meta.graph.library.function})
+    functions = {each.signature.name: each for each in meta.graph.functions.defined}
+    graph = _Graph(meta.graph.node, functions)
     return last_operation(graph.producer, tensor)
 
 

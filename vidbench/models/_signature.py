@@ -29,8 +29,8 @@ _FIELDS = {  # message: (field, number, type, repeated)
         ("signature_def", 5, "SignatureEntry", True),
     ],
     "MetaInfo": [("tags", 4, "string", True)],
-    "GraphDef": [("node", 1, "Node", True), ("library", 2, "Library", False)],
-    "Library": [("function", 1, "Function", True)],
+    "GraphDef": [("node", 1, "Node", True), ("functions", 2, "Functions", False)],
+    "Functions": [("defined", 1, "Function", True)],
     "Function": [
         ("signature", 1, "Operation", False),
         ("node", 3, "Node", True),
