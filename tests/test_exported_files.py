@@ -140,7 +140,7 @@ def test_a_static_export_of_six_dimensions_runs(tmp_path: Path) -> None:
         (("Sigmoid",), 'output = "probabilities"\n', "multi-label"),
     ],
 )
-def test_probabilities_that_nobody_states_are_refused_before_anything_is_loaded(
+def test_undeclared_probabilities_are_refused_before_anything_is_loaded(
     ending: tuple[str, ...], said: str, message: str, tmp_path: Path
 ) -> None:
     path = described(save_onnx(tmp_path / "net.onnx", ending=ending), said)

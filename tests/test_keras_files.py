@@ -201,7 +201,7 @@ def test_other_types_are_fed_as_they_are_asked_for(
 @pytest.mark.parametrize(
     ("activation", "message"), [("softmax", "probabilities already"), ("sigmoid", "multi-label")]
 )
-def test_probabilities_that_nobody_states_are_refused_before_anything_is_loaded(
+def test_undeclared_probabilities_are_refused_before_anything_is_loaded(
     activation: str, message: str, suffix: str, old: bool, tmp_path: Path
 ) -> None:
     keras = import_tf_keras() if old else import_keras()

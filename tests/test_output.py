@@ -38,7 +38,7 @@ def videos(tmp_path: Path) -> Path:
 
 
 def with_reader_gone(arguments: str, folder: Path) -> tuple[int, str]:
-    """Exit code and standard error of a command that nobody reads from the start."""
+    """Exit code and standard error of a command whose reader is gone from the start."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -1,4 +1,4 @@
-"""Ranks that nobody gave are no hits: which classes a prediction ranks, and what ties decide."""
+"""Ranks that were not given are no hits: which classes a prediction ranks, and what ties decide."""
 
 from __future__ import annotations
 

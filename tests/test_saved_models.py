@@ -217,7 +217,7 @@ def test_one_score_is_that_of_the_second_of_two_classes(tmp_path: Path) -> None:
         ("sigmoid", 'output = "probabilities"\n', "multi-label"),
     ],
 )
-def test_probabilities_that_nobody_states_are_refused_before_anything_is_loaded(
+def test_undeclared_probabilities_are_refused_before_anything_is_loaded(
     ending: str, said: str, message: str, tmp_path: Path
 ) -> None:
     folder = described(save(tmp_path / "net", ending=ending), said)

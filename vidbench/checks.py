@@ -14,7 +14,7 @@ _MAX_NAME_BYTES = 255  # of a file's or folder's name, on all usual file systems
 
 
 def require_text(option: str, text: str) -> None:
-    """Nothing, if the text is not empty, and neither controls a terminal nor is other than UTF-8.
+    """Check that the text is not empty, and neither controls a terminal nor is other than UTF-8.
 
     Raises:
         ConfigError: It is empty, or has such a character.
@@ -28,7 +28,7 @@ def require_text(option: str, text: str) -> None:
 
 
 def require_number(option: str, value: float, low: float, high: float) -> None:
-    """Nothing, if the number is from ``low`` to ``high``.
+    """Check that the number is from ``low`` to ``high``.
 
     Raises:
         ConfigError: It is not.
@@ -38,7 +38,7 @@ def require_number(option: str, value: float, low: float, high: float) -> None:
 
 
 def require_file(option: str, path: Path) -> None:
-    """Nothing, if there is such a file, and it may be read.
+    """Check that there is such a file, and it may be read.
 
     Raises:
         ConfigError: There is none.
@@ -52,7 +52,7 @@ def require_file(option: str, path: Path) -> None:
 
 
 def require_target(option: str, path: Path) -> None:
-    """Nothing, if a file could be written there; one that is there already is no reason.
+    """Check that a file could be written there; one that is there already is no reason.
 
     Raises:
         ConfigError: A folder is there, or nothing may be written in the folder that it is in.
@@ -64,7 +64,7 @@ def require_target(option: str, path: Path) -> None:
 
 
 def require_folder(option: str, path: Path, *, written: bool = True) -> None:
-    """Nothing, if there is such a folder, or it could be made.
+    """Check that there is such a folder, or it could be made.
 
     Args:
         option: For the message.
@@ -91,7 +91,7 @@ def _refuse_long_names(option: str, path: Path) -> None:
 
 
 def require_address(option: str, source: str) -> None:
-    """Nothing, if this is a path, or an http(s) address with a host.
+    """Check that this is a path, or an http(s) address with a host.
 
     Raises:
         ConfigError: It begins like an address, and is none.

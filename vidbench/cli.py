@@ -31,7 +31,7 @@ _EXAMPLE = "vidbench evaluate @scripts/config.txt"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted, 141 nobody reads on."""
+    """Exit code: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted, 141 reader gone."""
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         with visible_output():

@@ -81,7 +81,7 @@ def read_aliases(path: Path) -> dict[str, str]:
 def check_aliases(
     aliases: Mapping[str, str], path: Path, labels: Sequence[str], classes: Sequence[str]
 ) -> None:
-    """Nothing, if each alias leads from a name of the dataset to a class of the model.
+    """Check that each alias leads from a name of the dataset to a class of the model.
 
     Raises:
         ConfigError: One does not, or leads to a class that the dataset has by its own name.

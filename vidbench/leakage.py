@@ -77,7 +77,7 @@ class Leakage:
     """What could be found out about one model and the videos that it is scored on.
 
     Attributes:
-        trained_on: The release that the model was trained on; None where nobody says.
+        trained_on: The release that the model was trained on; None where not stated.
         lists: Training lists that were searched.
         leak: What they hold of the scored videos; None where that is nothing.
         published: What is known of the two releases, where no training list was at hand.
@@ -227,7 +227,7 @@ def check_leakage(
     for it. Else stands what is published.
 
     Args:
-        trained_on: E.g. ``kinetics-600``; None where nobody says.
+        trained_on: E.g. ``kinetics-600``; None where not stated.
         dataset: The dataset of the scored videos, named likewise.
         split: Their split.
         source_ids: The YouTube id of each; ``""`` where unknown.

@@ -21,7 +21,7 @@ from vidbench.run_config import RunConfig, is_module
 
 
 def check_request(config: RunConfig) -> None:
-    """Nothing, if what is asked for can be had, as far as files on this machine tell.
+    """Check that what is asked for can be had, as far as files on this machine tell.
 
     Neither the network nor a framework is needed for it. Modules of others are not imported:
     of their models and datasets nothing is known here.

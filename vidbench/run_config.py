@@ -64,7 +64,7 @@ _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mea
 
 
 DEFAULT_TOP_N = 5
-"""The k of the second accuracy where nobody says otherwise, if there are so many classes."""
+"""The k of the second accuracy unless another is asked for, if there are so many classes."""
 
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
 _FILES = ("class_aliases", "classes_file", "prompts", "training_list")

@@ -81,7 +81,7 @@ def score(request: ScoreRequest) -> Scored:
 
     Raises:
         ConfigError: The file cannot be read, or does not fit the dataset; nothing was written.
-        VidbenchError: The dataset's list could not be had.
+        VidbenchError: The dataset's list is not available.
     """
     config, dataset = request.config, request.config.open_dataset()
     everything = list_videos(dataset).records

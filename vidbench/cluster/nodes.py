@@ -67,7 +67,7 @@ def _join(address: str, *, verbose: bool) -> str | None:
 
 
 def require_address(address: str) -> None:
-    """Nothing, if this names a cluster, and somebody listens there; Ray itself would wait long.
+    """Check that this names a cluster, and somebody listens there; Ray itself would wait long.
 
     Raises:
         ConfigError: It does not, or nobody does.

@@ -16,7 +16,7 @@ from vidbench.run_config import RunConfig
 
 
 def require_equal_nodes(nodes: Sequence[Node], config: RunConfig) -> None:
-    """Nothing, if every node has this vidbench and sees the same folders.
+    """Check that every node has this vidbench and sees the same folders.
 
     Raises:
         ConfigError: A node has not, or does not.

@@ -85,7 +85,7 @@ def build_parser() -> Any:
 
 
 def check(request: Request) -> None:
-    """Nothing, if this can be done.
+    """Check that this can be done.
 
     Raises:
         ConfigError: It contradicts itself, or what lies on disk.

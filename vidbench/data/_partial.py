@@ -69,7 +69,7 @@ class Partial:
 
 
 def require_room(folder: Path, needed: int, what: str) -> None:
-    """Nothing, if the disk of a folder has room.
+    """Check that the disk of a folder has room.
 
     Args:
         folder: Need not exist yet.

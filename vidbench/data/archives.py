@@ -142,7 +142,7 @@ def _checked_members(
 
 
 def refuse_bomb(archive: Path, num_members: int, num_bytes: int) -> None:
-    """Nothing, if an archive may hold so many files and folders, and fill so many bytes.
+    """Check that an archive may hold so many files and folders, and fill so many bytes.
 
     Raises:
         ArchiveError: They are more than ``MAX_MEMBERS`` or ``MAX_RATIO`` allow.
@@ -189,7 +189,7 @@ def _reason_to_refuse(member: tarfile.TarInfo) -> str | None:
 
 
 def require_room_for(name: str, size: int, archive: Path, staging: Path) -> None:
-    """Nothing, if the disk has room for a file of an archive.
+    """Check that the disk has room for a file of an archive.
 
     Raises:
         DiskFullError: It has not.
@@ -210,7 +210,7 @@ def _shown(what: object) -> str:
 
 
 def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
-    """Nothing, if the archive has its end mark, and the checksum behind it is right.
+    """Check that the archive has its end mark, and the checksum behind it is right.
 
     tarfile takes a damaged or missing header for the end, and reads no checksum of gzip.
     """

@@ -131,7 +131,7 @@ class ClipSource:
         return key is not None and isinstance(self._find(key), Skip)
 
     def damage(self, result: CacheKey) -> Skip | None:
-        """What is wrong with the video of a clip that is scored all the same."""
+        """What is wrong with the video of a clip that is scored."""
         return self._cache.damage(result) if self._policy.score_truncated else None
 
     def note(self, result: CacheKey) -> str:

@@ -1,8 +1,8 @@
 """A video file becomes the frames that a spec asks for.
 
 Most files are regular: every packet gives one frame with a time stamp of its own. In such an
-H.264 file the frames to take are known from the packets alone, and the decoder may skip the
-frames that are not wanted and that no other frame refers to. Any other file, and one whose frames come
+H.264 file the frames to take are known from the packets alone, and the decoder may skip frames
+that are not wanted and that no other frame refers to. Any other file, and one whose frames come
 out with stamps that do not rise, is decoded frame by frame: twice where the packets promised
 another number of frames than came out.
 """
@@ -167,7 +167,7 @@ def _read_packets(packets: Iterable[Packet[VideoStream]], stream: VideoStream) -
         raise VideoError("unreadable", "the video stream holds no packets")
     known = [stamp.shown for stamp in stamps if stamp.shown is not None]
     ordered = sorted(known)
-    # Without a count of frames nobody knows whether one that others refer to is lost; and pictures
+    # Without a count of frames it is unknown whether one that others refer to is lost; and pictures
     # before the first packet's are shown by no decoder.
     is_complete = len(set(known)) == num_packets == stream.frames and known[0] == ordered[0]
     return _Promise(

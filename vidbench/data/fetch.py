@@ -75,7 +75,7 @@ def join_source(root: str, relative: str) -> str:
 
 
 def require_source(root: str) -> None:
-    """Nothing, if the root is an http(s) url or an existing folder.
+    """Check that the root is an http(s) url or an existing folder.
 
     Raises:
         ConfigError: It is neither.
@@ -85,7 +85,7 @@ def require_source(root: str) -> None:
 
 
 def size_of(source: str) -> int | None:
-    """Length of a file in bytes, from its server or its folder; None where nobody says."""
+    """Length of a file in bytes, from its server or its folder; None where not stated."""
     if not is_url(source):
         path = Path(source)
         return path.stat().st_size if path.is_file() else None

@@ -22,7 +22,7 @@ PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 """Endings of the pictures, in whatever case."""
 
 USUAL_FPS = 25.0
-"""Frames per second where nobody says: those of FFmpeg's ``image2`` demuxer."""
+"""Frames per second where not stated: those of FFmpeg's ``image2`` demuxer."""
 
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,18})([^0-9]*)", re.DOTALL)
 _FLOW = re.compile(r"(^|[^a-z])(flow|flow[^a-z]?[xyuv]|[xyuv])[^a-z0-9]*$", re.IGNORECASE)

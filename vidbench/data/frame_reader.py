@@ -45,7 +45,7 @@ class TimedPicture(NamedTuple):
 
 
 def fps_of(facts: FrameFolder | None) -> float:
-    """Frames per second; :data:`~vidbench.data.frame_folder.USUAL_FPS` where nobody says."""
+    """Frames per second; :data:`~vidbench.data.frame_folder.USUAL_FPS` where not stated."""
     return (facts or _UNKNOWN).fps or USUAL_FPS
 
 

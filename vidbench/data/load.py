@@ -42,7 +42,7 @@ class Batch(NamedTuple):
         rows: Places of the videos in the list of requested ones; a skipped one leaves a gap.
         views: (len(rows), views, frames, height, width, 3), uint8 RGB.
         skips: Why the others were not read, by place.
-        notes: What is wrong or odd with videos that were read all the same, by place.
+        notes: What is wrong or odd with videos that were read, by place.
         features: What the model made earlier of videos, which were not read, by place.
         keys: What the clips of videos that were read, and have no note, are found by, by place.
     """
@@ -123,7 +123,7 @@ class VideoLoader:
         return self._clips.skip_stands(record)
 
     def require_room(self, records: Sequence[VideoRecord]) -> None:
-        """Nothing, if the disk has room for the clips that are not cached yet.
+        """Check that the disk has room for the clips that are not cached yet.
 
         With compression only a warning is given: how much it saves depends on the videos.
 

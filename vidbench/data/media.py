@@ -134,7 +134,7 @@ def describe_left_out(paths: Sequence[Path], why: str, root: Path) -> str:
 
 
 def describe_usual_rate(folders: Sequence[Path]) -> str:
-    """A line that says which rate folders of frames are taken for where nobody says theirs."""
+    """A line that says which rate folders of frames are taken for where theirs is not stated."""
     return (
         f"videos that are folders of frames, and are taken for {USUAL_FPS:g} frames a second, as "
         f"FFmpeg does: {len(folders)}, such as {folders[0]}; --frames_fps says otherwise"

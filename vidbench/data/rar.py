@@ -108,7 +108,7 @@ def open_rar(path: Path) -> Iterator[Rar]:
 
 
 def _require_end(last: Any, path: Path) -> None:
-    """Nothing, if the archive has its end mark or, as older ones, ends with its last file."""
+    """Check that the archive has its end mark or, as older ones, ends with its last file."""
     import rarfile
 
     end = last.data_offset + last.add_size

@@ -27,7 +27,7 @@ class FrameFolder(NamedTuple):
     """What is known of a video that is a folder of frames, beside its files.
 
     Attributes:
-        fps: Frames per second; None where nobody says.
+        fps: Frames per second; None where not stated.
         num_frames: Frames that its list counts: the first so many are the video. None for all.
     """
 

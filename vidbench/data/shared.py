@@ -268,7 +268,7 @@ def is_shared(location: str | Path) -> bool:
 
 
 def require_shared(option: str, url: str) -> None:
-    """Nothing, if the URL names a place, and what reaches it is installed; nothing is connected.
+    """Check that the URL names a place, and what reaches it is installed; nothing is connected.
 
     Raises:
         ConfigError: It does not, or a package is missing.

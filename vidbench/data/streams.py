@@ -184,7 +184,7 @@ def promises_frame(packet: Packet[VideoStream]) -> bool:
 
 
 def refuse_huge(width: int, height: int) -> None:
-    """Nothing, if frames of this size may be decoded or made.
+    """Check that frames of this size may be decoded or made.
 
     Raises:
         VideoError: They have more than :data:`~vidbench.data.resize.MAX_PIXELS`.

@@ -114,7 +114,7 @@ def _count(advance: Advance, stop: Event, num_bytes: int) -> None:
 
 
 def _require_room_for(sources: Sequence[str], sizes: Sequence[int | None], folder: Path) -> None:
-    """Nothing, if the disk takes what will come, as far as it is known.
+    """Check that the disk takes what will come, as far as it is known.
 
     Videos are about as long as the tarball that holds them, which lies beside them until they
     are extracted.

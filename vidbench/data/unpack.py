@@ -199,7 +199,7 @@ def _write_file(path: Path, content: Iterable[bytes], *, keep: bool) -> None:
 
 
 def _refuse_bad_members(members: Sequence[_Member], archive: Path) -> None:
-    """Nothing, if all members may be extracted.
+    """Check that all members may be extracted.
 
     Raises:
         ArchiveError: One is no plain file or folder, leads out, cannot be shown or is there twice;

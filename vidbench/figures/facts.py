@@ -69,7 +69,7 @@ def _why_not(run: FinishedRun) -> str:
 
 
 def require_accuracy(run: FinishedRun) -> None:
-    """Nothing, if the run has an accuracy.
+    """Check that the run has an accuracy.
 
     Raises:
         NoFigureError: It has none.

@@ -50,7 +50,7 @@ class ArrayClassifier:
     Args:
         network: What runs.
         interface: What it wants of pixels, and what it gives.
-        said: What 0 and 255 become; None where nobody says, see
+        said: What 0 and 255 become; None where not stated, see
             :func:`~vidbench.models._interface.fed_range`.
         ending: The network's last operation, where its file tells.
     """

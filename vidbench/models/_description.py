@@ -55,7 +55,7 @@ class Description:
         classes: Its class names in the order of its scores.
         trained_on: The dataset whose train split it has seen.
         spec: What it expects to be done to pixels.
-        pixel_range: What 0 and 255 become; None where nobody says, see
+        pixel_range: What 0 and 255 become; None where not stated, see
             :func:`~vidbench.models._interface.fed_range`.
         interface: What comes after that, and what comes out.
         published: What its authors say of it.

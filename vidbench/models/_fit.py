@@ -23,7 +23,7 @@ def require_fit(
     num_classes: int,
     layout: str = "BTHWC",
 ) -> None:
-    """Nothing, if clips of this spec and so many classes fit the signature.
+    """Check that clips of this spec and so many classes fit the signature.
 
     Args:
         model: For the message.
@@ -48,7 +48,7 @@ def require_fit(
 
 
 def require_count(model: Path, num_scores: int | None, num_classes: int) -> None:
-    """Nothing, if there is a score for each class, or one for two of them, or that is not known.
+    """Check that there is a score for each class, or one for two classes; or it is not known.
 
     Raises:
         ConfigError: There are more or fewer.
@@ -63,7 +63,7 @@ def require_count(model: Path, num_scores: int | None, num_classes: int) -> None
 def require_types(
     model: Path, signature: Signature, interface: Interface, said: PixelRange | None
 ) -> None:
-    """Nothing, if pixels in this range can be held by the input, and the output holds scores.
+    """Check that pixels in this range can be held by the input, and the output holds scores.
 
     Args:
         model: For the message.

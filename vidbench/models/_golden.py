@@ -104,7 +104,7 @@ def read_clip(path: Path, golden: Golden) -> FloatClip:
 
 
 def require_clip(values: NDArray[np.generic], golden: Golden) -> None:
-    """Nothing, if these can be the values of the golden clip.
+    """Check that these can be the values of the golden clip.
 
     Raises:
         ConfigError: Their type, their shape or their range is another.

@@ -29,7 +29,7 @@ class Interface(NamedTuple):
         mean: Is subtracted from red, green and blue, in units of the range.
         std: What they are divided by then.
         layout: One of :data:`LAYOUTS`.
-        output: One of :data:`OUTPUTS`; None where nobody says, which is taken for logits.
+        output: One of :data:`OUTPUTS`; None where not stated, which is taken for logits.
         input_name: The input, for a model that names it; None for the only one.
         output_name: The output that holds the scores, likewise.
         signature_name: Of a SavedModel that has several.

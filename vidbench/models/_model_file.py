@@ -91,7 +91,7 @@ class ModelFile(ABC):
         return self.description.classes
 
     def check_path(self) -> None:
-        """Nothing, if the file is there and of the right kind, and what is said of it is valid.
+        """Check that the file is there and of the right kind, and what is said of it is valid.
 
         Raises:
             ConfigError: It is not.
@@ -112,7 +112,7 @@ class ModelFile(ABC):
         _ = self.description
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Nothing, if clips of this spec fit the model, as far as its file tells without a library.
+        """Check that clips of this spec fit the model, as far as its file tells without a library.
 
         Raises:
             ConfigError: They do not, the file is damaged, or the library is not installed.
@@ -132,7 +132,7 @@ class ModelFile(ABC):
             self._require_meant(signature)
 
     def _require_meant(self, signature: Signature) -> None:
-        """Nothing, if pixels can be fed, and scores read, as it is said.
+        """Check that pixels can be fed, and scores read, as it is said.
 
         Raises:
             ConfigError: Pixels cannot.
@@ -227,7 +227,7 @@ class ModelFile(ABC):
 
 
 def require_any(family: str, extra: str, libraries: tuple[str, ...]) -> None:
-    """Nothing, if one of these libraries is installed; imports none of them.
+    """Check that one of these libraries is installed; imports none of them.
 
     Raises:
         ConfigError: None is there; the message says how to install one.

@@ -19,7 +19,7 @@ _HEAD = "classifier.weight"  # of every ...ForVideoClassification of transformer
 
 
 def require_weights(paths: Iterable[Path], num_classes: int) -> None:
-    """Nothing, if the files are whole, and their classifier is of so many classes.
+    """Check that the files are whole, and their classifier is of so many classes.
 
     Raises:
         ConfigError: One is cut off or no such file; or the classifier has others.

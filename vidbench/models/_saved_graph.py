@@ -50,7 +50,7 @@ def read_ending(folder: Path, signature: Signature) -> str | None:
 
 
 def require_variables(folder: Path) -> None:
-    """Nothing, if the files of variables are there, and as long as their index says.
+    """Check that the files of variables are there, and as long as their index says.
 
     Raises:
         ModelError: They are not; or the folder holds no SavedModel.

@@ -62,10 +62,10 @@ def last_operation(producer: Producer, output: str) -> str | None:
 
 
 def require_output(said: str | None, ending: str | None, num_scores: int | None) -> None:
-    """Nothing, if scores of a network that ends so may be read as it is said.
+    """Check that scores of a network that ends so may be read as it is said.
 
     Args:
-        said: One of :data:`~vidbench.models._interface.OUTPUTS`, or None where nobody says.
+        said: One of :data:`~vidbench.models._interface.OUTPUTS`, or None where not stated.
         ending: Of :func:`last_operation`.
         num_scores: Of each clip; None where that is not known, and shows when it runs.
 
@@ -116,7 +116,7 @@ def to_probabilities(
 def not_said() -> str:
     """What to say where scores taken for logits are probabilities."""
     return (
-        "the model gives scores that are probabilities already, and nobody says so: state "
+        "the model gives scores that are probabilities already, which is not stated: state "
         'output = "probabilities" (or "logits") in the TOML file beside it, see '
         "docs/model_files.md"
     )

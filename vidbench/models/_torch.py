@@ -22,7 +22,7 @@ _GPU_PIECE_VALUES = 1 << 26
 
 
 def require_installed(family: str, extra: str, *libraries: str) -> None:
-    """Nothing, if these libraries are installed; imports none of them.
+    """Check that these libraries are installed; imports none of them.
 
     Args:
         family: Of models, which needs them.
@@ -87,7 +87,7 @@ def choose_device(torch: Any, device: str) -> Any:
 
 
 def require_precision(torch: Any, device: Any, precision: str) -> None:
-    """Nothing, if this device can compute in this precision.
+    """Check that this device can compute in this precision.
 
     Raises:
         ModelError: It has no bfloat16.

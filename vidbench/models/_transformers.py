@@ -216,7 +216,7 @@ def _parts(folder: Path) -> tuple[Path, ...]:
 
 
 def refuse_adapter(folder: Path) -> None:
-    """Nothing, if the folder holds a model itself.
+    """Check that the folder holds a model itself.
 
     Raises:
         ConfigError: It holds an adapter, with or without the model that it changes.

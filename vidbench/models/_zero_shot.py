@@ -130,7 +130,7 @@ class ZeroShotModel:
         return self._prompts.thresholds
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Nothing, if weights and prompts are there and clips of this spec fit.
+        """Check that weights and prompts are there and clips of this spec fit.
 
         Raises:
             ConfigError: They do not, or a library is missing.

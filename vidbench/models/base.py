@@ -91,7 +91,7 @@ class Model(Protocol):
         ...
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Nothing, if clips of this spec fit the model; finds the weights, loads no framework.
+        """Check that clips of this spec fit the model; finds the weights, loads no framework.
 
         Raises:
             ConfigError: They do not fit, or the class list does not.
@@ -152,7 +152,7 @@ def model_families() -> list[str]:
 
 
 def require_device(device: str) -> None:
-    """Nothing, if this is how a device is named.
+    """Check that this is how a device is named.
 
     Raises:
         ConfigError: It is not.

@@ -132,7 +132,7 @@ class HuggingFaceModel:
         return load_classes(listed) if listed and self._checkpoint.classes is None else None
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Nothing, if the weights are there and clips of this spec fit them.
+        """Check that the weights are there and clips of this spec fit them.
 
         Raises:
             ConfigError: They do not, a library is missing, or there is no class list.

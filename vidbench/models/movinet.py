@@ -196,7 +196,7 @@ class MoViNetStreamLoader(_Published):
     """A MoViNet that takes frame by frame; constructing it does no I/O."""
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Nothing, if frames of this spec and the class list fit the model's signatures.
+        """Check that frames of this spec and the class list fit the model's signatures.
 
         Raises:
             ConfigError: They do not, or it is no streaming model.

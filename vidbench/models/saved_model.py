@@ -155,7 +155,7 @@ class SavedModelLoader:
         return named
 
     def check_path(self) -> None:
-        """Nothing, if the path may be a SavedModel, as far as one look at this machine tells.
+        """Check that the path may be a SavedModel, as far as one look at this machine tells.
 
         Raises:
             ConfigError: It is not, or what is said of it is not valid.
@@ -173,7 +173,7 @@ class SavedModelLoader:
         _ = self.description
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Nothing, if the model is whole, and clips of this spec and the class list fit it.
+        """Check that the model is whole, and clips of this spec and the class list fit it.
 
         Raises:
             ConfigError: They do not, its files are not whole, or its scores not what is said.

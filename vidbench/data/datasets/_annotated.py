@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from vidbench.data.datasets._local import Listing, LocalVideos, require_path
 from vidbench.data.datasets._named_videos import NamedVideos, exact_name, find_named_videos
+from vidbench.data.datasets._split_words import SPLIT_WORDS
 from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.fetch import is_url
 from vidbench.data.records import FrameFolder, Section, VideoRecord
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 _PLACES = ("", "annotations", "labels", "label", "annotation", "annos", "meta")
 _SHOWN = 80  # characters of what is found
-_SPLIT_WORDS = {"validation": "val", "validate": "val", "training": "train", "testing": "test"}
 
 
 class Entry(NamedTuple):
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
         name: Of the file or of the folder of frames, without its ending; with folders before it
             where the same name may be in several.
         label: Name of its class; None in a split without labels.
-        group: What it was cut from; empty where nobody says.
+        group: What it was cut from; empty where not stated.
         section: The part of the video that is meant; None for all of it.
         num_frames: Frames that the list counts, of a folder of frames.
     """
@@ -153,7 +153,7 @@ def load_annotated(
         ConfigError: There is no such split, no folder is given, or an option has no meaning here.
     """
     root = require_path(source.family, variant, options, "DIR")
-    split = _SPLIT_WORDS.get(split, split)
+    split = SPLIT_WORDS.get(split, split)
     if split not in source.splits:
         known = ", ".join(source.splits)
         raise ConfigError(f"{source.family} has no split {split!r}, only {known}")

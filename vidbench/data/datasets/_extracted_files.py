@@ -116,7 +116,7 @@ def list_by_annotations(
         files: What lies in the folder.
         annotations: Of the split.
         folder: For messages.
-        fps: Frames per second of folders of frames; None where nobody says.
+        fps: Frames per second of folders of frames; None where not stated.
 
     Raises:
         ConfigError: None of the videos is there.
@@ -144,7 +144,7 @@ def list_by_folders(files: Files, fps: float | None) -> Listing:
 
     Args:
         files: What lies in the folder.
-        fps: Frames per second of folders of frames; None where nobody says.
+        fps: Frames per second of folders of frames; None where not stated.
     """
     listed = [f for f in files.videos if f.class_name or _UNLABELED in f.path.parts[:-1]]
     kept = {file.path for file in listed}

@@ -142,7 +142,7 @@ def require_path(family: str, variant: str, options: FetchOptions, what: str) ->
 
 
 def refuse_split(family: str, split: str) -> None:
-    """Nothing, if the whole is asked for.
+    """Check that the whole is asked for.
 
     Raises:
         ConfigError: A part is.
@@ -159,7 +159,7 @@ def name_of(family: str, path: Path) -> str:
 
 
 def refuse_undecodable(path: Path) -> None:
-    """Nothing, if the path is text: results are UTF-8, and could not name it otherwise.
+    """Check that the path is text: results are UTF-8, and could not name it otherwise.
 
     Raises:
         ConfigError: Its bytes are no UTF-8.
@@ -180,7 +180,7 @@ def report_left_out(found: Found, root: Path) -> None:
 
 
 def report_unknown_rate(records: Iterable[VideoRecord]) -> None:
-    """Says how many folders of frames are taken for some rate because nobody says theirs."""
+    """Says how many folders of frames are taken for some rate because theirs is not stated."""
     unknown = [
         record.path
         for record in records

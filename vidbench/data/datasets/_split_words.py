@@ -9,7 +9,9 @@ _WORDS = {
     "val": ("val", "valid", "validate", "validation"),
     "test": ("test", "testing"),
 }
-_SPLITS = {word: split for split, words in _WORDS.items() for word in words}
+SPLIT_WORDS = {word: split for split, words in _WORDS.items() for word in words}
+"""The split that each word means."""
+
 _BETWEEN = re.compile(r"[^a-z]+")
 
 
@@ -19,5 +21,5 @@ def split_of(name: str) -> str | None:
     Args:
         name: E.g. ``validation``, ``videos_val``, ``kinetics400_val.csv`` or ``val_256``.
     """
-    found = {_SPLITS[word] for word in _BETWEEN.split(name.casefold()) if word in _SPLITS}
+    found = {SPLIT_WORDS[word] for word in _BETWEEN.split(name.casefold()) if word in SPLIT_WORDS}
     return found.pop() if len(found) == 1 else None

@@ -120,7 +120,7 @@ class ListedSplit:
         Raises:
             ConfigError: The source does not exist, or holds none of the listed videos; or it is
                 a rar archive, and no tool is installed that extracts it.
-            FetchError, ArchiveError: Videos or lists could not be had.
+            FetchError, ArchiveError: Videos or lists are not available.
         """
         self._refuse_bad_source()
         if is_url(self._source):
@@ -144,7 +144,7 @@ class ListedSplit:
 
         Raises:
             ConfigError: The source does not exist.
-            FetchError, ArchiveError: The lists could not be had.
+            FetchError, ArchiveError: The lists are not available.
         """
         self._refuse_bad_source()
         is_there = self._videos_folder.is_dir()

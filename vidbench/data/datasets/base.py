@@ -21,7 +21,7 @@ class DatasetCard:
         name: As ``--dataset`` takes it, ``family`` or ``family/variant``.
         splits: Listed videos of each split; None where only its files tell.
         num_classes: Likewise.
-        size: Of all videos, as its authors or server say; empty where nobody does.
+        size: Of all videos, as its authors or server say; empty where not stated.
         licence: Of annotations and videos.
         source: Where it comes from.
     """

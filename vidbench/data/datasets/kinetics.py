@@ -137,7 +137,7 @@ class Kinetics:
 
         Raises:
             ConfigError: Classes are asked for, and the split has no labels.
-            FetchError, ArchiveError: A list or a tarball could not be had.
+            FetchError, ArchiveError: A list or a tarball is not available.
         """
         self._refuse_other_root()
         everything = self._read_annotations()
@@ -174,7 +174,7 @@ class Kinetics:
 
         Raises:
             ConfigError: Classes are asked for, and the split has no labels.
-            FetchError, ArchiveError: The list, or a tarball, could not be had.
+            FetchError, ArchiveError: The list, or a tarball, is not available.
         """
         if self._num_tarballs is not None or (num_videos is not None and self._seed is None):
             return self.fetch(num_videos, classes)
