@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import socket
 import subprocess
@@ -692,7 +693,8 @@ def test_a_split_of_another_root_is_refused_on_another_machine(
     share_lists(here, split)
     assert {path.name for path in here.names(split)} > {"root.txt"}
     there = machine("b")
-    refused, _ = dataset(there, str(tmp_path))
+    other = shutil.copytree(mirror_server.root, tmp_path / "other")
+    refused, _ = dataset(there, str(other))
     with pytest.raises(ConfigError, match="holds videos from"):
         refused.fetch(1)
     again, split = dataset(there, mirror_server.url)
