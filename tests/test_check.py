@@ -152,12 +152,15 @@ def test_files_that_are_no_media_by_name_are_counted_and_left(
     assert read_csv(table) == rows
 
 
-def test_one_file_is_checked_whatever_its_name(tmp_path: Path, whole: Path) -> None:
+def test_one_file_is_checked_whatever_its_name(
+    tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     video = tmp_path / "video"
     video.write_bytes(whole.read_bytes())
     assert check(video, "--num_workers", 0) == 0
     video.write_bytes(whole.read_bytes()[:3000])
     assert check(video, "--num_workers", 0) == 1
+    assert "1 video: 0 ok, 0 broken, 1 truncated" in capsys.readouterr().out
 
 
 def test_what_is_not_whole_is_said_in_one_line_each(

@@ -91,3 +91,9 @@ def test_the_options_are_listed_with_their_defaults(run_cli: RunCli) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for option in ("--model_type", "--kinetics_root_url", "--overwrite_output_dir", "--top_n"):
         assert option in done.stdout
+
+
+def test_the_list_of_commands_fits_a_terminal_and_the_version_is_told(run_cli: RunCli) -> None:
+    listed = run_cli("--help").stdout
+    assert max(map(len, listed.splitlines())) <= 80
+    assert run_cli("--version").stdout == f"vidbench {vidbench.__version__}\n"

@@ -118,6 +118,19 @@ def test_short_classes_are_named_with_their_counts(
     assert f"chosen: {counts[0]['chosen']} videos of 18 asked for" in err
 
 
+def test_a_few_videos_of_a_large_class_list_are_told_in_few_short_lines(
+    mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Most of the 400 classes of Kinetics have none of the mirror's 30 videos."""
+    draw(mirror, tmp_path, "--per_class", 1)
+    out, err = capsys.readouterr()
+    table = out.splitlines()[1:-2]
+    assert 0 < len(table) <= 30
+    assert all(int(line.split()[-3]) > 0 for line in table)
+    assert f"which the table leaves out: {400 - len(table)}\n" in err
+    assert max(map(len, err.splitlines())) < 300
+
+
 def test_copies_are_anonymous_and_made_once(
     mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

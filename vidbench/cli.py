@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from vidbench import __version__
 from vidbench.errors import ConfigError, VidbenchError
 from vidbench.output import OutputClosedError, visible_output
 
@@ -18,11 +19,11 @@ _COMMANDS = {
     "compare": "whether runs really differ, on the videos that all of them scored",
     "leaderboard": "finished runs side by side",
     "fuse": "a new run with the averaged scores of several",
-    "models": "the models that come with vidbench, and what their authors published",
-    "datasets": "the datasets that come with vidbench, their counts, sizes and licences",
+    "models": "the models that come with vidbench, with published accuracies",
+    "datasets": "the datasets that come with vidbench, with counts and licences",
     "predict": "what happens when in long videos, or before a camera",
     "verify": "whether a model gives the logits that its authors published",
-    "check": "which videos of a folder are broken or truncated, before a long run",
+    "check": "which videos of a folder are broken, before a long run",
     "subset": "a small, balanced part of a split, as a list or as files",
     "cache": "what is cached, and how to remove it",
 }
@@ -45,6 +46,9 @@ def _run(command: str, arguments: Sequence[str]) -> int:
         if command in ("-h", "--help"):
             print(_usage())
             return 0
+        if command == "--version":
+            print(f"vidbench {__version__}")
+            return 0
         if command not in _COMMANDS:
             raise ConfigError(f"there is no command {command!r}, only {', '.join(_COMMANDS)}")
         importlib.import_module(f"vidbench.commands.{command}").run(arguments)
@@ -66,6 +70,7 @@ def _usage() -> str:
     return "\n".join(
         [
             "usage: vidbench COMMAND [OPTION ...]",
+            "       vidbench --version",
             "",
             *lines,
             "",

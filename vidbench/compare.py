@@ -290,7 +290,7 @@ def _refuse_few(judged: Sequence[_Judged], common: int, min_common: float) -> No
         raise ConfigError(
             f"only {common} scored and labelled videos are common to all runs ({counts}): "
             f"{part:.1%} of the largest run, less than --min_common {min_common:g}; "
-            "a lower --min_common compares them all the same"
+            "a lower --min_common compares them nevertheless"
         )
 
 

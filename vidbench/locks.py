@@ -15,7 +15,7 @@ from typing import IO
 
 try:
     import fcntl
-except ImportError:  # Windows: work may be done twice there, but files appear whole all the same
+except ImportError:  # Windows: work may be done twice there, but files appear whole nevertheless
     fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)

@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> None:
     left_out = found.left_out(options.path) if options.path else []
     print(_summary(counts, found, left_out), file=sys.stderr if options.json else sys.stdout)
     if bad := len(scans) - counts["ok"]:
-        raise VidbenchError(f"{bad} of {len(scans)} videos are not whole: a run skips them")
+        raise VidbenchError(f"not whole, and skipped by a run: {bad} of {_count(len(scans))}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -141,4 +141,8 @@ def _one_line(video: Path) -> str:
 
 def _summary(counts: Counter[Status], found: Found, left_out: Sequence[str]) -> str:
     kinds = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
-    return "; ".join([f"{len(found.videos)} videos: {kinds}", *left_out])
+    return "; ".join([f"{_count(len(found.videos))}: {kinds}", *left_out])
+
+
+def _count(videos: int) -> str:
+    return "1 video" if videos == 1 else f"{videos} videos"

@@ -161,7 +161,8 @@ def _to_tell(videos: int | None) -> str:
 def _videos(videos: Sequence[Disagreement]) -> str:
     shown = ", ".join(video.video_id for video in videos[:_SHOWN])
     more = ", ..." if len(videos) > _SHOWN else ""
-    return f"{len(videos)} videos right" + (f": {shown}{more}" if videos else "")
+    right = "1 video right" if len(videos) == 1 else f"{len(videos)} videos right"
+    return right + (f": {shown}{more}" if videos else "")
 
 
 def _classes(pair: Pair) -> Iterator[str]:

@@ -35,6 +35,7 @@ from vidbench.tables import Table
 Draw = Callable[[Collection[str]], tuple[VideoRecord, ...]]
 """The videos drawn, leaving out those with the ids given."""
 
+_NAMED = 8  # classes that a line names
 _DATASET_OPTIONS = (
     "dataset",
     "kinetics_version",
@@ -227,7 +228,8 @@ def _print(options: argparse.Namespace, counts: Sequence[ClassCount], copies: Co
         print(Table(columns, rows).render("json"))
     else:
         sums = {name: sum(getattr(count, name) for count in counts) for name in columns[1:]}
-        print(Table(columns, [*rows, {"class": "total", **sums}]).render())
+        listed = [row for row in rows if row["listed"]]
+        print(Table(columns, [*listed, {"class": "total", **sums}]).render())
     said = sys.stderr if options.json else sys.stdout
     if options.copy_dir is not None and not options.dry_run:
         print(f"copies    {copies.made} made, {copies.kept} there already", file=said)
@@ -243,19 +245,28 @@ def _warnings(
     """All by which the subset is less than was asked for, or more than the manifest lists."""
     wanted = options.per_class or max(1, options.num_videos // len(counts))
     lines = []
+    if (unlisted := sum(not count.listed for count in counts)) and not options.json:
+        lines.append(f"classes without a listed video, which the table leaves out: {unlisted}")
     if copies.skips:
         where = _beside(options.output, "skipped")
         lines.append(f"videos that cannot be read: {len(copies.skips)}, see {where}; others of "
                      "their classes are taken where there are any")  # fmt: skip
     if short := [count for count in counts if _is_short(count, wanted, copies)]:
-        names = ", ".join(f"{c.name} ({c.chosen})" for c in short)
-        lines.append(f"classes that have fewer videos than {wanted}: {names}")
+        lines.append(f"classes that have fewer videos than {wanted}: {_name_some(short)}")
     asked = options.num_videos or options.per_class * len(counts)
     if len(copies.chosen) < asked:
         lines.append(f"chosen: {len(copies.chosen)} videos of {asked} asked for")
     if others := _count_others(options, copies):
         lines.append(f"files in {options.copy_dir} that are not in the manifest: {others}")
     return lines
+
+
+def _name_some(short: Sequence[ClassCount]) -> str:
+    """Some of the classes with their counts, first those that have videos."""
+    by_count = sorted(short, key=lambda count: -count.chosen)
+    names = ", ".join(f"{count.name} ({count.chosen})" for count in by_count[:_NAMED])
+    more = len(short) - _NAMED
+    return names + (f", and {more} others" if more > 0 else "")
 
 
 def _is_short(count: ClassCount, wanted: int, copies: Copies) -> bool:

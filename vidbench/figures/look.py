@@ -121,7 +121,7 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in metadata]
     for path, (suffix, said) in zip(paths, metadata.items(), strict=True):
         with replacing(path) as temporary, style(), warnings.catch_warnings():
-            # The SVG has the characters all the same, for whatever fonts its reader has.
+            # The SVG has the characters nevertheless, for whatever fonts its reader has.
             warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")
             figure.savefig(temporary, format=suffix, dpi=_DPI, metadata=said)
     return paths

@@ -22,7 +22,7 @@ _SCRIPTS = ("page.js", "matrix.js", "browser.js")
 def render_page(template: str, data: Mapping[str, Any], **context: Any) -> str:
     """The whole page, as text.
 
-    All texts are escaped. What might get through all the same would not run: the browser is told
+    All texts are escaped. What might get through nevertheless would not run: the browser is told
     to run and to apply nothing but our own script and style, by their hashes, and to fetch nothing.
 
     Args:

@@ -51,7 +51,7 @@ def source_of(name: str, label: str) -> str:
     """What a clip was cut from: its name up to the class, a film or a video; empty if not named so.
 
     The official splits keep the clips that one class has of a source on one side; clips of
-    different classes may share a source, and are one group all the same. Parts of a film that
+    different classes may share a source, and are one group nevertheless. Parts of a film that
     are numbered (``A_Beautiful_Mind_1``) are sources of their own: names do not tell parts from
     titles.
     """
