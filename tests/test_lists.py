@@ -445,3 +445,98 @@ def test_lines_are_read_as_the_readers_of_peers_read_them(line: str, tmp_path: P
     assert [(str(frame.iloc[0, 0]), str(frame.iloc[0, 1]))] == read(path)
     for reader in readers.values():
         assert [reader(line)] == read(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "form"),
+    [
+        (["some/path/000.mp4 1", "some/path/001.mp4 1"], "path and label with blanks between"),
+        (["some/path/000.mp4,1", "some/path/001.mp4,1"], "path and label with commas between"),
+    ],
+)
+def test_comments_and_empty_lines_are_no_videos(
+    lines: list[str], form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, "some/path/000.mp4", "some/path/001.mp4")
+    first, second = lines
+    path = write(tmp_path, "# from set.mp4", "", first, "#", "   ", second, "#\tend")
+    with caplog.at_level("INFO", "vidbench"):
+        assert read(path) == EXPECTED[:2]
+    assert f"is read as {form}, but for 3 comments: 2 videos" in caplog.text
+
+
+@pytest.mark.parametrize("before", [[], [""], ["  "], ["# path, and label"], ["#", "", "# x"]])
+def test_a_header_is_the_first_line_that_says_something(before: list[str], tmp_path: Path) -> None:
+    put(tmp_path, "a.mp4", "b.mp4", "#c.mp4")
+    for header, rows in (
+        ("path,label", ["a.mp4,x", "", "# no, video", "b.mp4,y", "#c.mp4,z"]),
+        ("path, label", ["a.mp4, x", " ", "b.mp4, y", "#c.mp4, z"]),
+        ("path;label", ["a.mp4;x", "b.mp4;y", "#", "#c.mp4;z"]),
+        ("Path Label", ["a.mp4 x", "b.mp4 y", "#c.mp4 z"]),
+    ):
+        path = write(tmp_path, *before, header, *rows)
+        assert read(path) == [("a.mp4", "x"), ("b.mp4", "y"), ("#c.mp4", "z")], header
+
+
+def test_a_header_with_blanks_may_count_frames(tmp_path: Path) -> None:
+    put(tmp_path, "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg")
+    path = write(tmp_path, "path total_frames label", "a 2 5", "b 2 7")
+    assert read(path) == [("a", "5"), ("b", "7")]
+
+
+@pytest.mark.parametrize("header", ["clip,target", "name label", "video_name\ttag", "id;y"])
+def test_a_header_of_unknown_names_is_no_video(header: str, tmp_path: Path) -> None:
+    put(tmp_path, "a.mp4", "b.mp4")
+    between = next(each for each in ",\t; " if each in header)
+    path = write(tmp_path, header, f"a.mp4{between}x", f"b.mp4{between}y")
+    with pytest.raises(ConfigError) as refused:
+        open_list(path).fetch()
+    assert str(refused.value) == (
+        f"{path} begins {header!r}, which is no video, and all others are: if it is a header, call "
+        "the columns path and label; if not, drop it"
+    )
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_end_as_any_system_ends_them(end: str, tmp_path: Path) -> None:
+    put(tmp_path, "some/path/000.mp4", "some/path/001.mp4", "some/path/002.mp4")
+    assert read(write(tmp_path, *PLAIN, end=end)) == EXPECTED
+    table = ["path,label", *(line.replace(" ", ",") for line in PLAIN)]
+    assert read(write(tmp_path, *table, end=end)) == EXPECTED
+
+
+def test_names_with_delimiters_behind_the_ending_of_a_video(tmp_path: Path) -> None:
+    put(tmp_path, "a.mp4", "x,y.mp4", "c.mp4")
+    for between in (",", ", ", ";", "\t"):
+        sign = between.strip(" ")
+        lines = [f"a.mp4{between}not here{sign} there", f"c.mp4{between}here"]
+        assert read(write(tmp_path, *lines)) == [
+            ("a.mp4", f"not here{sign} there"),
+            ("c.mp4", "here"),
+        ]
+    assert read(write(tmp_path, "x,y.mp4,p, q", "c.mp4,r")) == [("x,y.mp4", "p, q"), ("c.mp4", "r")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["a.mp4 1", "b.mp4 1 2"], "several labels with blanks between, e.g. 'b.mp4 1 2'"),
+        (["a.mp4,1", "b.mp4,1,2"], "several labels with commas between, e.g. 'b.mp4,1,2'"),
+        (["a.mp4,1,", "b.mp4,1"], "is no list of paths and labels"),
+        (["a.mp4,x,12", "b.mp4,y,12"], "is no list of paths and labels"),
+    ],
+)
+def test_other_columns_are_no_part_of_a_path_or_a_label(
+    lines: list[str], said: str, tmp_path: Path
+) -> None:
+    put(tmp_path, "a.mp4", "b.mp4")
+    with pytest.raises(ConfigError, match=said):
+        open_list(write(tmp_path, *lines)).fetch()
+
+
+def test_videos_beside_the_lists_folder_are_found_for_the_message(tmp_path: Path) -> None:
+    put(tmp_path, "data/v/a.mp4", "data/lists/x")
+    for folder in (tmp_path / "data", tmp_path):
+        path = write(tmp_path / "data" / "lists", f"{'data/' * (folder == tmp_path)}v/a.mp4 1")
+        with pytest.raises(ConfigError, match=f"add --videos_path {folder}$"):
+            open_list(path).fetch()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+_LEVELS_ABOVE = 2  # of the list, as in data/annotations/lists/val.txt
 _MAX_FOLDERS = 200  # beside the list, in which a video is looked for
 
 
@@ -37,8 +38,9 @@ def tell_places(path: str, folder: Path, advice: str = "") -> str:
 def _elsewhere(path: str, folder: Path) -> Iterator[tuple[Path, str]]:
     """Places that the list may mean, and what to do if the video is there."""
     here = Path.cwd()
-    if here != folder.absolute() and not os.path.isabs(path):  # noqa: PTH117
-        yield here / path, _add(here)
+    if not os.path.isabs(path):  # noqa: PTH117
+        near = (here, *folder.absolute().parents[:_LEVELS_ABOVE])
+        yield from ((place / path, _add(place)) for place in near if place != folder.absolute())
     if path.startswith("~"):
         home = Path(os.path.expanduser(path))  # noqa: PTH111 - leaves unknown users as they are
         yield home, "write the home folder in full, as only a shell knows ~"

@@ -13,7 +13,7 @@ line                            who reads it so
 
 A label may be a name, and a path may have blanks: the label is what comes last, or behind the
 ending of the video. A reading is taken if it makes more lines plausible than any other: their paths
-end like videos, or exist.
+end like videos, or exist. Lines that begin with ``#`` and a blank are comments.
 """
 
 from __future__ import annotations
@@ -27,16 +27,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.datasets._lost import tell_places
-from vidbench.data.datasets._tables import Columns, Table, row_of
+from vidbench.data.datasets._tables import Columns, Table, describe_comments, is_comment, row_of
 from vidbench.data.media import MEDIA_SUFFIXES, is_media
 from vidbench.errors import ConfigError
 
 _SHOWN = 80  # characters of a line
 _ENDINGS = "|".join(re.escape(suffix) for suffix in sorted(MEDIA_SUFFIXES))
-_BEHIND_ENDING = re.compile(rf"(.*?(?:{_ENDINGS}))[ \t]+(\S.*)", re.IGNORECASE)
 _ENDING = re.compile(rf"\S(?:{_ENDINGS})(?=\s|$)", re.IGNORECASE)
 _WHOLE = re.compile(r"-?\d+")
 _DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons", None: "blanks"}
+_BEHIND_ENDING = {
+    delimiter: re.compile(rf"(.*?(?:{_ENDINGS})){between}(\S.*)", re.IGNORECASE)
+    for delimiter, between in (
+        (None, r"[ \t]+"),
+        *((each, rf"\s*{each}\s*") for each in _DELIMITERS if each),
+    )
+}
 _UNLABELLED = "-1"  # what PyTorchVideo and mmaction2 give a line without a label
 
 
@@ -84,20 +90,52 @@ def read_list(path: Path, text: str, folder: Path, columns: Columns) -> Table:
     Raises:
         ConfigError: It can be read in no way, or in several; or it has several labels a video.
     """
-    lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    written = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1)]
+    lines = [(n, line) for n, line in written if line and not is_comment(line)]
+    if is_headed := bool(lines) and _is_header(lines[0][1], columns):
+        lines = lines[1:]
     if not lines:
         raise ConfigError(f"{path} lists no video")
     reading = _choose(path, [line for _, line in lines], folder)
-    if any(len(entry.labels) > 1 for entry in reading.entries):
+    several = [len(entry.labels) > 1 for entry in reading.entries]
+    if any(several):
+        example = lines[several.index(True)][1][:_SHOWN]
         raise ConfigError(
-            f"{path} has {reading.form}, e.g. {lines[0][1][:_SHOWN]!r}: vidbench scores one class "
-            "of a video; if the first number counts frames, leave it out"
+            f"{path} has {reading.form}, e.g. {example!r}: vidbench scores one class of a video; "
+            "if the first number counts frames, leave it out"
         )
+    _refuse_unknown_header(path, lines[0][1], reading, folder)
     rows = [
         row_of(f"{path}, line {number}", _cells(entry), columns)
         for (number, _), entry in zip(lines, reading.entries, strict=True)
     ]
-    return Table(reading.form, rows)
+    header = " and a header" if is_headed else ""
+    comments = describe_comments(line for _, line in written)
+    return Table(f"{reading.form}{header}{comments}", rows)
+
+
+def _is_header(line: str, columns: Columns) -> bool:
+    """Whether the line names what stands in its columns, with blanks between, as ``path label``.
+
+    Numbers between them, which count frames, may be called anything.
+    """
+    first, *_, last = line.casefold().split() * 2
+    return first in columns["path"] and last in columns["label"]
+
+
+def _refuse_unknown_header(path: Path, line: str, reading: Reading, folder: Path) -> None:
+    """Nothing, unless the first line alone has no path that ends like a video, nor one that exists.
+
+    Raises:
+        ConfigError: So it is: the line would be a video and a class of its own.
+    """
+    first, *others = reading.entries
+    named = bool(others) and all(is_media(Path(entry.path)) for entry in others)
+    if named and "/" not in first.path and not _is_plausible(first, folder):
+        raise ConfigError(
+            f"{path} begins {line[:_SHOWN]!r}, which is no video, and all others are: if it is a "
+            "header, call the columns path and label; if not, drop it"
+        )
 
 
 def _cells(entry: Entry) -> dict[str, str]:
@@ -149,7 +187,9 @@ def _forms(lines: Sequence[str]) -> Iterator[tuple[str, Parse]]:
         yield f"folder of frames, count of frames and label {between}", partial(_framed, delimiter)
         yield f"folder of frames, first frame, count and label {between}", partial(_cut, delimiter)
         yield f"path and several labels {between}", partial(_path_and_labels, delimiter)
-    yield "path and label with blanks between", _path_and_name
+        if delimiter is not None and len({line.count(delimiter) for line in lines}) > 1:
+            yield f"path and label {between}", partial(_path_and_name, delimiter)
+    yield "path and label with blanks between", partial(_path_and_name, None)
     yield "path alone", lambda line: Entry(_unquoted(line))
 
 
@@ -158,21 +198,21 @@ def _path_and_label(delimiter: str | None, line: str) -> Entry | None:
     cells = line.rsplit(delimiter, 1)
     if delimiter is not None:
         found = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-        cells = found if len(found) == 2 else cells
+        cells = found if len(found) == 2 else [cell for cell in cells if cell.strip()]
     if len(cells) < 2 or is_media(Path(cells[1].strip())):
         return None
     path = _unquoted(cells[0].strip())
     return Entry(path, (cells[1].strip(),)) if path else None
 
 
-def _path_and_name(line: str) -> Entry | None:
-    """The label is what stands behind the ending of the video, and may have blanks."""
-    match = _BEHIND_ENDING.fullmatch(line)
+def _path_and_name(delimiter: str | None, line: str) -> Entry | None:
+    """The label is what stands behind the ending of the video, and may have delimiters."""
+    match = _BEHIND_ENDING[delimiter].fullmatch(line)
     if match is None or _ENDING.search(match[2]):
         return None
-    words = match[2].split()
+    words = [word.strip() for word in match[2].split(delimiter)]
     several = len(words) > 1 and all(map(_WHOLE.fullmatch, words))
-    return None if several else Entry(_unquoted(match[1]), (match[2],))
+    return None if several or not words[-1] else Entry(match[1], (_unquoted(match[2]),))
 
 
 def _framed(delimiter: str | None, line: str) -> Entry | None:
@@ -186,7 +226,7 @@ def _cut(delimiter: str | None, line: str) -> Entry | None:
 
 
 def _path_and_labels(delimiter: str | None, line: str) -> Entry | None:
-    counts = range(2, len(line.split(delimiter)))
+    counts = range(1, len(line.split(delimiter)))
     found = [entry for n in counts if (entry := _numbers(delimiter, line, n))[0]]
     return Entry(*found[-1]) if found else None
 

@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -62,13 +62,14 @@ def is_parquet(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """The text of a file; one whose lines end in CR alone has LF in their place.
 
     Raises:
         ConfigError: It cannot be read, or is no UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
+        return text if "\n" in text else text.replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as text in UTF-8: {error}") from error
 
@@ -76,12 +77,15 @@ def read_text(path: Path) -> str:
 def find_delimiter(text: str, columns: Columns) -> str | None:
     """What stands between the columns of a header; None where the text begins with no header.
 
+    Empty lines and comments may stand before the header.
+
     Args:
         text: Of the file.
         columns: A header names the first of them.
     """
     required = next(iter(columns))
-    line = text.partition("\n")[0].removesuffix("\r")
+    lines = (line.removesuffix("\r") for line in text.split("\n"))
+    line = next((line for line in lines if line.strip() and not is_comment(line)), "")
     for delimiter in _DELIMITERS:
         header = next(csv.reader([line], delimiter=delimiter), [])
         if required in _rename(header, columns):
@@ -89,11 +93,22 @@ def find_delimiter(text: str, columns: Columns) -> str | None:
     return None
 
 
+def is_comment(line: str) -> bool:
+    """Whether a line begins with ``#`` and a blank, or is ``#`` alone; paths begin otherwise."""
+    return line == "#" or line.startswith(("# ", "#\t"))
+
+
+def describe_comments(lines: Iterable[str]) -> str:
+    """What to say of comments behind the form of a list; empty where there are none."""
+    count = sum(map(is_comment, lines))
+    return f", but for {count} comment{'s' if count > 1 else ''}" if count else ""
+
+
 def read_csv(path: Path, text: str, columns: Columns, delimiter: str = ",") -> Table:
     """The rows of a text with a header.
 
     What :func:`~vidbench.harmless.csv_line` wrote comes back as it was. Blanks behind delimiters
-    are left out where the header, or all rows, have them behind each one.
+    are left out where the header, or all rows, have them behind each one. Comments are left out.
 
     Raises:
         ConfigError: It is no CSV, names a column twice, or a row has too many or too few cells.
@@ -114,7 +129,8 @@ def read_csv(path: Path, text: str, columns: Columns, delimiter: str = ",") -> T
             )
         found = {name: csv_text(cells[column]) for name, column in places.items()}
         rows.append(row_of(place, found, columns))
-    return Table(f"a table with {_DELIMITERS[delimiter]} and a header", rows)
+    comments = describe_comments(text.split("\n"))
+    return Table(f"a table with {_DELIMITERS[delimiter]} and a header{comments}", rows)
 
 
 def read_parquet(path: Path, columns: Columns) -> Table:
@@ -157,7 +173,7 @@ def row_of(place: str, cells: Mapping[str, str], columns: Columns) -> Row:
 
 
 def _read_lines(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """The number of the last line of each row that is not empty, and its cells."""
+    """The number of the last line of each row, and its cells; without empty rows and comments."""
     plain = _parse(text, delimiter, False)
     if not (_follow_blanks(plain[:1]) or _follow_blanks(plain[1:])):
         return plain
@@ -174,7 +190,13 @@ def _follow_blanks(lines: Sequence[tuple[int, list[str]]]) -> bool:
 def _parse(text: str, delimiter: str, spaced: bool) -> list[tuple[int, list[str]]]:
     file = io.StringIO(text, newline="")
     lines = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=spaced)
-    return [(lines.line_num, cells) for cells in lines if cells]
+    blank = ([], [""]) if spaced else ([],)  # a line of blanks is an empty cell where they go
+    return [
+        (lines.line_num, cells)
+        for cells in lines
+        if cells not in blank and not (len(cells) == 1 and cells[0].isspace())
+        if not is_comment(cells[0])
+    ]
 
 
 def _rename(header: Sequence[str], columns: Columns) -> dict[str, int]:
