@@ -172,14 +172,31 @@ def test_the_end_of_a_function_in_the_file_is_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(scores_of(path, clips), expected, atol=1e-5)
 
 
-def test_a_sigmoid_that_only_its_numbers_tell_is_refused(tmp_path: Path) -> None:
-    """A product with 1 hides it from whoever reads the graph."""
-    from vidbench.models._scores import to_probabilities
+BY_HAND = ("Neg", "Softplus", "Neg", "Exp")
+"""1 / (1 + exp(-x)), which is exp(-softplus(-x)): operators that take no second tensor."""
 
-    scores = expit(np.random.default_rng(0).normal(0, 2, (4, 14)))
-    message = refusal(lambda: to_probabilities(scores, None, None))
-    assert "multi-label" in message
-    assert to_probabilities(scores, None, "other").shape == (4, 14)  # logits that the file tells
+
+def test_a_sigmoid_that_only_its_numbers_tell_is_refused(tmp_path: Path) -> None:
+    """As three scores are too few to tell, those of further clips count too."""
+    path = save_onnx(tmp_path / "net.onnx", ending=BY_HAND)
+    assert "multi-label" in refusal(lambda: scores_of(path, random_clips(4)))
+    described(path, 'output = "logits"\n')
+    assert scores_of(path, random_clips(4)).shape == (4, 3)
+
+
+def test_one_score_of_which_nothing_tells_what_it_is_must_be_stated(tmp_path: Path) -> None:
+    clips, two = random_clips(), ("no", "yes")
+    path = save_onnx(tmp_path / "net.onnx", kernel=KERNEL[:, :1], ending=BY_HAND)
+    described(path, names=two)
+    assert "does not tell whether" in refusal(lambda: open_model(path).check(SPEC))
+    described(path, 'output = "probabilities"\n', two)
+    second = expit(logits_of(clips)[:, 0])
+    np.testing.assert_allclose(scores_of(path, clips)[:, 1], second, atol=1e-5)
+
+
+def test_a_network_of_single_pictures_is_told_apart(tmp_path: Path) -> None:
+    path = save_onnx(tmp_path / "net.onnx", ("n", SIZE, SIZE, 3), axes=(1, 2))
+    assert "single pictures" in refusal(lambda: open_model(path).check(SPEC))
 
 
 def test_one_score_is_that_of_the_second_of_two_classes(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from vidbench.errors import ConfigError, ModelError
 from vidbench.models._description import read_description
 from vidbench.models._frameworks import import_keras, import_tensorflow
 from vidbench.models._interface import Interface, decisive, to_pixels
-from vidbench.models._scores import to_probabilities
+from vidbench.models._scores import Undeclared, to_probabilities
 from vidbench.models.base import Model, load_model
 
 if not os.environ.get("CI"):
@@ -313,11 +313,12 @@ def test_logits_become_their_softmax_and_probabilities_are_noticed(
 ) -> None:
     logits = np.random.default_rng(seed).normal(0, 30, (rows, classes)).astype(np.float32)
     expected = softmax(logits.astype(np.float64), axis=1)
+    Undeclared(None).look(logits)
     found = to_probabilities(logits[:, :, None, None], None)
     np.testing.assert_allclose(found, expected, atol=1e-7)
     np.testing.assert_array_equal(to_probabilities(found, "probabilities"), found)
     with pytest.raises(ModelError, match="probabilities already"):
-        to_probabilities(found, None)
+        Undeclared("other").look(found)
 
 
 def test_quantised_probabilities_add_up_to_one(files: Files, tmp_path: Path) -> None:

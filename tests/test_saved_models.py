@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,58 @@ def test_undeclared_probabilities_are_refused_before_anything_is_loaded(
     folder = described(save(tmp_path / "net", ending=ending), said)
     assert message in refusal(lambda: open_model(folder).check(SPEC))
     assert message in refusal(lambda: open_model(folder).load())
+
+
+def by_hand(name: str) -> Callable[[Any], Any]:
+    """A function that no operation of the graph is named after."""
+    tf = import_tensorflow()
+    return {
+        "sigmoid": lambda x: 1 / (1 + tf.exp(-x)),
+        "tanh": lambda x: 0.5 * (tf.tanh(x / 2) + 1),
+        "sum": lambda x: 0.5 * tf.tanh(x / 2) + 0.5,
+        "times": lambda x: tf.sigmoid(x) * 1.0,
+        "softmax": lambda x: tf.exp(x) / tf.reduce_sum(tf.exp(x), axis=1, keepdims=True),
+        "one_hot": lambda x: tf.one_hot(tf.argmax(x, axis=1), len(NAMES)),
+    }[name]
+
+
+@pytest.mark.parametrize("ending", ["sigmoid", "tanh", "sum", "times", "softmax", "one_hot"])
+def test_probabilities_that_only_their_numbers_tell_are_refused(
+    ending: str, tmp_path: Path
+) -> None:
+    function = by_hand(ending)
+
+    def run(clips: Any) -> Any:
+        tf = import_tensorflow()
+        return function(tf.reduce_mean(clips, axis=[1, 2, 3]) @ KERNEL)
+
+    folder = described(save(tmp_path / "net", own=run), '[tensors]\nsignature = "own"\n')
+    message = "probabilities already" if ending in ("softmax", "one_hot") else "multi-label"
+    assert message in refusal(lambda: scores_of(folder, random_clips()))
+    described(folder, 'output = "logits"\n[tensors]\nsignature = "own"\n')
+    assert scores_of(folder, random_clips()).shape == (3, 3)
+
+
+def test_scaled_logits_are_taken_for_what_they_are(tmp_path: Path) -> None:
+    folder = save(tmp_path / "net", own=lambda clips: clips[:, 0, 0, 0] @ KERNEL * 2.0)
+    described(folder, '[tensors]\nsignature = "own"\n')
+    clips = random_clips()
+    expected = softmax(clips[:, 0, 0, 0] / 255 @ KERNEL * 2, axis=1)
+    np.testing.assert_allclose(scores_of(folder, clips), expected, atol=1e-5)
+
+
+def test_int8_is_told_which_range_it_holds(tmp_path: Path) -> None:
+    folder = save(tmp_path / "net", "int8", scale=1 / 255)
+    assert "range = [-128, 127]" in refusal(lambda: open_model(folder).check(SPEC))
+    described(folder, "[pixels]\nrange = [-128, 127]\n")
+    clips = random_clips()
+    expected = softmax(logits_of((clips.astype(float) - 128) / 255), axis=1)
+    np.testing.assert_allclose(scores_of(folder, clips), expected, atol=1e-5)
+
+
+def test_a_list_of_one_class_is_refused(tmp_path: Path) -> None:
+    folder = save(tmp_path / "net", kernel=KERNEL[:, :1], names=("a",))
+    assert "nothing to choose from" in refusal(lambda: open_model(folder).check(SPEC))
 
 
 def test_the_logarithm_of_a_softmax_gives_its_probabilities(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from vidbench.models._interface import (
     is_integer,
     to_pixels,
 )
-from vidbench.models._scores import to_probabilities
+from vidbench.models._scores import Undeclared, to_probabilities
 from vidbench.models._signature import Shape, Signature
 
 Run = Callable[[NDArray[Any]], NDArray[np.floating[Any]]]
@@ -62,7 +62,8 @@ class ArrayClassifier:
         said: PixelRange | None,
         ending: str | None = None,
     ) -> None:
-        self._network, self._interface, self._ending = network, interface, ending
+        self._network, self._interface = network, interface
+        self._undeclared = Undeclared(ending) if interface.output is None else None
         self._range = fed_range(said, network.dtype.name)
         self._views = _views(interface, network.signature.input_shape)
 
@@ -82,7 +83,9 @@ class ArrayClassifier:
             scores = scores.reshape(len(clips), self._views, -1).mean(axis=1)  # of equal views
         if len(scores) != len(clips):
             raise ModelError(f"the model gave {len(scores)} rows of scores for {len(clips)} clips")
-        return to_probabilities(scores, self._interface.output, self._ending)
+        if self._undeclared is not None:
+            self._undeclared.look(scores)
+        return to_probabilities(scores, self._interface.output)
 
     def _feed(self, clips: Views) -> NDArray[Any]:
         if self._range == BYTES and is_integer(self._network.dtype.name):

@@ -9,10 +9,11 @@ import numpy as np
 
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.models._interface import LAYOUTS, Interface, PixelRange, fed_range, is_integer
+from vidbench.models._interface import BYTES, LAYOUTS, Interface, PixelRange, fed_range, is_integer
 from vidbench.models._signature import Shape, Signature
 
 _AXES = {"B": "batch", "N": "views", "T": "frames", "H": "height", "W": "width", "C": "channels"}
+_PICTURES = "BHWC"
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -40,6 +41,8 @@ def require_fit(
     if not fits(clips, signature.input_shape):
         others = [o for o in LAYOUTS if fits(_lengths(spec, o), signature.input_shape)]
         advice = f', or layout = "{others[0]}" in [pixels] of its TOML file' if others else ""
+        if len(signature.input_shape or ()) == len(_PICTURES):
+            advice = "; it takes single pictures: export a network that takes clips"
         raise ConfigError(
             f"{model} takes {_shown(signature.input_shape)}, the clips are {_shown(clips)} "
             f"[{', '.join(_AXES[axis] for axis in layout)}]: see --num_frames{advice}"
@@ -53,6 +56,8 @@ def require_count(model: Path, num_scores: int | None, num_classes: int) -> None
     Raises:
         ConfigError: There are more or fewer.
     """
+    if num_classes == 1:
+        raise ConfigError(f"{model} has a class list of one name: there is nothing to choose from")
     if num_scores not in (None, num_classes, 1 if num_classes == 2 else None):
         raise ConfigError(
             f"{model} gives [{num_scores}] scores, its class list has {num_classes} names"
@@ -93,9 +98,13 @@ def _require_whole(model: Path, dtype: str, interface: Interface, range_: PixelR
     limits = np.iinfo(dtype)
     whole = (high - low) % 255 == 0 and low.is_integer()
     if not whole or interface.normalises or not limits.min <= low < high <= limits.max:
+        holds_pixels = limits.max >= BYTES[1]
+        fitting, or_out = (
+            ("[0, 255]", ", or leave them out") if holds_pixels else ("[-128, 127]", "")
+        )
         raise ConfigError(
-            f"{model} takes {dtype}, whole numbers: state [pixels] range = [0, 255], without mean "
-            "and std, in its TOML file, or leave them out"
+            f"{model} takes {dtype}, whole numbers: state [pixels] range = {fitting}, without mean "
+            f"and std, in its TOML file{or_out}"
         )
 
 

@@ -30,19 +30,29 @@ _TYPES = {
     7: "int16",
     9: "int8",
     10: "float64",
+    12: "uint64",
+    15: "uint32",
+    16: "uint16",
     18: "bfloat16",
 }
 _QUANTISED = ("uint8", "int8", "int16")
 _BUILTINS = {  # those that are looked for
+    0: "add",
+    3: "conv_2d",
     6: "dequantize",
+    9: "fully_connected",
     14: "logistic",
     22: "reshape",
     25: "softmax",
+    39: "transpose",
     40: "mean",
     43: "squeeze",
+    50: "log_softmax",
     53: "cast",
     70: "expand_dims",
     114: "quantize",
+    126: "batch_matmul",
+    132: "conv_3d",
 }
 
 

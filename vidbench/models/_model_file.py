@@ -128,6 +128,7 @@ class ModelFile(ABC):
     def _require_fit(self, spec: PreprocessSpec) -> None:
         signature, layout = self.signature, self.description.interface.layout
         if signature is not None:
+            self._require_types(signature)
             require_fit(self._path, signature, spec, len(self.classes), layout)
             self._require_meant(signature)
 
@@ -138,12 +139,16 @@ class ModelFile(ABC):
             ConfigError: Pixels cannot.
             ModelError: Scores cannot.
         """
-        described, num_scores = self.description, count_scores(signature.output_shape)
-        require_types(self._path, signature, described.interface, described.pixel_range)
+        self._require_types(signature)
+        wanted, num_scores = self.description.interface, count_scores(signature.output_shape)
         try:
-            require_output(described.interface.output, self.ending, num_scores)
+            require_output(wanted.output, self.ending, num_scores)
         except ModelError as error:
             raise ModelError(f"{self._path}: {error}") from error
+
+    def _require_types(self, signature: Signature) -> None:
+        described = self.description
+        require_types(self._path, signature, described.interface, described.pixel_range)
 
     @cached_property
     def signature(self) -> Signature | None:

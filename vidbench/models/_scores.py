@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ _ROUNDING = 0.01  # what probabilities in float16 may sum up to beside 1
 _ENOUGH = 8  # scores: so many logits hardly all lie between 0 and 1 by chance
 
 SOFTMAX, SIGMOID, OTHER = "softmax", "sigmoid", "other"
-"""What a network's last operation is; None stands for one that its file does not tell."""
+"""What a network ends in: :data:`OTHER` is a layer whose scores are without bounds, as logits are.
+
+None stands for what its file does not tell, such as arithmetic, which may be a sigmoid by hand.
+"""
 
 ENDINGS = {
     "softmax": SOFTMAX,
@@ -28,7 +32,15 @@ _PASSING = frozenset(
     {"identity", "reshape", "squeeze", "unsqueeze", "expanddims", "expand_dims", "flatten", "cast"}
     | {"quantize", "dequantize", "quantizelinear", "dequantizelinear", "stopgradient", "dropout"}
     | {"mean", "reducemean", "averagepool"}  # e.g. over views: probabilities stay probabilities
+    | {"transpose", "clip", "clipbyvalue"}
 )
+_LAYERS = frozenset(
+    {"matmul", "batchmatmul", "batchmatmulv2", "batchmatmulv3", "batch_matmul", "gemm", "einsum"}
+    | {"xlaeinsum", "fusedmatmul", "fullyconnected", "fully_connected", "biasadd"}
+    | {"conv", "conv1d", "conv2d", "conv3d", "conv_2d", "conv_3d"}
+    | {"batchnormalization", "fusedbatchnormv3", "logsoftmax", "log_softmax"}
+)
+_SUMS = frozenset({"add", "addv2"})  # of a layer and its bias, or of something else
 
 Producer = Callable[[str], "tuple[str, Sequence[str]] | None"]
 """From a tensor's name to the operation that makes it, and the names of what it is made of."""
@@ -37,7 +49,8 @@ Producer = Callable[[str], "tuple[str, Sequence[str]] | None"]
 def last_operation(producer: Producer, output: str) -> str | None:
     """What the network does last to its scores, :data:`SOFTMAX`, :data:`SIGMOID` or :data:`OTHER`.
 
-    Operations that make no other scores of them, such as reshaping, are looked through.
+    Operations that make no other scores of them, such as reshaping, are looked through. Of a sum
+    all terms are looked at: one is a layer's, where the other is its bias.
 
     Args:
         producer: Finds operations; None for a tensor that it cannot follow.
@@ -46,19 +59,25 @@ def last_operation(producer: Producer, output: str) -> str | None:
     Returns:
         None where that cannot be told.
     """
+    operation, inputs = _looked_through(producer, output)
+    if operation in _SUMS:
+        terms = [_looked_through(producer, term)[0] for term in inputs]
+        return OTHER if any(term in _LAYERS for term in terms) else None
+    return OTHER if operation in _LAYERS else ENDINGS.get(operation)
+
+
+def _looked_through(producer: Producer, output: str) -> tuple[str, Sequence[str]]:
+    """The last operation in lower case and what it takes; "" where that cannot be told."""
     seen = set()
     while output not in seen:
         seen.add(output)
-        found = producer(output)
-        if found is None:
-            return None
-        operation, inputs = found
+        operation, inputs = producer(output) or ("", ())
         if operation.lower() not in _PASSING:
-            return ENDINGS.get(operation.lower(), OTHER)
+            return operation.lower(), inputs
         if not inputs:
-            return None
+            break
         output = inputs[0]
-    return None
+    return "", ()
 
 
 def require_output(said: str | None, ending: str | None, num_scores: int | None) -> None:
@@ -77,6 +96,8 @@ def require_output(said: str | None, ending: str | None, num_scores: int | None)
         raise ModelError("the model ends in the softmax of one score, which is always 1")
     if ending == SOFTMAX and said is None:
         raise ModelError(not_said())
+    if ending is None and num_scores == 1 and said is None:
+        raise ModelError(one_of_a_kind())
     if ending != SIGMOID or (num_scores is None and said is not None):
         return
     if num_scores == 1 and said != "probabilities":
@@ -85,25 +106,50 @@ def require_output(said: str | None, ending: str | None, num_scores: int | None)
         raise ModelError(many_sigmoids())
 
 
-def to_probabilities(
-    scores: NDArray[np.floating], output: str | None, ending: str | None = None
-) -> NDArray[np.float32]:
+class Undeclared:
+    """Looks at scores that nobody says to be logits, until there are enough to tell.
+
+    Args:
+        ending: Of :func:`last_operation`.
+    """
+
+    def __init__(self, ending: str | None) -> None:
+        self._in_bounds = ending is None
+        self._count = 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether further scores can tell nothing new."""
+        return not self._in_bounds or self._count >= _ENOUGH
+
+    def look(self, scores: NDArray[Any]) -> None:
+        """Check that these, (batch, ...), and those before are no probabilities.
+
+        Raises:
+            ModelError: They are.
+        """
+        rows = scores.reshape(len(scores), -1).astype(np.float64)
+        if not rows.size:
+            return
+        is_single, positive = rows.shape[1] == 1, rows.min() >= 0
+        if positive and not is_single and np.abs(rows.sum(axis=1) - 1).max() < _ROUNDING:
+            raise ModelError(not_said())
+        self._in_bounds = bool(self._in_bounds and positive and rows.max() <= 1)
+        self._count += rows.size
+        if self._in_bounds and self._count >= _ENOUGH:
+            raise ModelError(one_sigmoid() if is_single else many_sigmoids())
+
+
+def to_probabilities(scores: NDArray[np.floating], output: str | None) -> NDArray[np.float32]:
     """Probabilities (batch, classes) of what a network gives; lengths of 1 are dropped.
 
     A single score is that of the second of two classes: its logit, or its probability.
 
     Args:
         scores: (batch, ...).
-        output: One of :data:`~vidbench.models._interface.OUTPUTS`, or None for logits that must
-            not look like probabilities.
-        ending: Of :func:`last_operation`.
-
-    Raises:
-        ModelError: They do: a softmax of a softmax ranks alike, but is another probability.
+        output: One of :data:`~vidbench.models._interface.OUTPUTS`, or None for logits.
     """
     rows = scores.reshape(len(scores), -1).astype(np.float64)
-    if output is None:
-        _refuse_probabilities(rows, ending)
     if rows.shape[1] == 1:
         second = rows if output == "probabilities" else 1 / (1 + np.exp(-np.clip(rows, -700, 700)))
         return np.concatenate([1 - second, second], axis=1).astype(np.float32)
@@ -130,6 +176,14 @@ def one_sigmoid() -> str:
     )
 
 
+def one_of_a_kind() -> str:
+    """What to say where the only score may be a probability or not, and nothing tells."""
+    return (
+        "the model gives one score, and its file does not tell whether that is a probability: "
+        'state output = "probabilities" or "logits" in the TOML file beside it'
+    )
+
+
 def many_sigmoids() -> str:
     """What to say where each class has a probability of its own."""
     return (
@@ -137,13 +191,3 @@ def many_sigmoids() -> str:
         "to 1, and vidbench scores one class a video: export it without the sigmoid, or state "
         'output = "logits" in the TOML file beside it to rank by them, see docs/model_files.md'
     )
-
-
-def _refuse_probabilities(rows: NDArray[np.float64], ending: str | None) -> None:
-    """Raises ModelError if scores that are taken for logits look like something else."""
-    if not rows.size or rows.min() < 0:
-        return
-    if rows.shape[1] > 1 and np.abs(rows.sum(axis=1) - 1).max() < _ROUNDING:
-        raise ModelError(not_said())
-    if ending is None and rows.size >= _ENOUGH and rows.max() <= 1:
-        raise ModelError(one_sigmoid() if rows.shape[1] == 1 else many_sigmoids())

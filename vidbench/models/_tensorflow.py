@@ -29,6 +29,7 @@ from vidbench.models._frozen import (
 from vidbench.models._interface import Interface
 from vidbench.models._kept_graphs import Frozen
 from vidbench.models._precision import warn_of_slow_bf16
+from vidbench.models._scores import OTHER, Undeclared
 from vidbench.models._weights import Weights
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class SavedModelClassifier:
         num_threads: Processor threads; None for one a core.
         graph_dir: Keep the frozen graph here, and take it from here next time.
         batch: How many clips the signature takes, no fewer and no more; None for any number.
+        ending: The network's last operation; where its file does not tell (None) and nobody says
+            what it gives, its first scores are looked at.
 
     Raises:
         ConfigError: TensorFlow computes in another number of threads already.
@@ -69,6 +72,7 @@ class SavedModelClassifier:
         num_threads: int | None = None,
         graph_dir: Path | None = None,
         batch: int | None = None,
+        ending: str | None = OTHER,
     ) -> None:
         tf = import_tensorflow()
         choose_device(tf, device)
@@ -83,6 +87,9 @@ class SavedModelClassifier:
         self._piece_values = math.inf if on_gpu else _PIECE_VALUES
         self._batch = batch
         self._run = _runner(tf, recipe, None if on_gpu else graph_dir)
+        self._look = None
+        if ending is None and recipe.interface.output is None:
+            self._look = _Look(recipe)
         _return_freed_memory()
 
     def predict(self, clips: Views) -> NDArray[np.float32]:
@@ -94,7 +101,27 @@ class SavedModelClassifier:
         return np.concatenate([self._run_piece(piece) for piece in pieces])
 
     def _run_piece(self, clips: Views) -> NDArray[np.float32]:
+        if self._look is not None:
+            self._look = self._look.settled(clips)
         return np.asarray(self._run(clips), np.float32)
+
+
+class _Look:
+    """Looks at what a network gives before the softmax, which is a part of the frozen graph."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        as_given = recipe.interface._replace(output="probabilities")
+        self._run = serving_function(recipe.folder, recipe.pixel_range, as_given)
+        self._undeclared = Undeclared(None)
+
+    def settled(self, clips: Views) -> _Look | None:
+        """None, once enough was seen.
+
+        Raises:
+            ModelError: They are probabilities.
+        """
+        self._undeclared.look(np.asarray(self._run(clips), np.float32))
+        return None if self._undeclared.is_settled else self
 
 
 def choose_device(tf: Any, device: str) -> None:

@@ -70,6 +70,7 @@ _DTYPES = {  # of TensorProto.DataType
     1: "float32",
     2: "uint8",
     3: "int8",
+    4: "uint16",
     5: "int16",
     6: "int32",
     7: "int64",
@@ -77,6 +78,8 @@ _DTYPES = {  # of TensorProto.DataType
     9: "bool",
     10: "float16",
     11: "float64",
+    12: "uint32",
+    13: "uint64",
     16: "bfloat16",
 }
 _FED = {  # as ONNX Runtime names them; NumPy has no bfloat16
@@ -84,6 +87,9 @@ _FED = {  # as ONNX Runtime names them; NumPy has no bfloat16
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
     "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
     "tensor(int8)": "int8",
     "tensor(int16)": "int16",
     "tensor(int32)": "int32",

@@ -186,8 +186,8 @@ class SavedModelLoader:
             raise ConfigError(
                 f"{folder} has no input {wanted.input_name!r}, only {signature.input_name!r}"
             )
-        require_fit(folder, signature, spec, len(self.classes), wanted.layout)
         require_types(folder, signature, wanted, self.pixel_range)
+        require_fit(folder, signature, spec, len(self.classes), wanted.layout)
         try:
             self._require_output()
         except ModelError as error:
@@ -236,4 +236,5 @@ class SavedModelLoader:
             num_threads=num_threads,
             graph_dir=None if cache_dir is None else cache_dir / GRAPH_FOLDER,
             batch=(self.signature.input_shape or (None,))[0],
+            ending=read_ending(self.weights.folder, self.signature),
         )
