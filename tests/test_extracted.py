@@ -23,7 +23,7 @@ from vidbench.data.datasets._extracted import ExtractedKinetics
 from vidbench.data.datasets._releases import RELEASES
 from vidbench.data.datasets._spellings import Spellings
 from vidbench.data.datasets._split_words import split_of
-from vidbench.data.datasets.base import Dataset, FetchOptions, load_dataset
+from vidbench.data.datasets.base import Dataset, FetchOptions, list_videos, load_dataset
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError, FetchError
 from vidbench.evaluate import evaluate
@@ -407,6 +407,42 @@ def test_a_folder_without_the_videos_is_refused(
     annotations = str(write_list(tmp_path / "val.csv", ("yoga", "abcdefghijk", 1)))
     with pytest.raises(ConfigError, match=said):
         extracted(root, annotations=annotations).fetch()
+
+
+@pytest.mark.parametrize("place", ["val.csv", "annotations/val.csv", "named"])
+def test_a_list_without_videos_tells_which_there_are(
+    place: str, tmp_path: Path, without_server: None
+) -> None:
+    root = tmp_path / "videos"
+    root.mkdir()
+    path = root / place if place != "named" else tmp_path / "elsewhere" / "k400.csv"
+    write_list(path, ("yoga", "abcdefghijk", 1), ("archery", "ABCDEFGHIJK", 2))
+    options = {"annotations": str(path)} if place == "named" else {}
+    dataset = extracted(root, **options)
+    records = list_videos(dataset).records
+    assert [(r.video_id, r.label, r.path) for r in records] == [
+        ("ABCDEFGHIJK_000002_000012", "archery", None),
+        ("abcdefghijk_000001_000011", "yoga", None),
+    ]
+    with pytest.raises(ConfigError, match="holds no video of val"):
+        dataset.fetch()
+    if place != "named":
+        path.unlink()
+        with pytest.raises(ConfigError, match="holds no video of val: it is empty"):
+            list_videos(extracted(root))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_list_that_a_spreadsheet_wrote_is_that_with_commas(
+    delimiter: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "videos"
+    put(root / "abcdefghijk_000001_000011.mp4")
+    path = write_list(root / "val.csv", ("yoga", "abcdefghijk", 1))
+    path.write_text(path.read_text().replace(",", delimiter).replace("\n", "\r\n"))
+    for options in ({}, {"annotations": str(path)}):
+        (record,) = extracted(root, **options).fetch().records
+        assert record.label == "yoga"
 
 
 def test_a_mirror_whose_tarballs_were_unpacked_in_place_is_extracted(

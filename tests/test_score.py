@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,12 @@ from vidbench.commands.report import run as run_report
 from vidbench.commands.score import run as run_score
 from vidbench.compare import compare
 from vidbench.data.datasets.base import list_videos
+from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.evaluate import evaluate
 from vidbench.finished_run import FinishedRun
+from vidbench.foreign.answers import Answers
+from vidbench.foreign.matching import match_rows
 from vidbench.mlflow_values import metrics_of, params_of, tags_of
 from vidbench.predictions import Predictions
 
@@ -543,6 +547,121 @@ def test_kinetics_needs_its_annotations_alone(
     assert metrics["coverage"]["listed"] == metrics["requested"] == len(listed)
     assert (metrics["top1"]["value"], metrics["evaluated"]) == (1, len(listed) - 1)
     assert not list(tmp_path.glob("data/**/*.mp4"))
+
+
+def test_a_list_that_is_named_claims_no_folder(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_table(
+        tmp_path / "p.csv", ["path", "pred_1"], [["/x/Tw2yXa6CzWE.mp4", "spinning poi"]], ","
+    )
+    annotations = tmp_path / "val.csv"
+    annotations.write_text(
+        "label,youtube_id,time_start,time_end,split\nspinning poi,Tw2yXa6CzWE,3,13,val\n"
+    )
+    given = [str(path), "--dataset", "kinetics/400", "--annotations", str(annotations)]
+    run_score([*given, "--run_name", "one", "--no_report"])
+    metrics = FinishedRun(tmp_path / "results" / "one").metrics
+    assert (metrics["top1"]["value"], metrics["requested"]) == (1, 1)
+    run_score([*given, "--run_name", "two", "--no_report", "--dataset_path", str(mirror)])
+
+
+FOLDERS = ["a/x.mp4", "b/x.mp4", "b/y.mp4", "c/d/x.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/elsewhere/a/x.mp4", "a/x.mp4"),
+        ("b/x.mkv", "b/x.mp4"),
+        ("C:\\data\\b\\x.mp4", "b/x.mp4"),
+        ("/z/y.mp4", "b/y.mp4"),
+        ("/z/d/x", "c/d/x.mp4"),
+        ("/z/x.mp4", "1 of 1 paths are names of several videos, e.g. '/z/x.mp4'"),
+        ("/z/w.mp4", "1 of 1 paths are of no video of the dataset, e.g. '/z/w.mp4'"),
+    ],
+)
+def test_of_videos_of_one_name_the_folders_tell_which_is_meant(path: str, found: str) -> None:
+    records = [VideoRecord(name, Path(name), "yoga") for name in FOLDERS]
+    answers = Answers([path], by_path=True, rankings=[("yoga",)])
+    if found in FOLDERS:
+        assert match_rows(answers, records, Path("videos")).tolist() == [FOLDERS.index(found)]
+    else:
+        with pytest.raises(ConfigError, match=re.escape(found)):
+            match_rows(answers, records, Path("videos"))
+
+
+def test_a_path_may_name_the_source_of_one_video_alone() -> None:
+    records = [VideoRecord(name, None, None, name[:3]) for name in ("abc_1", "abc_2", "def_1")]
+    for path, places in (("x/def.mp4", [2]), ("x/abc_2.mp4", [1]), ("x/abc.mp4", None)):
+        answers = Answers([path], by_path=True, rankings=[("yoga",)])
+        if places is not None:
+            assert match_rows(answers, records, Path()).tolist() == places
+            continue
+        with pytest.raises(ConfigError, match="names of several videos"):
+            match_rows(answers, records, Path())
+
+
+@pytest.mark.parametrize("text", ["{}", "{}.0"])
+def test_indices_may_come_from_a_column_with_gaps(
+    text: str, evaluated: FinishedRun, score: Callable[..., FinishedRun], tmp_path: Path
+) -> None:
+    """pandas 2.3.3 writes whole numbers as 3.0 where a cell of the column is empty."""
+    table = evaluated.predictions
+    (tmp_path / "classes.txt").write_text("".join(f"{name}\n" for name in table.classes))
+    best = [[table.classes.index(name) for name in row[:5]] for _, row in rankings(table)]
+    named = zip(table.video_ids.tolist(), best, strict=True)
+    header = ["video_id", *(f"pred_{k}" for k in range(1, 6))]
+    rows: list[list[object]] = [[video, *map(text.format, row)] for video, row in named]
+    files = [
+        write_table(tmp_path / "p.csv", header, rows, ","),
+        write_lines(
+            tmp_path / "p.jsonl",
+            [
+                {"video_id": row[0], "classes": [json.loads(str(n)) for n in row[1:]]}
+                for row in rows
+            ],
+        ),
+    ]
+    for path in files:
+        found = score(path, "--classes_file", tmp_path / "classes.txt").metrics
+        assert found["top5"]["value"] == evaluated.metrics["top5"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("p.csv", "video_id,pred_0,pred_1\na,x,y\n", (), "has a column pred_0: the best class"),
+        ("p.csv", "video_id,prediction\na,yoga\n", (), "a ranking is in pred_1, pred_2 and so on"),
+        ("p.csv", "video_id,pred_1\na,-1\n", (), "'a'"),
+        ("p.jsonl", '{"video_id": 1.0, "classes": ["x"]}', (), "video_id is 1.0, neither a text"),
+        ("p.jsonl", '{"video_id": "{0}", "classes": [0.5]}', (), "0.5 is neither a class nor its"),
+        ("p.jsonl", '{"video_id": "{0}", "classes": [NaN]}', (), "nan is neither a class nor its"),
+        ("p.csv", "video_id,pred_1\n{0},yoga\n", ("--scores_are", "logits"), "has no scores: drop"),
+    ],
+)
+def test_files_of_other_forms_are_told(
+    name: str,
+    content: str,
+    options: tuple[str, ...],
+    message: str,
+    evaluated: FinishedRun,
+    score: Callable[..., FinishedRun],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / name
+    path.write_text(content.replace("{0}", str(evaluated.predictions.video_ids[0])))
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        score(path, *options)
+
+
+def test_an_archive_without_the_arrays_is_told_with_all_that_it_has(
+    score: Callable[..., FinishedRun], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "p.npz", video_ids=["a"], predictions=np.ones((1, 2)))
+    with pytest.raises(ConfigError, match="it has predictions, video_ids"):
+        score(tmp_path / "p.npz")
 
 
 def test_videos_of_a_list_need_not_be_there(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from vidbench.errors import ConfigError
 from vidbench.foreign.answers import Name
 from vidbench.label_aliases import near_misses
-from vidbench.labels import align
+from vidbench.labels import align, index_of
 
 
 def name_columns(
@@ -86,20 +86,22 @@ def _translate(
         ConfigError: They are indices without a list, or beyond it.
     """
     texts = {name: str(name) for name in names}
+    indices = {text: index_of(text) for text in texts.values()}
     classes = set(known if listed is None else listed)
     unknown = [text for text in texts.values() if text not in classes]
-    if not unknown or not all(text.isdecimal() and text.isascii() for text in unknown):
+    if not unknown or any(indices[text] is None for text in unknown):
         return texts
     if listed is None:
         raise ConfigError(
             f"classes are given as numbers, e.g. {unknown[0]}: name the model's classes in their "
             "order with --classes_file FILE (or a list that ships, e.g. kinetics-400)"
         )
-    if beyond := [text for text in unknown if int(text) >= len(listed)]:
+    places = {text: listed[n] for text in unknown if 0 <= (n := indices[text] or 0) < len(listed)}
+    if beyond := [text for text in unknown if text not in places]:
         raise ConfigError(
             f"class {beyond[0]} is beyond the {len(listed)} of --classes_file, which count from 0"
         )
-    return {name: listed[int(text)] if text in unknown else text for name, text in texts.items()}
+    return {name: places.get(text, text) for name, text in texts.items()}
 
 
 def _refuse_unknown(names: Sequence[str], classes: Sequence[str], is_listed: bool) -> None:

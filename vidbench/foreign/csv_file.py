@@ -80,6 +80,8 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
 
 def _rank_columns(path: Path, header: Sequence[str]) -> list[str]:
     given = sum(name.startswith("pred_") for name in header)
+    if "pred_0" in header:
+        raise ConfigError(f"{path} has a column pred_0: the best class is to be in pred_1")
     columns = list(takewhile(set(header).__contains__, (f"pred_{k + 1}" for k in range(given))))
     if len(columns) < given:
         raise ConfigError(f"{path} has no column pred_{len(columns) + 1}, but later ones")
@@ -119,5 +121,6 @@ def _number(place: str, text: str) -> float:
     except ValueError as error:
         raise ConfigError(
             f"{place}: {text[:40]!r} is no number, and every column but "
-            f"{', '.join(filter(None, _BESIDE))} is the score of a class"
+            f"{', '.join(filter(None, _BESIDE))} is the score of a class; a ranking is in pred_1, "
+            "pred_2 and so on"
         ) from error

@@ -83,8 +83,12 @@ def _entry(place: str, value: Any) -> Entry:
 
 
 def _key(place: str, entry: Mapping[str, Any], key: str) -> str:
-    if not isinstance(entry.get(key), str | int):
+    if key not in entry:
         raise ConfigError(f"{place} has no {key}")
+    if not isinstance(entry[key], str | int) or isinstance(entry[key], bool):
+        raise ConfigError(
+            f"{place}: {key} is {entry[key]!r:.40}, neither a text nor a whole number"
+        )
     return str(entry[key])
 
 
@@ -101,9 +105,12 @@ def _form(place: str, entry: Mapping[str, Any]) -> str:
 
 def _ranking(place: str, classes: Sequence[Any]) -> tuple[Name, ...]:
     for name in classes:
-        if not isinstance(name, str | int) or isinstance(name, bool):
+        is_index = isinstance(name, int) and not isinstance(name, bool)
+        if not (
+            isinstance(name, str) or is_index or (isinstance(name, float) and name.is_integer())
+        ):
             raise ConfigError(f"{place}: {name!r:.40} is neither a class nor its index")
-    return tuple(classes)
+    return tuple(name if isinstance(name, str) else int(name) for name in classes)
 
 
 def _matrix(path: Path, entries: Sequence[Entry]) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,7 +28,8 @@ def match_rows(answers: Answers, records: Sequence[VideoRecord], folder: Path) -
 
     An id is the record's, letter by letter. A path is that of the record's file, as it stands or
     below ``folder``; or else its name, with or without its ending, is the id or the file's name of
-    one record alone.
+    one record, or the source that one record alone was cut from. Of several records of a name the
+    one is meant that shares most folders right above the file.
 
     Args:
         answers: What the file says.
@@ -38,7 +40,7 @@ def match_rows(answers: Answers, records: Sequence[VideoRecord], folder: Path) -
         ConfigError: Rows are of no video, or could be of several, or a video is ranked twice.
     """
     if answers.by_path:
-        found = _find_paths(answers.keys, _by_path(records, folder), _by_name(records))
+        found = _find_paths(answers.keys, records, folder)
     else:
         index = {record.video_id: place for place, record in enumerate(records)}
         found = [index.get(key, _NONE) for key in answers.keys]
@@ -48,19 +50,40 @@ def match_rows(answers: Answers, records: Sequence[VideoRecord], folder: Path) -
     return np.array(found, np.intp)
 
 
-def _find_paths(
-    paths: Sequence[str], exact: Mapping[str, int], names: Mapping[str, int]
-) -> list[int]:
+def _find_paths(paths: Sequence[str], records: Sequence[VideoRecord], folder: Path) -> list[int]:
+    exact, names = _by_path(records, folder), _places(records, _names)
+    groups = _places(records, lambda record: [record.group])
     found = [exact.get(_plain(path), _NONE) for path in paths]
     guessed = 0
     for row, place in enumerate(found):
         if place == _NONE:
             path = PurePosixPath(_plain(paths[row]))
-            found[row] = names.get(path.name, names.get(path.stem, _NONE))
+            named = names.get(path.name) or names.get(path.stem) or groups.get(path.stem) or ()
+            found[row] = _choose(path, named, records)
             guessed += found[row] >= 0
     if guessed:
         logger.info("%d of %d paths are found by the names of their files", guessed, len(paths))
     return found
+
+
+def _choose(path: PurePosixPath, places: Sequence[int], records: Sequence[VideoRecord]) -> int:
+    """Of the records that the path's name is of, the one that has most of its folders, too."""
+    if len(places) < 2:
+        return places[0] if places else _NONE
+    shared = [_count_folders(path, records[place]) for place in places]
+    best = max(shared)
+    return places[shared.index(best)] if best and shared.count(best) == 1 else _SEVERAL
+
+
+def _count_folders(path: PurePosixPath, record: VideoRecord) -> int:
+    """How many folders right above the file are those of the record's path, or of its id."""
+    own = [PurePosixPath(record.video_id), *([PurePosixPath(record.path)] if record.path else [])]
+    return max(_count_alike(path.parts[-2::-1], each.parts[-2::-1]) for each in own)
+
+
+def _count_alike(first: Sequence[str], second: Sequence[str]) -> int:
+    pairs = zip(first, second, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _by_path(records: Sequence[VideoRecord], folder: Path) -> Mapping[str, int]:
@@ -73,16 +96,19 @@ def _by_path(records: Sequence[VideoRecord], folder: Path) -> Mapping[str, int]:
     return found
 
 
-def _by_name(records: Sequence[VideoRecord]) -> Mapping[str, int]:
-    """Places by the names that ids and files end in, with and without the files' endings."""
-    found: dict[str, int] = {}
+def _places(
+    records: Sequence[VideoRecord], names: Callable[[VideoRecord], Iterable[str]]
+) -> Mapping[str, Sequence[int]]:
+    """The places of the records of each name."""
+    found: dict[str, list[int]] = {}
     for place, record in enumerate(records):
-        for name in set(_names(record)):
-            found[name] = place if found.get(name, place) == place else _SEVERAL
+        for name in filter(None, dict.fromkeys(names(record))):
+            found.setdefault(name, []).append(place)
     return found
 
 
 def _names(record: VideoRecord) -> Iterable[str]:
+    """What the id and the file's path end in, with and without the file's ending."""
     yield PurePosixPath(record.video_id).name
     if record.path is not None:
         yield record.path.name

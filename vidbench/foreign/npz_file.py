@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ def read_npz(path: Path) -> Answers:
     Raises:
         ConfigError: It cannot be read, or lacks an array, or one is of another shape.
     """
-    arrays = _read_arrays(path)
+    arrays, names = _read_arrays(path)
     key = next((name for name in (*_IDS, *_PATHS) if name in arrays), None)
     if key is None or "scores" not in arrays:
         raise ConfigError(
             f"{path} must have the arrays ids (or paths) and scores: it has "
-            f"{', '.join(sorted(arrays))[:80] or 'none'}"
+            f"{', '.join(sorted(names))[:80] or 'none'}"
         )
     keys, scores = _texts(path, key, arrays[key]), _numbers(path, arrays["scores"])
     classes = _classes(path, arrays["classes"]) if "classes" in arrays else None
@@ -49,13 +49,14 @@ def read_npz(path: Path) -> Answers:
     return Answers(keys, key in _PATHS, classes, scores)
 
 
-def _read_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
+def _read_arrays(path: Path) -> tuple[Mapping[str, NDArray[Any]], Sequence[str]]:
+    """Those of the arrays that are known, by name, and the names of all."""
     if not zipfile.is_zipfile(path):
         raise ConfigError(f"{path} is no .npz, or is cut short: np.savez writes those")
     try:
         with np.load(path, allow_pickle=False) as archive:
             wanted = {*_IDS, *_PATHS, "scores", "classes"} & set(archive.files)
-            return {name: archive[name] for name in wanted}
+            return {name: archive[name] for name in wanted}, archive.files
     except _DAMAGES as error:
         advice = ""
         if "allow_pickle" in str(error):

@@ -68,6 +68,8 @@ def tabulate(
     Raises:
         ConfigError: The classes are not known, or the scores not of the kind.
     """
+    if answers.scores is None and kind != "auto":
+        raise ConfigError(f"the file ranks classes, and has no scores: drop --scores_are {kind}")
     if answers.scores is None:
         named = name_rankings(answers.rankings or (), listed, known, aliases)
         return _of_rankings(*named, rows, count)

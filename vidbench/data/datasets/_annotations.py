@@ -73,7 +73,8 @@ def is_annotation_file(path: Path) -> bool:
         return False
     if begin.lstrip().startswith("{"):
         return '"annotations"' in begin and '"segment"' in begin
-    header: list[str] = next(csv.reader(begin.splitlines()[:1]), [])
+    lines = begin.splitlines()[:1]
+    header: list[str] = next(csv.reader(lines, delimiter=_delimiter(begin)), [])
     return set(_REQUIRED) <= _rename(header).keys()
 
 
@@ -109,9 +110,15 @@ def _read(path: Path) -> Iterator[Annotation]:
         if text.lstrip().startswith("{"):
             yield from _read_json(json.loads(text), path)
         else:
-            yield from _read_csv(csv.reader(io.StringIO(text, newline="")), path)
+            file = io.StringIO(text, newline="")
+            yield from _read_csv(csv.reader(file, delimiter=_delimiter(text)), path)
     except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError, RecursionError) as error:
         raise FetchError(f"{path} is no Kinetics annotation file: {error}") from error
+
+
+def _delimiter(text: str) -> str:
+    """What stands between the cells of the first line: commas, or what a spreadsheet writes."""
+    return max(",;\t", key=text.partition("\n")[0].count)
 
 
 def _read_csv(lines: Any, path: Path) -> Iterator[Annotation]:

@@ -9,7 +9,12 @@ from pathlib import Path
 
 from vidbench.data.datasets._annotation_files import fetch_official, find_beside, read_given
 from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
-from vidbench.data.datasets._extracted_files import find_files, list_by_annotations, list_by_folders
+from vidbench.data.datasets._extracted_files import (
+    find_files,
+    list_by_annotations,
+    list_by_folders,
+    tell_nothing,
+)
 from vidbench.data.datasets._local import Listing, LocalVideos, report_unknown_rate
 from vidbench.data.datasets._releases import Release
 from vidbench.data.datasets._spellings import with_class_names
@@ -42,7 +47,8 @@ class ExtractedKinetics(LocalVideos):
     """The videos of one split in the folder ``options.root_url``.
 
     The official list is the one that ``options.annotations`` names, or one beside the videos, or
-    the server's. Where there is none, class folders are all that is known.
+    the server's. Where there is none, class folders are all that is known. A list without the
+    videos is enough to list them.
 
     Args:
         release: Which release.
@@ -68,10 +74,14 @@ class ExtractedKinetics(LocalVideos):
 
     def _list(self) -> Listing:
         files = find_files(self.folder, self.split, self.classes)
-        annotations, source = self._find_annotations()
+        nothing = "" if files.videos else tell_nothing(self.folder, self.split, files)
+        annotations, source = self._find_annotations(asks_server=not nothing)
+        if nothing and annotations is None:
+            raise ConfigError(nothing)
         fps = self._options.frames_fps
         if annotations is not None:
             listing = list_by_annotations(files, annotations, self.folder, fps)
+            listing = listing._replace(nowhere=nothing or listing.nowhere)
             report_unknown_rate(listing.records)
             found = sum(record.path is not None for record in listing.records)
             how = f"{found} of the {len(annotations)} videos of {source}"
@@ -93,7 +103,7 @@ class ExtractedKinetics(LocalVideos):
         )
         return listing
 
-    def _find_annotations(self) -> tuple[_Annotations | None, str]:
+    def _find_annotations(self, *, asks_server: bool) -> tuple[_Annotations | None, str]:
         """The official list, and where it is from; or None, and why there is none."""
         given = self._options.annotations
         home = self._options.data_dir / self.name / "annotations"
@@ -102,6 +112,8 @@ class ExtractedKinetics(LocalVideos):
         for path in find_beside(self.folder, self.split, self.name):
             if (found := self._read_beside(path)) is not None:
                 return found, str(path)
+        if not asks_server:
+            return None, "the server was not asked"
         logger.info("asking %s for the official list: there is none here", self._release.root)
         try:
             path = fetch_official(self._release, self.split, self._options.data_dir)

@@ -21,7 +21,6 @@ from vidbench.data.datasets._spellings import Spellings
 from vidbench.data.datasets._split_words import split_of
 from vidbench.data.media import is_media, survey
 from vidbench.data.records import FrameFolder, VideoRecord
-from vidbench.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +84,7 @@ def find_files(folder: Path, split: str, classes: Sequence[str]) -> Files:
         classes: Of the release: a folder named like one is a class folder.
 
     Raises:
-        ConfigError: It holds no video of the split.
+        ConfigError: A folder cannot be listed, or a name is no text.
     """
     spellings = Spellings(classes)
     found, left_out = survey(folder, _LEVELS), set()
@@ -98,10 +97,7 @@ def find_files(folder: Path, split: str, classes: Sequence[str]) -> Files:
         refuse_undecodable(file)
         videos.append(_parse(path, spellings)._replace(is_frames=file in found.frames))
     listed = [path for path in others if _other_split(path, split, spellings) is None]
-    files = Files(tuple(videos), tuple(listed), tuple(sorted(left_out)))
-    if not videos:
-        raise ConfigError(_nothing(folder, split, files))
-    return files
+    return Files(tuple(videos), tuple(listed), tuple(sorted(left_out)))
 
 
 def list_by_annotations(
@@ -117,18 +113,8 @@ def list_by_annotations(
         annotations: Of the split.
         folder: For messages.
         fps: Frames per second of folders of frames; None where not stated.
-
-    Raises:
-        ConfigError: None of the videos is there.
     """
     matches = _match(files.videos, annotations)
-    if not matches:
-        first = min(annotations.values(), default=None)
-        example = "" if first is None else f", such as {first.video_id}"
-        raise ConfigError(
-            f"{folder} holds none of the {len(annotations)} listed videos{example}: its files are "
-            f"called {_examples(file.path.name for file in files.videos)}"
-        )
     chosen = {key: min(found, key=_before(annotations[key])) for key, found in matches.items()}
     used = {file.path for found in matches.values() for file in found}
     unlisted = [f.path for f in files.videos if f.path not in used and not f.is_repaired]
@@ -136,7 +122,8 @@ def list_by_annotations(
     report_unlisted(unlisted, "no annotation lists, and that are not evaluated")
     keys = [*sorted(chosen), *sorted(annotations.keys() - chosen.keys())]
     records = tuple(_record(annotations[key], chosen.get(key), fps) for key in keys)
-    return Listing(records, (*unlisted, *files.others))
+    nowhere = "" if matches else _none_of(annotations, files, folder)
+    return Listing(records, (*unlisted, *files.others), nowhere)
 
 
 def list_by_folders(files: Files, fps: float | None) -> Listing:
@@ -253,7 +240,17 @@ def _report(
         )
 
 
-def _nothing(folder: Path, split: str, found: Files) -> str:
+def _none_of(annotations: Mapping[ClipKey, Annotation], files: Files, folder: Path) -> str:
+    first = min(annotations.values(), default=None)
+    example = "" if first is None else f", such as {first.video_id}"
+    return (
+        f"{folder} holds none of the {len(annotations)} listed videos{example}: its files are "
+        f"called {_examples(file.path.name for file in files.videos)}"
+    )
+
+
+def tell_nothing(folder: Path, split: str, found: Files) -> str:
+    """What to say of a folder that holds no video of the split."""
     text = f"{folder} holds no video of {split}"
     if found.other_splits:
         return f"{text}, only {_examples(found.other_splits)}: --split names another one"

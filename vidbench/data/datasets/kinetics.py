@@ -180,7 +180,8 @@ class Kinetics:
             return self.fetch(num_videos, classes)
         self._refuse_other_root()
         everything = self._read_annotations()
-        self._mark_root()
+        if self._annotations is None:  # else nothing of this root lies there
+            self._mark_root()
         listed = everything if classes is None else self._of_classes(everything, classes)
         shelf = Shelf(listed, everything.keys())
         for folder in sorted(self._split_folder.glob("*/")):
