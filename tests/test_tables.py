@@ -3,6 +3,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vidbench.tables import Table
 
@@ -34,6 +39,65 @@ def test_text_aligns_numbers_to_the_right() -> None:
         "a|b, c            7  0.1235",
         "longer name   12345",
     ]
+
+
+WIDE = Table(
+    ["name", "videos", "said"],
+    [
+        {"name": "first", "videos": 7, "said": "a few words that are many for one line"},
+        {"name": "second", "videos": 12, "said": None},
+    ],
+)
+
+
+def test_a_table_that_is_too_wide_folds_its_texts_between_words() -> None:
+    assert WIDE.render(width=60) == WIDE.render()
+    assert WIDE.render(width=30).splitlines() == [
+        "name    videos  said",
+        "first        7  a few words",
+        "                that are many",
+        "                for one line",
+        "second      12",
+    ]
+
+
+def test_a_table_whose_words_do_not_fit_becomes_paragraphs() -> None:
+    assert WIDE.render(width=20).splitlines() == [
+        "name    first",
+        "videos  7",
+        "said    a few words",
+        "        that are",
+        "        many for one",
+        "        line",
+        "",
+        "name    second",
+        "videos  12",
+    ]
+
+
+@given(
+    st.lists(st.lists(st.text("ab ", max_size=30), min_size=3, max_size=3), max_size=4),
+    st.integers(1, 90),
+)
+def test_no_word_is_lost_at_any_width(cells: list[list[str]], width: int) -> None:
+    table = Table("xyz", [dict(zip("xyz", row, strict=True)) for row in cells])
+    found = Counter(table.render(width=width).split())
+    if not cells:
+        assert found == Counter("xyz")
+        return
+    written = Counter(" ".join(cell for row in cells for cell in row).split())
+    assert {word: found[word] for word in written if set(word) <= set("ab")} == written
+    longest = max(len(word) for word in found)
+    assert all(
+        len(line) <= max(width, longest + 3) for line in table.render(width=width).split("\n")
+    )
+
+
+def test_only_a_terminal_narrows_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    assert WIDE.shown() == WIDE.render()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert WIDE.shown() == WIDE.render(width=30)
 
 
 def test_markdown_escapes_what_separates_cells() -> None:

@@ -175,7 +175,7 @@ def _classes(pair: Pair) -> Iterator[str]:
     if differing:
         columns = ("label", "videos", "accuracy_a", "accuracy_b", "difference", "p", "p_adjusted")
         yield "the clearest:"
-        yield Table(columns, differing).render()
+        yield Table(columns, differing).shown()
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:

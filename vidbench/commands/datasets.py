@@ -28,7 +28,8 @@ def run(arguments: Sequence[str]) -> None:
         | {"dataset": card.name, "videos": _counts(card.splits), "classes": card.num_classes}
         for card in dataset_cards()
     ]
-    print(Table(_COLUMNS, rows).render("json" if options.json else "text"))
+    table = Table(_COLUMNS, rows)
+    print(table.render("json") if options.json else table.shown())
 
 
 def _counts(splits: Mapping[str, int | None]) -> str:

@@ -41,7 +41,9 @@ def _lines(board: Leaderboard) -> list[str]:
     """What is the same in all rows stands once, below the table."""
     table, constant = board.table().without_constants(_KEPT)
     said = [f"{name} {value}" for name, value in constant.items() if value is not None]
-    return [table.render(), *([f"all: {', '.join(said)}"] if said else []), _NOTE]
+    shown = table.shown()
+    below = [""] if "\n\n" in shown else []  # behind paragraphs
+    return [shown, *below, *([f"all: {', '.join(said)}"] if said else []), _NOTE]
 
 
 def _warn(board: Leaderboard) -> None:

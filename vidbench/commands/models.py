@@ -24,4 +24,5 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print them as JSON, with references")
     options = parser.parse_args(arguments)
     rows = [{"model": card.name, **asdict(card)} for card in model_cards()]
-    print(Table(_COLUMNS, rows).render("json" if options.json else "text"))
+    table = Table(_COLUMNS, rows)
+    print(table.render("json") if options.json else table.shown())

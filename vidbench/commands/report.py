@@ -82,12 +82,12 @@ def _details(metrics: Mapping[str, Any], classes: Sequence[ClassMetrics]) -> lis
         f"calibration {calibrated}",
         "",
         "worst classes",
-        _worst(classes).render(),
+        _worst(classes).shown(),
     ]
     if metrics["most_confused"]:
         columns = ["label", "predicted", "videos", "share"]
         confused = Table(columns, metrics["most_confused"][:_LISTED])
-        lines += ["", "most confused", confused.render()]
+        lines += ["", "most confused", confused.shown()]
     return lines
 
 

@@ -229,7 +229,7 @@ def _print(options: argparse.Namespace, counts: Sequence[ClassCount], copies: Co
     else:
         sums = {name: sum(getattr(count, name) for count in counts) for name in columns[1:]}
         listed = [row for row in rows if row["listed"]]
-        print(Table(columns, [*listed, {"class": "total", **sums}]).render())
+        print(Table(columns, [*listed, {"class": "total", **sums}]).shown())
     said = sys.stderr if options.json else sys.stdout
     if options.copy_dir is not None and not options.dry_run:
         print(f"copies    {copies.made} made, {copies.kept} there already", file=said)

@@ -94,9 +94,9 @@ def _result_lines(found: Verification) -> list[str]:
     winner = found.golden.top[0]
     return [
         f"\nlogits, with input in {show_range(found.best.pixel_range)}:",
-        _class_table(found).render(),
+        _class_table(found).shown(),
         "",
-        _trial_table(found).render(),
+        _trial_table(found).shown(),
         "",
         f"predict    {found.winner} {found.probability:.5f}, "
         f"published {winner.label} {winner.probability:.5f}",
