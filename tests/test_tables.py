@@ -87,7 +87,7 @@ def test_no_word_is_lost_at_any_width(cells: list[list[str]], width: int) -> Non
         return
     written = Counter(" ".join(cell for row in cells for cell in row).split())
     assert {word: found[word] for word in written if set(word) <= set("ab")} == written
-    longest = max(len(word) for word in found)
+    longest = max(map(len, found), default=0)
     assert all(
         len(line) <= max(width, longest + 3) for line in table.render(width=width).split("\n")
     )
