@@ -25,6 +25,7 @@ from vidbench.data.decode import decode_views
 from vidbench.data.frame_folder import find_frames
 from vidbench.data.frames import file_frames
 from vidbench.data.hashes import FileIdentity, sha256_of
+from vidbench.data.media import survey
 from vidbench.data.prepare import clip_key
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.data.scan import scan_video
@@ -103,6 +104,20 @@ def test_numbers_that_lack_are_counted(
     assert found.missing == len(gone)
     assert found.first_missing == (f"x{min(gone):04d}.jpg" if gone else "")
     assert list(found.places) == [(number - first) // step for number in kept]
+
+
+def test_pictures_may_differ_in_their_endings(tmp_path: Path) -> None:
+    names = ["f_001.jpg", "f_002.JPG", "f_003.png", "f_004.jpeg", "f_006.jpg"]
+    folder = touch(tmp_path / "a", *names, "flow_x_001.jpg", "flow_x_002.png")
+    found = find_frames(folder)
+    assert [path.name for path in found.paths] == names
+    assert (found.missing, found.first_missing) == (1, "f_005.jpg")
+    (video,) = survey(folder).frames.items()
+    assert [str(kind) for kind in video[1]] == ["flow_x_*.jpg", "flow_x_*.png"]
+    assert survey(touch(tmp_path / "two", "1.jpg", "2.png")).videos == [tmp_path / "two"]
+    touch(folder, "f_002.png")
+    with pytest.raises(VideoError, match=r"several kinds: .*: keep one of them"):
+        find_frames(folder)
 
 
 def test_optical_flow_is_left_out_and_other_kinds_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,9 @@ from vidbench.data.records import Skip
 from vidbench.data.shared import STAND_INS, SharedFolder, is_shared, show
 from vidbench.data.shared_tarballs import bring_split, fetch_shared, share_lists, show_tarball
 from vidbench.data.spec import PreprocessSpec
+from vidbench.engine import OneMachine
 from vidbench.errors import CacheError, ConfigError, SharedError
+from vidbench.evaluate import evaluate
 from vidbench.finished_run import FinishedRun
 from vidbench.predictions import PENDING, Predictions
 from vidbench.report.thumbnails import collect_thumbnails
@@ -299,6 +301,42 @@ def test_a_shown_folder_is_listed_as_the_original(
     sizes = {name: len(content) for name, content in tree(folder.local).items()}
     assert sizes["yoga/é.mp4"] == sizes["juggling/c.MKV"] == 0
     assert tree(folder.local)["juggling/notes.txt"] == b"content of juggling/notes.txt"
+
+
+@pytest.mark.parametrize(
+    ("family", "file"), [("folder", ""), ("flat", ""), ("manifest", "/list.csv")]
+)
+def test_folders_of_frames_are_refused_there_before_a_model_is_loaded(
+    family: str,
+    file: str,
+    url: str,
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = tmp_path / "pictures"
+    for number in range(3):
+        path = root / "moving up" / "a" / f"img_{number:05}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"a picture")
+    (root / "list.csv").write_text("path,label\nmoving up/a,moving up\n")
+    upload(root, machine("a"))
+    show(machine("b"))
+    monkeypatch.setattr("vidbench.evaluate.open_engine", lambda _: nullcontext(OneMachine()))
+    config = RunConfig(
+        ray_address="local",
+        dataset=family,
+        dataset_path=url + file,
+        model_type="saved_model",
+        model_path=str(SAMPLE / "model"),
+        num_frames=16,
+        data_dir=tmp_path / "data",
+        cache_dir=tmp_path / "cache",
+        results_dir=tmp_path / "results",
+    )
+    with pytest.raises(ConfigError, match="has folders of frames, which are not read from shared"):
+        evaluate(config)
+    assert not (tmp_path / "results").exists()
 
 
 def test_what_vanished_there_vanishes_here(videos: Path, machine: Machine) -> None:

@@ -1,7 +1,8 @@
 """Videos that are folders of numbered pictures: which of the files are the frames, by names alone.
 
 ``img_00001.jpg, img_00002.jpg, ...`` are the frames of one video in the order of their numbers,
-with leading zeros or without. Numbers may begin anywhere and may be evenly spaced.
+with leading zeros or without, and with several endings where no number is there twice. Numbers may
+begin anywhere and may be evenly spaced.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +45,11 @@ class Kind(NamedTuple):
     def __str__(self) -> str:
         return f"{self.before}*{self.after}"
 
+    @property
+    def around(self) -> tuple[str, str]:
+        """What stands around the number, whatever the ending: some pictures were saved again."""
+        return self.before, os.path.splitext(f"*{self.after}")[0]  # noqa: PTH122
+
 
 class Frames(NamedTuple):
     """The frames of one video.
@@ -72,7 +78,7 @@ def is_picture(name: str) -> bool:
 
 def are_frames(names: Iterable[str]) -> bool:
     """Whether these files of a folder make it a video: at least two are numbered pictures."""
-    kinds = Counter(parsed[0] for name in names if (parsed := _parse(name)) is not None)
+    kinds = Counter(parsed[0].around for name in names if (parsed := _parse(name)) is not None)
     return any(count >= _FEWEST for count in kinds.values())
 
 
@@ -80,7 +86,7 @@ def other_kinds(names: Iterable[str]) -> tuple[Kind, ...]:
     """The kinds of numbered pictures that are not the frames, such as optical flow, in order."""
     kinds = {parsed[0] for name in names if (parsed := _parse(name)) is not None}
     flow = {kind for kind in kinds if _is_flow(kind)}
-    return tuple(sorted(flow)) if len(kinds - flow) == 1 else ()
+    return tuple(sorted(flow)) if len({kind.around for kind in kinds - flow}) == 1 else ()
 
 
 def find_frames(folder: Path) -> Frames:
@@ -103,8 +109,8 @@ def find_frames(folder: Path) -> Frames:
             kind, number = parsed
             if (twin := kinds.setdefault(kind, {}).setdefault(number, name)) != name:
                 raise VideoError("unreadable", f"{twin} and {name} have one number")
-    kind = _choose(kinds)
-    names_by_number = dict(sorted(kinds[kind].items()))
+    kinds = _merge_endings(kinds)
+    names_by_number = dict(sorted(kinds[_choose(kinds)].items()))
     numbers = list(names_by_number)
     step = math.gcd(*(after - before for before, after in pairwise(numbers))) or 1
     places = tuple((number - numbers[0]) // step for number in numbers)
@@ -113,9 +119,7 @@ def find_frames(folder: Path) -> Frames:
     return Frames(
         paths=tuple(folder / name for name in names_by_number.values()),
         places=places,
-        first_missing=""
-        if lacking is None
-        else _name_like(min(kinds[kind].values()), kind, lacking),
+        first_missing="" if lacking is None else _name_like(min(names_by_number.values()), lacking),
     )
 
 
@@ -157,6 +161,16 @@ def _parse(name: str) -> tuple[Kind, int] | None:
     return None if match is None else (Kind(match[1], match[3] + suffix), int(match[2]))
 
 
+def _merge_endings(kinds: Mapping[Kind, dict[int, str]]) -> dict[Kind, dict[int, str]]:
+    """Pictures whose names differ in their endings alone are of one kind if no number is twice."""
+    merged: dict[Kind, dict[int, str]] = {}
+    for kind, names in sorted(kinds.items()):
+        alike = (k for k, found in merged.items() if k.around == kind.around)
+        first = next((k for k in alike if merged[k].keys().isdisjoint(names)), kind)
+        merged[first] = merged.get(first, {}) | names
+    return merged
+
+
 def _choose(kinds: dict[Kind, dict[int, str]]) -> Kind:
     """The kind of the frames: the only one beside those of optical flow."""
     if not kinds:
@@ -173,7 +187,11 @@ def _is_flow(kind: Kind) -> bool:
     return _FLOW.search(kind.before) is not None
 
 
-def _name_like(name: str, kind: Kind, number: int) -> str:
-    """The name that a number would have beside this one."""
+def _name_like(name: str, number: int) -> str:
+    """The name that a number would have beside this one of a picture."""
+    parsed = _parse(name)
+    if parsed is None:
+        return ""
+    kind, _ = parsed
     width = len(name) - len(kind.before) - len(kind.after)
     return f"{kind.before}{number:0{width}d}{kind.after}"
