@@ -294,6 +294,23 @@ def test_segments_and_clips_of_hacs(tmp_path: Path) -> None:
 # All of them ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.1.1"])
+def test_hacs_as_its_archives_unpack(version: str, tmp_path: Path) -> None:
+    """The archive of lists beside the videos or above them; a test split without classes."""
+    lay_hacs(tmp_path / "a")
+    folder = tmp_path / "a" / f"HACS_v{version}"
+    (tmp_path / "a" / "HACS_v1.1.1").rename(folder)
+    for path in sorted(folder.iterdir()):
+        path.rename(path.with_name(path.name.replace("v1.1.1", f"v{version}")))
+    with next(folder.glob("*clips*")).open("a") as file:
+        file.write(",testingvide,testing,1.5,3.5,\n")
+    clips = opened("hacs/clips", tmp_path / "a")
+    assert clips.classes == ("Archery", "Ironing clothes")
+    assert len(opened("hacs/segments", tmp_path / "a").fetch().records) == 4
+    folder.rename(tmp_path / folder.name)
+    assert opened("hacs/clips", tmp_path / "a").fetch() == clips.fetch()
+
+
 def test_a_listed_video_that_is_not_there_has_no_path(tmp_path: Path) -> None:
     write(tmp_path / "labels.json", {"Holding something": 0})
     items = [{"id": str(i), "template": "Holding [something]"} for i in range(3)]
@@ -329,7 +346,8 @@ def test_what_is_wrong_with_a_list_is_said_in_one_line(tmp_path: Path) -> None:
     write(tmp_path / "validation.json", [{"template": "a"}])
     assert "a video without id" in refusal()
     write(tmp_path / "validation.json", [{"id": 1, "template": "b"}])
-    assert "lists '1' as 'b', which is no class" in refusal()
+    listed = tmp_path / "validation.json"
+    assert f"{listed} lists '1' as 'b', which is no class" in refusal()
     write(tmp_path / "validation.json", [{"id": 1, "template": "a"}] * 2)
     assert "lists '1' twice" in refusal()
     assert "no split 'all', only train, val, test" in refusal(split="all")

@@ -230,6 +230,14 @@ def test_two_classes_in_one_place_are_both_there_and_told(
     assert f"the classes a and b and c are one folder, {tmp_path / 'b'}" in caplog.text
 
 
+def test_empty_folders_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(tmp_path / "yoga" / "a.mp4", tmp_path / "archery" / "b.mp4")
+    for name in ("juggling", ".cache", "archery/more"):
+        (tmp_path / name).mkdir()
+    assert open_dataset("folder", tmp_path).classes == ("archery", "yoga")
+    assert "empty folders, which are no classes: 1, e.g. juggling" in caplog.text
+
+
 def test_links_in_loops_end(tmp_path: Path) -> None:
     classes = [f"c{i}" for i in range(30)]
     for name in classes:

@@ -21,7 +21,7 @@ from vidbench.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-_PLACES = ("", "annotations", "labels", "label", "annotation", "annos", "meta")
+_PLACES = ("", *"annotations labels label annotation annos meta HACS_v1.1.1 HACS_v1.1".split())
 _SHOWN = 80  # characters of what is found
 
 
@@ -77,6 +77,7 @@ class ListFiles:
         above = Path(os.path.abspath(root)).parent  # noqa: PTH100 - links keep their names
         own = () if self._given is None else (self._given, self._given.parent)
         self._folders = (*own, *(place / name for place in (root, above) for name in _PLACES))
+        self.last: Path | None = None  # list of videos that was found
 
     def find(self, *names: str) -> Path:
         """The list of a split: the file that is given, or the first that has one of the names.
@@ -84,9 +85,9 @@ class ListFiles:
         Raises:
             ConfigError: There is none.
         """
-        if self._given is not None and self._given.is_file():
-            return self._given
-        return self.beside(*names)
+        is_given = self._given is not None and self._given.is_file()
+        self.last = self._given if is_given else self.look_for(*names)
+        return self.last or self.beside(*names)
 
     def beside(self, *names: str) -> Path:
         """The first file with one of these names, in capitals or not.
@@ -187,7 +188,7 @@ class AnnotatedVideos(LocalVideos):
         if not self.folder.is_dir():
             raise ConfigError(f"--dataset_path {self.folder} is no folder that exists")
         lists = self.source.read(self._files, self.split)
-        _refuse_bad(lists, self.name)
+        _refuse_bad(lists, self.name if self._files.last is None else str(self._files.last))
         return lists
 
     @property

@@ -30,7 +30,7 @@ from vidbench.data.datasets._local import (
     require_path,
 )
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.data.media import Found, describe_left_out, survey
+from vidbench.data.media import Found, describe_left_out, is_hidden, survey
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
 
@@ -84,7 +84,7 @@ def _list(root: Path, split: str, fps: float | None) -> Listing:
     for path in listed:
         refuse_undecodable(path)
     misplaced = _elsewhere(found.videos, listed)
-    _report(found, misplaced, listed, root)
+    _report(found, misplaced, listed, top, root)
     unlisted = (*misplaced, *found.others, *found.hidden)
     records = [_record(path.relative_to(root), path in frames, fps) for path in listed]
     report_unknown_rate(records)
@@ -105,11 +105,13 @@ def _elsewhere(videos: Sequence[Path], listed: Sequence[Path]) -> list[Path]:
     return [path for path in others if (real(path.parent), path.name) not in known]
 
 
-def _report(found: Found, misplaced: list[Path], listed: list[Path], root: Path) -> None:
+def _report(found: Found, misplaced: list[Path], listed: list[Path], top: Path, root: Path) -> None:
     if misplaced:
         why = "they lie in no class folder, and are not evaluated"
         logger.warning("%s", describe_left_out(misplaced, why, root))
     report_left_out(found, root)
+    if bare := [path for path in found.empty if path.parent == top and not is_hidden(path.name)]:
+        logger.warning("empty folders, which are no classes: %d, e.g. %s", len(bare), bare[0].name)
     places: dict[str, list[str]] = {}
     for folder in sorted({path.parent for path in listed}):
         places.setdefault(os.path.realpath(folder), []).append(folder.name)

@@ -36,6 +36,7 @@ DEFAULT_SPLIT = "val"
 
 _HEADER = ["classname", "youtube_id", "subset", "start", "end", "label"]
 _SHOWS_IT = "1"
+_VERSIONS = ("1.1.1", "1.1")
 
 
 def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
@@ -52,16 +53,16 @@ def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
 
 
 def _read_segments(files: ListFiles, split: str) -> Lists:
-    return read_segments(files.find("HACS_segments_v1.1.1.json"), split)
+    return read_segments(files.find(*(f"HACS_segments_v{v}.json" for v in _VERSIONS)), split)
 
 
 def _read_clips(files: ListFiles, split: str) -> Lists:
-    path = files.find("HACS_clips_v1.1.1.csv")
+    path = files.find(*(f"HACS_clips_v{v}.csv" for v in _VERSIONS))
     table = list(csv.reader(read_text_lines(path)))
     if table[:1] != [_HEADER]:
         raise no_such_list(path, "is no list of clips", table[:1])
     clips = table[1:]
-    classes = {row[0].replace("_", " ") for row in clips}
+    classes = {row[0].replace("_", " ") for row in clips if row[0]}
     chosen = [row for row in clips if SUBSETS.get(row[2]) == split and row[5:] == [_SHOWS_IT]]
     entries = dict.fromkeys(_clip(row, path) for row in chosen)
     return Lists(list(entries), tuple(sorted(classes)))
