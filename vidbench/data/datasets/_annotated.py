@@ -21,7 +21,8 @@ from vidbench.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-_PLACES = ("", *"annotations labels label annotation annos meta HACS_v1.1.1 HACS_v1.1".split())
+_USUAL = ("", "annotations", "labels", "label", "annotation", "annos", "meta")
+_PLACES = (*_USUAL, "HACS_v1.1.1", "HACS_v1.1")
 _SHOWN = 80  # characters of what is found
 
 
@@ -86,8 +87,8 @@ class ListFiles:
             ConfigError: There is none.
         """
         is_given = self._given is not None and self._given.is_file()
-        self.last = self._given if is_given else self.look_for(*names)
-        return self.last or self.beside(*names)
+        self.last = (self._given if is_given else None) or self.beside(*names)
+        return self.last
 
     def beside(self, *names: str) -> Path:
         """The first file with one of these names, in capitals or not.
@@ -107,12 +108,8 @@ class ListFiles:
     def look_for(self, *names: str) -> Path | None:
         """As :meth:`beside`; None where there is none."""
         for folder in self._folders:
-            try:
-                there: dict[str, Path] = {
-                    path.name.lower(): path for path in sorted(folder.iterdir())
-                }
-            except OSError:
-                continue
+            paths = sorted(folder.glob("*"))  # none where it cannot be listed
+            there: dict[str, Path] = {path.name.lower(): path for path in paths}
             for name in names:
                 if (found := there.get(name.lower())) is not None and found.is_file():
                     return found
@@ -151,7 +148,7 @@ def load_annotated(
         name: Of the dataset, where it is not the family's.
 
     Raises:
-        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
+        ConfigError: No such split, no folder, or an option that has no meaning here.
     """
     root = require_path(source.family, variant, options, "DIR")
     split = SPLIT_WORDS.get(split, split)
