@@ -99,6 +99,7 @@ def test_without_the_network_the_cache_is_blamed(lost: str, whole: Path, tmp_pat
         snapshot(tmp_path, whole, name)
     (first, *tried), _ = run_python(DIGEST, HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
     assert first.startswith("ModelError owner/model")
+    assert "on Hugging Face" not in first  # where nothing was asked
     assert tried[0].startswith("  its cache on this machine: it ")
     assert (name in tried[0]) or tried[0].endswith("it is not there")
     assert tried[1].endswith("not asked, as HF_HUB_OFFLINE is set: unset it, or fill the cache")

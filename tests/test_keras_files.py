@@ -136,6 +136,34 @@ def test_a_lambda_of_keras_2_is_refused_before_it_is_loaded(suffix: str, tmp_pat
     assert "Lambda layer, which is Python code" in refusal(lambda: open_model(path).check(SPEC))
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_lambda_as_an_activation_is_refused_before_it_is_loaded(
+    suffix: str, tmp_path: Path
+) -> None:
+    """Keras 3.15 writes its code without saying what it is."""
+    layers = import_keras().layers
+    net = [
+        import_keras().Input(CLIP),
+        layers.Flatten(),
+        layers.Dense(3, activation=lambda x: x * 2),
+    ]
+    path = save(import_keras().Sequential(net), tmp_path / f"net{suffix}")
+    message = refusal(lambda: open_model(path).check(SPEC))
+    assert "has a lambda as an activation, which is Python code" in message
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_of_several_outputs_one_must_be_named(suffix: str, tmp_path: Path) -> None:
+    keras = import_keras()
+    clips = keras.Input(CLIP)
+    flat = keras.layers.Flatten(name="flat")(clips)
+    model = keras.Model(clips, [keras.layers.Dense(3, name="scores")(flat), flat])
+    path = save(model, tmp_path / f"net{suffix}")
+    assert "has outputs 'scores', 'flat'" in refusal(lambda: open_model(path).check(SPEC))
+    described(path, '[tensors]\noutput = "scores"\n')
+    assert scores_of(path, random_clips()).shape == (2, 3)
+
+
 @pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_class_of_ones_own_is_named(suffix: str, old: bool, tmp_path: Path) -> None:

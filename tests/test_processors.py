@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import os
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import pytest
+from PIL.Image import Resampling
 from zero_shot_models import PROCESSORS as TOWERS
 from zero_shot_models import SIZE, save_processor, save_tokenizer
 
@@ -200,6 +202,55 @@ def test_of_several_files_the_one_counts_that_transformers_takes(
         assert mean == BaseVideoProcessor.get_video_processor_dict(tmp_path)[0]["image_mean"]
     else:  # a processor of images for videos: in the order of those of images
         assert mean == ImageProcessingMixin.get_image_processor_dict(tmp_path)[0]["image_mean"]
+
+
+VIDEO_CLASSES = {
+    "VideoMAE": "videomae",
+    "Timesformer": "timesformer",
+    "Vivit": "vivit",
+    "VJEPA2": "vjepa2",
+    "LlavaOnevision": "llava_onevision",  # VideoPrism's
+}
+
+
+def class_values(kind: str) -> dict[str, Any]:
+    """What a class of video processors does by itself: read, as importing it needs torchvision."""
+    module, name = VIDEO_CLASSES[kind], f"{kind}VideoProcessor"
+    path = Path(library("__file__")).parent / f"models/{module}/video_processing_{module}.py"
+    tree = ast.parse(path.read_text())
+    (of_class,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+    assigned = ast.Module([n for n in of_class.body if isinstance(n, ast.Assign)], [])
+    values: dict[str, Any] = {}
+    exec(  # noqa: S102 - the library's own numbers
+        compile(assigned, str(path), "exec"),
+        vars(importlib.import_module("transformers.image_utils")),
+        values,
+    )
+    return values
+
+
+@pytest.mark.parametrize("kind", VIDEO_CLASSES)
+def test_a_video_processor_that_says_nothing_does_what_its_class_does(
+    kind: str, tmp_path: Path
+) -> None:
+    own = class_values(kind)
+    path, said = tmp_path / "video_preprocessor_config.json", {"crop_size": 224}
+    named = {"video_processor_type": f"{kind}VideoProcessor"}
+    path.write_text(json.dumps(named | said))
+    found = read_processor(tmp_path, "videos", "", 224)
+    path.write_text(json.dumps(own | named | said))
+    assert read_processor(tmp_path, "videos", "", 224) == found
+    assert found.scaling.mean == tuple(own["image_mean"])
+    filters = {Resampling.BILINEAR: "bilinear_antialias", Resampling.BICUBIC: "bicubic_antialias"}
+    assert found.resizing["resize_filter"] == filters[own["resample"]]
+
+
+def test_the_video_processor_of_vivit_centres_whatever_its_file_says(tmp_path: Path) -> None:
+    """The image processor has a switch for it, of the class for videos it is a part."""
+    for kind, offset in (("Video", 1.0), ("Image", 0.0)):
+        named = {f"{kind.lower()}_processor_type": f"Vivit{kind}Processor", "offset": False}
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(named))
+        assert read_processor(tmp_path, "videos", "vivit", 224).scaling.offset == offset
 
 
 def test_a_folder_without_a_processor_is_refused(tmp_path: Path) -> None:

@@ -127,6 +127,9 @@ def test_a_videoprism_has_a_row_of_scores_for_each_clip(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"problem_type": "multi_label_classification"}, "multi-label model"),
+        ({"problem_type": "regression"}, "no scores of classes"),
+        ({"id2label": None, "num_labels": 3}, "names its 3 classes LABEL_0"),
+        ({"id2label": None}, "names its 2 classes LABEL_0"),
         ({"id2label": {"0": "a"}}, "has one class"),
         (
             {"id2label": {str(n): str(n) for n in range(10)}},

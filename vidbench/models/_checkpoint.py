@@ -54,11 +54,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """
     refuse_adapter(folder)
     config = read_json(folder / "config.json")
-    if config.get("problem_type") == "multi_label_classification":
-        raise ConfigError(
-            f"{folder}/config.json is of a multi-label model, whose classes have a sigmoid each: "
-            "vidbench scores one class a video"
-        )
+    _refuse_other_problems(folder, config)
     if "transformers_weights" in config:
         raise ConfigError(f"{folder}/config.json names other weights than model.safetensors")
     architecture = _architecture(folder, config)
@@ -77,6 +73,20 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         scaling=processor.scaling,
         text=json.dumps(config, sort_keys=True),
     )
+
+
+def _refuse_other_problems(folder: Path, config: Mapping[str, Any]) -> None:
+    problem = config.get("problem_type")
+    if problem == "multi_label_classification":
+        raise ConfigError(
+            f"{folder}/config.json is of a multi-label model, whose classes have a sigmoid each: "
+            "vidbench scores one class a video"
+        )
+    if problem == "regression":
+        raise ConfigError(
+            f"{folder}/config.json is of a regression, whose outputs are no scores of classes: "
+            "vidbench scores one class a video"
+        )
 
 
 def _architecture(folder: Path, config: Mapping[str, Any]) -> str:
@@ -101,7 +111,10 @@ def _number(folder: Path, config: Mapping[str, Any], *names: str) -> int:
 
 def _names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     """The classes in the order of their indices; transformers writes none where there are two."""
-    found = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    found = config.get("id2label")
+    if found is None:
+        count = _number(folder, {"num_labels": 2, **config}, "num_labels")
+        found = {str(index): f"LABEL_{index}" for index in range(count)}
     indices = [str(index) for index in range(len(found))] if isinstance(found, dict) else [""]
     if not indices or set(found) != set(indices):
         raise ConfigError(f"{folder}/config.json must number its id2label from 0 without gaps")

@@ -63,6 +63,10 @@ class KerasConfig(NamedTuple):
         units = _settings(_last(self.layers, name) or {}).get("units")
         return Tensor((None, units) if isinstance(units, int) else None)
 
+    def outputs(self) -> list[str]:
+        """The layers that give the outputs; none where it does not say."""
+        return _ends(_settings(self.layers).get("output_layers"))
+
     def ending(self, name: str | None = None) -> str | None:
         """The last operation, as :func:`~vidbench.models._scores.last_operation` has it.
 
@@ -83,17 +87,26 @@ def read_keras_config(path: Path) -> KerasConfig:
     if not isinstance(layers, dict):
         raise ConfigError(f"{path} is no Keras model: its configuration describes none")
     config = KerasConfig(layers, not version or version.split(".")[0] in ("0", "1", "2"))
-    for part in _parts(layers):
-        _refuse_code(path, part, is_old=config.is_old)
+    for part in _objects(layers):
+        if _is_function(part):
+            raise ConfigError(lambda_refused(path, "lambda as an activation"))
+        if isinstance(part.get("class_name"), str):
+            _refuse_code(path, part, is_old=config.is_old)
     return config
 
 
-def lambda_refused(path: Path) -> str:
+def lambda_refused(path: Path, what: str = "Lambda layer") -> str:
     """What to say of a layer that is code."""
     return (
-        f"{path} has a Lambda layer, which is Python code: it is not run; "
+        f"{path} has a {what}, which is Python code: it is not run; "
         "export the model as a SavedModel, and use --model_type saved_model"
     )
+
+
+def _is_function(part: Mapping[str, Any]) -> bool:
+    """Whether it is a lambda as an activation, of which Keras 3 writes the code alone."""
+    code = part.get("value")
+    return len(part) == 1 and isinstance(code, list) and len(code) == 3 and isinstance(code[0], str)
 
 
 def _refuse_code(path: Path, part: Mapping[str, Any], *, is_old: bool) -> None:
@@ -166,14 +179,13 @@ def _read_hdf5(path: Path) -> tuple[Any, str]:
         raise ConfigError(f"{path} is no whole HDF5 file of Keras: {one_line(error)}") from error
 
 
-def _parts(config: Any) -> Iterator[Mapping[str, Any]]:
-    """All objects of classes in it."""
+def _objects(config: Any) -> Iterator[Mapping[str, Any]]:
+    """All objects of JSON in it."""
     left = [config]
     while left:
         part = left.pop()
         if isinstance(part, dict):
-            if isinstance(part.get("class_name"), str):
-                yield part
+            yield part
             left += part.values()
         elif isinstance(part, list):
             left += part

@@ -206,7 +206,7 @@ class ModelFile(ABC):
         """The input that takes clips and the output that gives scores, of all that there are."""
         wanted = self.description.interface
         into = _only_input(list(inputs), wanted.input_name, self._path)
-        out = _choose("output", list(outputs), wanted.output_name, self._path)
+        out = choose("output", list(outputs), wanted.output_name, self._path)
         return join("", into, inputs[into], out, outputs[out])
 
     @abstractmethod
@@ -259,7 +259,7 @@ def described_card(name: str, source: str, described: Description, needs: str) -
     )
 
 
-def _choose(kind: str, names: list[str], wanted: str | None, model: Path) -> str:
+def choose(kind: str, names: list[str], wanted: str | None, model: Path) -> str:
     """The input or output that is named, or else the only one.
 
     Args:
@@ -289,7 +289,7 @@ def _only_input(names: list[str], wanted: str | None, model: Path) -> str:
     """
     if len(names) != 1:
         raise ModelError(f"{model} has inputs {_listed(names)}, must be one, which takes clips")
-    return _choose("input", names, wanted, model)
+    return choose("input", names, wanted, model)
 
 
 def _listed(names: list[str]) -> str:

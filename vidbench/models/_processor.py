@@ -88,6 +88,7 @@ _OF_MODEL = MappingProxyType(
         "vivit": "Vivit",
         "vjepa2": "VJEPA2",
         "videoprism": "LlavaOnevision",
+        "videoprism_vision_model": "LlavaOnevision",
         "clip": "CLIP",
         "xclip": "CLIP",
         "siglip": "Siglip",
@@ -179,6 +180,8 @@ def _with_defaults(place: str, found: Values, model_type: str) -> tuple[str, Val
         logger.warning(message, place, named or "without a class")
     defaults = _DEFAULTS.get(kind, dict(_USUAL))
     values = defaults | found
+    if kind == "Vivit" and known and known[2] == "Video":  # which always centres values
+        values["offset"] = True
     if kind == "VJEPA2":  # whose class overrules the file
         values["size"] = {"shortest_edge": int(_side("crop_size", values["crop_size"]) * 256 / 224)}
     return kind, values

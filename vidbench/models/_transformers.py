@@ -74,7 +74,7 @@ def local_snapshot(name_or_folder: str) -> Path:
             return found
         tried.append(f"  {place}: {found}")
     raise ModelError(
-        f"{name_or_folder} is no folder here, and was not found on Hugging Face either. Tried, in "
+        f"{name_or_folder} is no folder here, and no whole model of this name was found. Tried, in "
         "this order:\n" + "\n".join(tried)
     )
 

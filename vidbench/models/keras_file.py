@@ -21,7 +21,7 @@ from vidbench.models._keras_config import (
     lambda_refused,
     read_keras_config,
 )
-from vidbench.models._model_file import ModelFile
+from vidbench.models._model_file import ModelFile, choose
 from vidbench.models._signature import Signature, Tensor, join
 from vidbench.models._tensorflow import choose_device, choose_threads
 from vidbench.models.base import ModelCard
@@ -68,7 +68,10 @@ class KerasFile(ModelFile):
                 f"{self._path} was written by Keras 2, which tf_keras reads and is not installed: "
                 "pip install tf-keras"
             )
-        given = self._config.output(self.description.interface.output_name)
+        wanted = self.description.interface.output_name
+        if wanted is None and (outputs := self._config.outputs()):
+            choose("output", outputs, None, self._path)
+        given = self._config.output(wanted)
         return join("", "", self._config.input() or Tensor(None), "", given)
 
     def read_ending(self) -> str | None:
