@@ -97,7 +97,7 @@ def test_folding_twice_changes_nothing(name: str) -> None:
 # Aliases ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["csv", "header", "json"])
+@pytest.mark.parametrize("form", ["csv", "header", "json", "semicolons", "tabs", "blanks"])
 def test_aliases_are_accepted(form: str, tmp_path: Path) -> None:
     spelt = {name.replace(" ", "_").upper(): name for name in SHAPES[1:]}
     path = tmp_path / f"aliases.{form}"
@@ -106,7 +106,10 @@ def test_aliases_are_accepted(form: str, tmp_path: Path) -> None:
     else:
         with path.open("w", newline="") as file:
             rows = [("dataset", "model")] if form == "header" else []
-            csv.writer(file).writerows([*rows, *spelt.items()])
+            delimiter = {"semicolons": ";", "tabs": "\t"}.get(form, ",")
+            csv.writer(file, delimiter=delimiter).writerows([*rows, *spelt.items()])
+        if form == "blanks":
+            path.write_text(path.read_text().replace(",", ", "))
     assert read_aliases(path) == spelt
     labels = matched(config(tmp_path, SHAPES[0], *spelt, class_aliases=path))
     assert dict(labels.alignment.targets) == {SHAPES[0]: SHAPES[0], **spelt}
@@ -136,7 +139,8 @@ def test_an_alias_goes_over_an_equal_name_and_no_class_is_meant_twice() -> None:
     [
         ("", "names no class"),
         ("a,b,c\n", "two columns"),
-        ("a;b\n", "two columns"),
+        ("a b\n", "two columns"),
+        ("a;b\na,b;c\n", "'a' is not a class of the dataset"),
         ("{", "no JSON"),
         ('{"a": 1}', "as text"),
         ('{"a": "x", "a": "y"}', "the name 'a' twice"),

@@ -534,6 +534,13 @@ def test_other_columns_are_no_part_of_a_path_or_a_label(
         open_list(write(tmp_path, *lines)).fetch()
 
 
+def test_absolute_paths_of_another_place_are_told_so(tmp_path: Path) -> None:
+    path = write(tmp_path, f"{tmp_path}/gone/a.mp4 1")
+    said = f"at {tmp_path}/gone/a.mp4: write where it is, or paths relative to --videos_path$"
+    with pytest.raises(ConfigError, match=said):
+        open_list(path).fetch()
+
+
 def test_videos_beside_the_lists_folder_are_found_for_the_message(tmp_path: Path) -> None:
     put(tmp_path, "data/v/a.mp4", "data/lists/x")
     for folder in (tmp_path / "data", tmp_path):

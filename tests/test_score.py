@@ -656,6 +656,18 @@ def test_files_of_other_forms_are_told(
         score(path, *options)
 
 
+@pytest.mark.parametrize("listed", [13, 15])
+def test_a_class_list_has_as_many_names_as_there_are_scores(
+    listed: int, evaluated: FinishedRun, score: Callable[..., FinishedRun], tmp_path: Path
+) -> None:
+    path = write_npz(evaluated.predictions, tmp_path / "p.npz", classes=None)
+    names = [*evaluated.predictions.classes, "other"][:listed]
+    (tmp_path / "classes.txt").write_text("".join(f"{name}\n" for name in names))
+    said = f"14 scores a video and no names for them, and --classes_file lists {listed} classes"
+    with pytest.raises(ConfigError, match=said):
+        score(path, "--classes_file", tmp_path / "classes.txt")
+
+
 def test_an_archive_without_the_arrays_is_told_with_all_that_it_has(
     score: Callable[..., FinishedRun], tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from vidbench.harmless import csv_text
 from vidbench.labels import fold_name
 
 _LIKE = 0.85  # of 1: names that differ in a letter or two
+_DELIMITERS = ",;\t"
 _SHOWN = 3
 
 
@@ -59,7 +60,7 @@ def tell_near_misses(missing: Sequence[str], classes: Sequence[str]) -> str:
 def read_aliases(path: Path) -> dict[str, str]:
     """The model's class for each of a dataset's names: a JSON object, or CSV of two columns.
 
-    A first line ``dataset,model`` of the CSV is a header.
+    Between the columns are commas, semicolons or tabs. A first line ``dataset,model`` is a header.
 
     Raises:
         ConfigError: It is neither, or gives a name, or a class, twice.
@@ -115,13 +116,21 @@ def _read_json(text: str, path: Path) -> list[tuple[str, str]]:
 
 def _read_csv(text: str, path: Path) -> list[tuple[str, str]]:
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        tables = [_read_rows(text, delimiter) for delimiter in _DELIMITERS]
     except csv.Error as error:
         raise ConfigError(f"--class_aliases {path} is no CSV: {error}") from error
-    if wrong := [row for row in rows if len(row) != 2]:
+    rows = next((rows for rows in tables if all(len(row) == 2 for row in rows)), None)
+    if rows is None:
+        wrong = next(row for row in tables[0] if len(row) != 2)
         raise ConfigError(
             f"--class_aliases {path} must have two columns, the dataset's name and the model's "
-            f"class; one row is {','.join(wrong[0])[:80]!r}"
+            f"class; one row is {','.join(wrong)[:80]!r}"
         )
     pairs = [(csv_text(name), csv_text(target)) for name, target in rows]
     return pairs[1:] if pairs and pairs[0] == ("dataset", "model") else pairs
+
+
+def _read_rows(text: str, delimiter: str) -> list[list[str]]:
+    file = io.StringIO(text, newline="")
+    lines = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=True)
+    return [row for row in lines if row]

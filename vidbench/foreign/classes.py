@@ -29,7 +29,12 @@ def name_columns(
             "order of the scores, with --classes_file FILE (or a list that ships with vidbench)"
         )
     if columns is None:
-        columns = range(count) if listed is None or len(listed) == count else ()
+        if listed is not None and len(listed) != count:
+            raise ConfigError(
+                f"the file has {count} scores a video and no names for them, and --classes_file "
+                f"lists {len(listed)} classes: they must be those of the scores, in their order"
+            )
+        columns = range(count)
     named = _translate(columns, listed)
     classes = tuple(named[name] for name in columns)
     if listed is not None and set(classes) != set(listed):

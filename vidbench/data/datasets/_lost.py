@@ -31,6 +31,8 @@ def tell_places(path: str, folder: Path, advice: str = "") -> str:
     )
     if near is not None:
         return f"{path!r} was looked for at {looked[0]}; it is at {near / path}: {_add(near)}"
+    if os.path.isabs(path):  # noqa: PTH117
+        advice = "write where it is, or paths relative to --videos_path" if advice else ""
     where = ", ".join(dict.fromkeys(looked))
     return f"{path!r} was looked for at {where}" + (f": {advice}" if advice else "")
 
