@@ -81,7 +81,7 @@ def test_clips_are_read_however_often_somebody_prunes(tmp_path: Path) -> None:
     loader, done = sample(tmp_path), threading.Event()
 
     def prune() -> None:
-        while not done.wait(0.02):
+        while not done.is_set():
             ClipCache(tmp_path / "cache").prune("all")
 
     records = loader.select(48).records

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from vidbench.data.cache import CacheKey, ClipCache
@@ -22,8 +23,6 @@ from vidbench.errors import CacheError
 from vidbench.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
-
-_TRIES = 10  # each fails only if the clip is pruned just then
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,7 @@ class ClipSource:
         self.work = Stopwatch()
         self.cache_bytes = 0
         self._notes: dict[CacheKey, str] = {}
+        self._damages: dict[CacheKey, Skip] = {}
         self._videos = places.videos or LocalFolder(folder)
         self._policy = policy
         self._cache = ClipCache(cache_dir, compression, places.cache)
@@ -131,8 +131,8 @@ class ClipSource:
         return key is not None and isinstance(self._find(key), Skip)
 
     def damage(self, result: CacheKey) -> Skip | None:
-        """What is wrong with the video of a clip that is scored."""
-        return self._cache.damage(result) if self._policy.score_truncated else None
+        """What is wrong with the video of a clip that was read, and is scored in spite of it."""
+        return self._damages.get(result)
 
     def note(self, result: CacheKey) -> str:
         """What is odd about the video of a clip that was read; empty for most."""
@@ -171,25 +171,43 @@ class ClipSource:
             yield result
 
     def read(self, record: VideoRecord, result: CacheKey | Skip, workers: Workers) -> Views | Skip:
-        """The clip that :meth:`prepare` left; one that turns out damaged is decoded again."""
-        for _ in range(_TRIES):
-            if isinstance(result, Skip):
-                return result
-            try:
-                with self.work("read_cache"):
-                    return self._read(result)
-            except CacheError as error:
-                logger.warning("%s; decoding it again", error)
-            begun = self._begin_decoding(record, workers, overwrite=True)
-            result = self._finish(begun, workers) if isinstance(begun, _Work) else begun
-        return result if isinstance(result, Skip) else self._read(result)
+        """Return the clip that :meth:`prepare` left; decode one again that is damaged or pruned.
 
-    def _read(self, key: CacheKey) -> Views:
-        views, note = self._cache.read_noted(key)
+        What is pruned again before it is read is decoded into a folder that no other process knows.
+        """
+        views = self._read_kept(result)
+        if views is None:
+            views = self._read_kept(self._decode(record, workers, self._cache))
+        if views is None:
+            with TemporaryDirectory(prefix="vidbench-clip-") as folder:
+                private = ClipCache(Path(folder))
+                again = self._decode(record, workers, private)
+                views = again if isinstance(again, Skip) else self._read(again, private)
+        return views
+
+    def _read_kept(self, result: CacheKey | Skip) -> Views | Skip | None:
+        """The clip, or why there is none; None where the cache cannot give it any more."""
+        if isinstance(result, Skip):
+            return result
+        try:
+            with self.work("read_cache"):
+                return self._read(result, self._cache)
+        except CacheError as error:
+            logger.warning("%s; decoding it again", error)
+            return None
+
+    def _read(self, key: CacheKey, cache: ClipCache) -> Views:
+        views, note = cache.read_noted(key)
         if note:
             self._notes[key] = note
-        self.cache_bytes += self._cache.num_bytes(key)
+        if self._policy.score_truncated and (damage := cache.damage(key)):
+            self._damages[key] = damage
+        self.cache_bytes += cache.num_bytes(key)
         return views
+
+    def _decode(self, record: VideoRecord, workers: Workers, cache: ClipCache) -> CacheKey | Skip:
+        begun = self._begin_decoding(record, workers, cache, overwrite=True)
+        return self._finish(begun, workers) if isinstance(begun, _Work) else begun
 
     def _begin(self, record: VideoRecord, workers: Workers) -> _Begun:
         """What is known of a video at once: that it is missing, or cached; else it is decoded."""
@@ -197,10 +215,10 @@ class ClipSource:
         if key and not self._policy.overwrite and isinstance(self._find(key), CacheKey):
             logger.debug("%s is cached", record.path)
             return key
-        return self._begin_decoding(record, workers, overwrite=self._policy.overwrite)
+        return self._begin_decoding(record, workers, self._cache, overwrite=self._policy.overwrite)
 
     def _begin_decoding(
-        self, record: VideoRecord, workers: Workers, *, overwrite: bool
+        self, record: VideoRecord, workers: Workers, cache: ClipCache, *, overwrite: bool
     ) -> _Work | Skip:
         borrowed = ExitStack()
         try:
@@ -209,7 +227,7 @@ class ClipSource:
             return _MISSING
         if not _is_there(file, record):
             return _MISSING
-        task = self._task(record, file, overwrite=overwrite)
+        task = self._task(record, file, cache, overwrite=overwrite)
         return _Work(task, workers.submit(task), borrowed)
 
     def _finish(self, work: _Work, workers: Workers) -> CacheKey | Skip:
@@ -224,11 +242,11 @@ class ClipSource:
     def _find(self, key: CacheKey) -> CacheKey | Skip | None:
         return self._cache.find(key, score_truncated=self._policy.score_truncated)
 
-    def _task(self, record: VideoRecord, file: Path, *, overwrite: bool) -> Task:
+    def _task(self, record: VideoRecord, file: Path, cache: ClipCache, *, overwrite: bool) -> Task:
         return Task(
             file,
             self.spec,
-            self._cache,
+            cache,
             self._known_hash(file),
             overwrite=overwrite,
             retry=self._policy.retry_skipped,

@@ -178,6 +178,8 @@ class Workers(Pool[Task, Prepared]):
 def _give_up(task: Task, detail: str) -> Prepared:
     """Skips a video that its process could not skip itself, also in later runs."""
     skip = Skip("unreadable", detail)
+    if not (task.path.is_file() or task.path.is_dir()):  # opening a pipe would wait for its writer
+        return Prepared(skip)
     try:
         identity, sha256 = FileIdentity.of(task.path), task.sha256 or sha256_of(task.path)
     except (OSError, VideoError):  # nor could it be hashed here
