@@ -315,12 +315,24 @@ def luminance(page: Page, selector: str, name: str) -> float:
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
+_TORN = """[...document.querySelectorAll(
+  ".sortable tbody th button, td.name button, td.name:not(:has(button))"
+)].filter(cell => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  const lines = new Set([...range.getClientRects()].map(line => Math.round(line.top)));
+  const words = cell.textContent.trim().split(" ");
+  return lines.size > words.length && words.every(word => word.length <= 9);
+}).map(cell => cell.textContent)"""  # names of short words that have more lines than words
+
+
 def test_nothing_is_wider_than_a_narrow_screen(browser: Browser, home: Path) -> None:
     compare([*runs(home), "--html", str(home / "narrow.html")])
     for path in (home / "results/even/report.html", home / "narrow.html"):
         with opened(browser, path) as page:
             page.set_viewport_size({"width": 360, "height": 740})
             assert page.evaluate("document.documentElement.scrollWidth") <= 360
+            assert page.evaluate(_TORN) == []
 
 
 def runs(home: Path) -> list[str]:

@@ -83,6 +83,23 @@ def scores_of(folder: Path, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
     return model.load(device="cpu").predict(clips)
 
 
+def test_a_number_of_frames_that_nothing_states_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sample's model knows 16 frames, and takes any number without a word."""
+    folder = tmp_path / "model"
+    shutil.copytree(SAMPLE / "model", folder)
+    open_model(folder).check(PreprocessSpec(num_frames=16))
+    assert caplog.messages == []
+    open_model(folder).check(open_model(folder).spec)
+    (message,) = caplog.messages
+    assert f"how many frames {folder} was trained on, so it gets 100: --num_frames" in message
+    caplog.clear()
+    (folder / "vidbench.toml").write_text("[protocol]\nnum_frames = 100\n")
+    open_model(folder).check(open_model(folder).spec)
+    assert caplog.messages == []
+
+
 # Types ------------------------------------------------------------------------------------------
 
 

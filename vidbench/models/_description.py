@@ -59,6 +59,7 @@ class Description:
             :func:`~vidbench.models._interface.fed_range`.
         interface: What comes after that, and what comes out.
         published: What its authors say of it.
+        states_frames: Whether the number of frames is said, and not the default.
     """
 
     name: str | None = None
@@ -68,6 +69,7 @@ class Description:
     pixel_range: PixelRange | None = None
     interface: Interface = field(default_factory=Interface)
     published: Published = field(default_factory=Published)
+    states_frames: bool = False
 
 
 def read_description(path: Path) -> Description:
@@ -118,6 +120,7 @@ def _describe(content: Mapping[str, Any], path: Path) -> Description:
         pixel_range=pixel_range,
         interface=Interface(**pixels, **output, **names),
         published=Published(**published),
+        states_frames="num_frames" in protocol,
     )
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
+from vidbench.models._description import Description
 from vidbench.models._interface import BYTES, LAYOUTS, Interface, PixelRange, fed_range, is_integer
 from vidbench.models._signature import Shape, Signature
+
+logger = logging.getLogger(__name__)
 
 _AXES = {"B": "batch", "N": "views", "T": "frames", "H": "height", "W": "width", "C": "channels"}
 _PICTURES = "BHWC"
@@ -48,6 +53,29 @@ def require_fit(
             f"[{', '.join(_AXES[axis] for axis in layout)}]: see --num_frames{advice}"
         )
     require_count(model, count_scores(signature.output_shape), num_classes)
+
+
+def warn_of_default_frames(
+    model: object, signature: Signature, described: Description, spec: PreprocessSpec
+) -> None:
+    """Warn where a model takes any number of frames and gets the default, as nothing states one.
+
+    Args:
+        model: For the message.
+        signature: What the model takes.
+        described: What its TOML file says.
+        spec: Of the clips.
+    """
+    default, shape = PreprocessSpec().num_frames, signature.input_shape
+    other = replace(spec, num_frames=default + 1)
+    takes_any = fits(_lengths(other, described.interface.layout), shape)
+    if spec.num_frames == default and takes_any and not described.states_frames:
+        logger.warning(
+            "nothing states how many frames %s was trained on, so it gets %d: --num_frames or a "
+            "TOML file beside it takes another number",
+            model,
+            default,
+        )
 
 
 def require_count(model: Path, num_scores: int | None, num_classes: int) -> None:

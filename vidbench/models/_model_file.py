@@ -17,7 +17,13 @@ from vidbench.errors import ConfigError, ModelError
 from vidbench.labels import find_classes
 from vidbench.models._arrays import ArrayClassifier, Network
 from vidbench.models._description import Description, read_description
-from vidbench.models._fit import count_scores, require_count, require_fit, require_types
+from vidbench.models._fit import (
+    count_scores,
+    require_count,
+    require_fit,
+    require_types,
+    warn_of_default_frames,
+)
 from vidbench.models._interface import PixelRange, decisive, fed_range
 from vidbench.models._scores import require_output
 from vidbench.models._signature import Signature, Tensor, join
@@ -130,6 +136,7 @@ class ModelFile(ABC):
         if signature is not None:
             self._require_types(signature)
             require_fit(self._path, signature, spec, len(self.classes), layout)
+            warn_of_default_frames(self._path, signature, self.description, spec)
             self._require_meant(signature)
 
     def _require_meant(self, signature: Signature) -> None:

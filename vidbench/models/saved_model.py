@@ -18,7 +18,7 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.labels import find_classes, read_classes
 from vidbench.models._description import FOLDER_FILE, Description, read_description
-from vidbench.models._fit import count_scores, require_fit, require_types
+from vidbench.models._fit import count_scores, require_fit, require_types, warn_of_default_frames
 from vidbench.models._interface import PixelRange, decisive, fed_range
 from vidbench.models._model_file import described_card, require_any
 from vidbench.models._saved_graph import read_ending
@@ -187,6 +187,8 @@ class SavedModelLoader:
                 f"{folder} has no input {wanted.input_name!r}, only {signature.input_name!r}"
             )
         require_types(folder, signature, wanted, self.pixel_range)
+        if self._described is not None:
+            warn_of_default_frames(self._described, signature, self.description, spec)
         require_fit(folder, signature, spec, len(self.classes), wanted.layout)
         try:
             self._require_output()
