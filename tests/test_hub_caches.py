@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 from checkpoints import save_checkpoint
 from conftest import SAMPLE
-from http_server import serve
+from http_server import serve, stalling
 from hub_server import COMMIT, serve_hub
 
-from vidbench.models._weights import Weights
+from vidbench.errors import ModelError
+from vidbench.models._weights import Weights, from_archive
 from vidbench.models.base import load_model
 
 if os.environ.get("CI") != "true":
@@ -188,6 +189,23 @@ def find_weights(tmp_path: Path, proxy: str, handle: str) -> tuple[list[str], st
 
 
 HANDLE = "https://example.invalid/m/1"
+
+
+@pytest.mark.parametrize("begins", [-1, 0, 40_000])
+def test_a_silent_archive_is_left_after_one_time_limit(
+    begins: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Videos are asked for again; here another place may have the model."""
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
+    monkeypatch.setenv("VIDBENCH_TIMEOUT_SECONDS", "1")
+    archive = Path(shutil.make_archive(str(tmp_path / "served" / "m"), "gztar", SAMPLE / "model"))
+    with serve(archive.parent) as server:
+        server.faults.answers[f"/{archive.name}"] = [stalling(begins)] * 2
+        begun = time.monotonic()
+        with pytest.raises(ModelError, match="no byte came for 1 s"):
+            from_archive(f"{server.url}/{archive.name}", HANDLE, None)
+        assert len(server.fetched(f"/{archive.name}")) == 1
+    assert time.monotonic() - begun < 30
 
 
 def test_a_silent_kaggle_is_left_for_the_next_place(tmp_path: Path) -> None:

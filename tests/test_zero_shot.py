@@ -287,6 +287,20 @@ def test_constructing_reads_nothing_and_check_finds_what_is_wrong(tmp_path: Path
             ask()
 
 
+@pytest.mark.parametrize("left", [(), ("tokenizer_config.json",), ("vocab.json",), ("merges.txt",)])
+def test_a_tokenizer_that_is_not_there_is_not_made_up(
+    left: tuple[str, ...], folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """transformers 5.23 makes one of two words, to which all prompts of one length are equal."""
+    folder = tmp_path / "model"
+    shutil.copytree(folders["clip"], folder, ignore=shutil.ignore_patterns("token*"))
+    for name in left:
+        (folder / name).write_text("{}")
+    model = load_model("clip", model_path=str(folder), prompts=Path("ucf101"))
+    with pytest.raises(ConfigError, match=r"lacks tokenizer\.json .*, which reads prompts"):
+        model.check(model.spec)
+
+
 def test_clips_that_do_not_fit_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     from dataclasses import replace
 

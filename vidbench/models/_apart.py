@@ -71,6 +71,11 @@ def run_apart(
     return str(outcome["found"])
 
 
+def no_byte_came(limit: float) -> str:
+    """What to say of a place that was silent for so many seconds."""
+    return f"no byte came for {limit:g} s (VIDBENCH_TIMEOUT_SECONDS)"
+
+
 def main() -> None:
     """Calls the function that the command line names, and prints as JSON what came of it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that libraries clean up
@@ -103,7 +108,7 @@ def _watch(process: subprocess.Popen[str], folder: Path, place: str) -> None:
         if found != size:
             size, changed = found, now
         if now - changed > limit:
-            raise ModelError(f"no byte came for {limit:g} s (VIDBENCH_TIMEOUT_SECONDS)")
+            raise ModelError(no_byte_came(limit))
         if now > report:
             report = now + _REPORT_SECONDS
             came = f"{max(0, size - first) / 1e6:.1f} MB came in {now - begun:.0f} s"

@@ -28,7 +28,15 @@ _PROCESSORS = (
     "processor_config.json",
     "video_preprocessor_config.json",
 )
-_TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model", "vocab.txt")
+_TOKENIZERS = (
+    ("tokenizer.json",),
+    ("vocab.json", "merges.txt"),
+    ("spiece.model",),
+    ("tokenizer.model",),
+    ("vocab.txt",),
+)
+"""Files of which all of a row are enough."""
+
 _CHUNK_BYTES = 1 << 16  # what must come before it is seen in the file; the library waits for 10 MB
 _HUB_NAME = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
 _ADVICE = "a pull request of its page may have added it: owner/name@refs/pr/1"
@@ -158,13 +166,17 @@ def lacks(folder: Path) -> str | None:
         missing = [name for name in _part_names(folder) if not (folder / name).is_file()]
         if missing:
             return missing[0]
+    if not any((folder / name).is_file() for name in _PROCESSORS):
+        return f"{_PROCESSORS[0]} (or another file of its processor)"
     has_text = b'"text_config"' in (folder / "config.json").read_bytes()
-    for what, names in (("processor", _PROCESSORS), ("tokenizer", _TOKENIZERS)):
-        if what == "tokenizer" and not has_text:
-            continue
-        if not any((folder / name).is_file() for name in names):
-            return f"{names[0]} (or another file of its {what})"
-    return None
+    return lacks_tokenizer(folder) if has_text else None
+
+
+def lacks_tokenizer(folder: Path) -> str | None:
+    """A file that a tokenizer is read from, and that is not there; None where all are."""
+    if any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
+        return None
+    return f"{_TOKENIZERS[0][0]} (or other files of its tokenizer)"
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.archives import extract_archive
-from vidbench.data.fetch import alone, fetch_alone, is_url
+from vidbench.data.fetch import alone, fetch_alone, is_url, silence_limit
 from vidbench.data.hashes import sha256_of
 from vidbench.errors import ArchiveError, ConfigError, ModelError, VidbenchError
 from vidbench.files import sweep
 from vidbench.harmless import one_line
-from vidbench.models._apart import run_apart
+from vidbench.models._apart import no_byte_came, run_apart
 from vidbench.models._frameworks import import_tensorflow_hub
 from vidbench.models._saved_graph import require_variables
 
@@ -168,7 +169,7 @@ def from_archive(url: str, handle: str, sha256: str | None) -> Weights:
     with alone(folder.parent, folder.name):
         _put_aside(folder)
         if not folder.exists():
-            fetch_alone(url, archive, sha256=sha256)
+            fetch_alone(url, archive, sha256=sha256, on_bytes=_Patience())
             try:
                 extract_archive(archive, folder)
             except ArchiveError:
@@ -176,6 +177,20 @@ def from_archive(url: str, handle: str, sha256: str | None) -> Weights:
                 raise
             archive.unlink()
     return _saved_model(folder)
+
+
+class _Patience:
+    """Ends a download that would ask a silent server again: another place may have the model."""
+
+    def __init__(self) -> None:
+        self._limit, self._last = silence_limit(), time.monotonic()
+
+    def __call__(self, count: int) -> None:
+        now = time.monotonic()
+        if count:
+            self._last = now
+        elif now - self._last >= self._limit:
+            raise ModelError(no_byte_came(self._limit))
 
 
 def _hub_folder(handle: str) -> Path:

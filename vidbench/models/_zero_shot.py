@@ -23,6 +23,7 @@ from vidbench.models._torch import (
 )
 from vidbench.models._towers import Array, Network, ZeroShotClassifier
 from vidbench.models._transformers import (
+    lacks_tokenizer,
     local_snapshot,
     read_json,
     refuse_adapter,
@@ -140,6 +141,12 @@ class ZeroShotModel:
         checkpoint = self._checkpoint
         for path in weight_files(checkpoint.folder):
             read_shapes(path)
+        if lacking := lacks_tokenizer(checkpoint.folder):
+            # transformers 5.23 makes a tokenizer of two words up, to which all prompts are equal
+            raise ConfigError(
+                f"{checkpoint.folder} lacks {lacking}, which reads prompts: copy it from where the "
+                "model comes from"
+            )
         size = checkpoint.image_size
         if spec.crop_size != size:
             raise ConfigError(
