@@ -119,7 +119,13 @@ def list_files(folder: Path) -> list[Path]:
 
 def is_media(file: Path) -> bool:
     """Whether the name is a video's."""
-    return _is_video_name(file.name) and not is_hidden(file.name)
+    return names_media(str(file))
+
+
+def names_media(path: str) -> bool:
+    """Whether a path ends in a video's name."""
+    name = os.path.basename(path)  # noqa: PTH119 - lists have many, and a Path takes its time
+    return _is_video_name(name) and not is_hidden(name)
 
 
 def is_hidden(name: str) -> bool:

@@ -32,14 +32,15 @@ def record_of(row: Row, folder: Path, fps: float | None) -> VideoRecord:
     if not row.cells["path"].strip():
         raise ConfigError(f"{row.place}: the path is empty")
     path = Path(row.cells["path"])
-    is_folder = os.path.isdir(folder / path)  # noqa: PTH112 - takes any name
+    place = os.path.join(folder, path)  # noqa: PTH118 - lists are long, and a Path takes its time
+    is_folder = os.path.isdir(place)  # noqa: PTH112 - takes any name
     frames = _frames(row, fps) if is_folder else None
     section = _section(row) if not row.cells["offset"] else _section_of_frames(row, frames)
     video_id = row.cells["video_id"] or row.cells["source_id"] or path.as_posix()
     label = row.cells["label"]
     return VideoRecord(
         video_id=video_id if section is None else _with_section(video_id, section),
-        path=path if is_folder or os.path.isfile(folder / path) else None,  # noqa: PTH113
+        path=path if is_folder or os.path.isfile(place) else None,  # noqa: PTH113
         label=label if label.strip() else None,
         group=row.cells["group"] or ("" if section is None else path.as_posix()),
         section=section,
@@ -109,7 +110,7 @@ def refuse_twins(rows: Sequence[Row], records: Sequence[VideoRecord], folder: Pa
     """Refuses rows that name one video: it would count twice."""
     seen: dict[object, str] = {}
     for row, record in zip(rows, records, strict=True):
-        file = os.path.normpath(folder / row.cells["path"])
+        file = os.path.normpath(os.path.join(folder, row.cells["path"]))  # noqa: PTH118
         for key, what in (
             (record.video_id, f"the id {record.video_id!r}"),
             ((file, record.section), f"the video {row.cells['path']!r}"),

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from vidbench.data.datasets._lost import tell_places
 from vidbench.data.datasets._tables import Columns, Table, describe_comments, is_comment, row_of
-from vidbench.data.media import MEDIA_SUFFIXES, is_media
+from vidbench.data.media import MEDIA_SUFFIXES, names_media
 from vidbench.errors import ConfigError
 
 _SHOWN = 80  # characters of a line
@@ -130,8 +130,9 @@ def _refuse_unknown_header(path: Path, line: str, reading: Reading, folder: Path
         ConfigError: So it is: the line would be a video and a class of its own.
     """
     first, *others = reading.entries
-    named = bool(others) and all(is_media(Path(entry.path)) for entry in others)
-    if named and "/" not in first.path and not _is_plausible(first, folder):
+    if not others or "/" in first.path or _is_plausible(first, folder):
+        return
+    if all(names_media(entry.path) for entry in others):
         raise ConfigError(
             f"{path} begins {line[:_SHOWN]!r}, which is no video, and all others are: if it is a "
             "header, call the columns path and label; if not, drop it"
@@ -199,7 +200,7 @@ def _path_and_label(delimiter: str | None, line: str) -> Entry | None:
     if delimiter is not None:
         found = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
         cells = found if len(found) == 2 else [cell for cell in cells if cell.strip()]
-    if len(cells) < 2 or is_media(Path(cells[1].strip())):
+    if len(cells) < 2 or names_media(cells[1].strip()):
         return None
     path = _unquoted(cells[0].strip())
     return Entry(path, (cells[1].strip(),)) if path else None
@@ -248,16 +249,20 @@ def _count(of: Callable[[Entry, Path], bool], reading: Reading, folder: Path) ->
 
 
 def _is_plausible(entry: Entry, folder: Path) -> bool:
-    named, file = is_media(Path(entry.path)), folder / entry.path
+    named = names_media(entry.path)
     if entry.frames:
-        return not named and os.path.isdir(file)  # noqa: PTH112 - takes any name
+        return not named and os.path.isdir(_join(folder, entry))  # noqa: PTH112 - takes any name
     if len(entry.labels) > 1:
-        return named or os.path.isfile(file)  # noqa: PTH113
+        return named or os.path.isfile(_join(folder, entry))  # noqa: PTH113
     return named or _exists(entry, folder)
 
 
 def _exists(entry: Entry, folder: Path) -> bool:
-    return os.path.exists(folder / entry.path)  # noqa: PTH110 - takes any name
+    return os.path.exists(_join(folder, entry))  # noqa: PTH110 - takes any name
+
+
+def _join(folder: Path, entry: Entry) -> str:
+    return os.path.join(folder, entry.path)  # noqa: PTH118 - takes any name, and takes little time
 
 
 def _ambiguous(path: Path, lines: Sequence[str], readings: Sequence[Reading]) -> str:
