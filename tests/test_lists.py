@@ -478,6 +478,13 @@ def test_a_header_is_the_first_line_that_says_something(before: list[str], tmp_p
         assert read(path) == [("a.mp4", "x"), ("b.mp4", "y"), ("#c.mp4", "z")], header
 
 
+def test_what_excel_writes_before_a_header_is_no_video(tmp_path: Path) -> None:
+    put(tmp_path, "a.mp4", "b.mp4")
+    path = write(tmp_path, "sep=;", "path;label", "a.mp4;x", "b.mp4;y")
+    with pytest.raises(ConfigError, match="begins 'sep=;', which is no video, and others are"):
+        open_list(path).fetch()
+
+
 def test_a_header_with_blanks_may_count_frames(tmp_path: Path) -> None:
     put(tmp_path, "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg")
     path = write(tmp_path, "path total_frames label", "a 2 5", "b 2 7")
@@ -492,7 +499,7 @@ def test_a_header_of_unknown_names_is_no_video(header: str, tmp_path: Path) -> N
     with pytest.raises(ConfigError) as refused:
         open_list(path).fetch()
     assert str(refused.value) == (
-        f"{path} begins {header!r}, which is no video, and all others are: if it is a header, call "
+        f"{path} begins {header!r}, which is no video, and others are: if it is a header, call "
         "the columns path and label; if not, drop it"
     )
 

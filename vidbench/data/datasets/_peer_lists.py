@@ -124,7 +124,7 @@ def _is_header(line: str, columns: Columns) -> bool:
 
 
 def _refuse_unknown_header(path: Path, line: str, reading: Reading, folder: Path) -> None:
-    """Nothing, unless the first line alone has no path that ends like a video, nor one that exists.
+    """Nothing, unless the first line has no path that ends like a video or exists, and most have.
 
     Raises:
         ConfigError: So it is: the line would be a video and a class of its own.
@@ -132,9 +132,9 @@ def _refuse_unknown_header(path: Path, line: str, reading: Reading, folder: Path
     first, *others = reading.entries
     if not others or "/" in first.path or _is_plausible(first, folder):
         return
-    if all(names_media(entry.path) for entry in others):
+    if 2 * sum(names_media(entry.path) for entry in others) >= len(others):
         raise ConfigError(
-            f"{path} begins {line[:_SHOWN]!r}, which is no video, and all others are: if it is a "
+            f"{path} begins {line[:_SHOWN]!r}, which is no video, and others are: if it is a "
             "header, call the columns path and label; if not, drop it"
         )
 
