@@ -280,6 +280,17 @@ def write_json(path: Path, *rows: tuple[str, str, int]) -> Path:
     return path
 
 
+def test_a_list_of_a_part_comes_behind_that_of_the_split(tmp_path: Path) -> None:
+    root = tmp_path / "videos"
+    put(root / "abcdefghijk_000001_000011.mp4")
+    whole = ("yoga", "abcdefghijk", 1), ("archery", "ABCDEFGHIJK", 2)
+    write_list(root / "val_tiny.csv", whole[0])
+    write_list(root / "kinetics400_validate.csv", *whole)
+    assert len(extracted(root).fetch().records) == 2
+    (root / "kinetics400_validate.csv").unlink()
+    assert len(extracted(root).fetch().records) == 1
+
+
 def test_a_list_in_json_is_that_in_csv(tmp_path: Path) -> None:
     rows = [("yoga", "abcdefghijk", 0), ("gymnastics_tumbling", "-bcdefghij_", 417)]
     as_csv = read_annotations(write_list(tmp_path / "a.csv", *rows), "val")

@@ -14,7 +14,7 @@ from vidbench.data.datasets._annotations import (
 )
 from vidbench.data.datasets._releases import RELEASES, Release
 from vidbench.data.datasets._spellings import with_class_names
-from vidbench.data.datasets._split_words import split_of
+from vidbench.data.datasets._split_words import SPLIT_WORDS, split_of
 from vidbench.data.fetch import fetch, is_url, join_source
 from vidbench.errors import ConfigError, FetchError
 
@@ -23,6 +23,8 @@ _FOLDERS = ("annotations", "annotation", "raw")  # torchvision, CVDF and mmactio
 _GIVEN = "given"  # apart from official lists, which others may look for
 _LEVELS_ABOVE = 2  # CVDF's script arranges videos as videos/val/CLASS beside annotations/val.csv
 _RELEASE = re.compile(r"[4-7]00")
+_WORDS = re.compile(r"[a-z]+")
+_OF_RELEASES = ("kinetics", "k", "annotations", "list")
 
 
 def read_given(
@@ -105,6 +107,7 @@ def _is_named(name: str, split: str, release: str) -> bool:
     return Path(name).suffix.lower() in _SUFFIXES and split_of(stem) == split and not of_another
 
 
-def _plainest(path: Path) -> tuple[int, int, str]:
-    """Text before JSON, short names before long ones, which may be of a part."""
-    return (path.suffix.lower() == ".json", len(path.name), path.name)
+def _plainest(path: Path) -> tuple[bool, bool, int, str]:
+    """Text before JSON; names of release and split alone, as others may be of a part; short ones."""
+    others = set(_WORDS.findall(path.stem.casefold())) - {*SPLIT_WORDS, *_OF_RELEASES}
+    return (path.suffix.lower() == ".json", bool(others), len(path.name), path.name)
