@@ -108,6 +108,6 @@ def _is_named(name: str, split: str, release: str) -> bool:
 
 
 def _plainest(path: Path) -> tuple[bool, bool, int, str]:
-    """Text before JSON; names of release and split alone, as others may be of a part; short ones."""
+    """Text before JSON, names of split and release alone before others, which may be of a part."""
     others = set(_WORDS.findall(path.stem.casefold())) - {*SPLIT_WORDS, *_OF_RELEASES}
     return (path.suffix.lower() == ".json", bool(others), len(path.name), path.name)
