@@ -6,6 +6,7 @@ import struct
 import subprocess
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import av
@@ -268,6 +269,83 @@ def test_a_file_that_was_cut_is_refused_where_the_container_can_tell(
         assert numbers == sorted(numbers)
 
 
+TAILS = {"zeros": bytes(4096), "a few zeros": bytes(2), "a title": b"TAG" + b"title".ljust(125)}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "tail"), sorted(set(product(CUT, TAILS)) - {("flv", "zeros")})
+)  # FFmpeg reports zeros behind an flv as an error
+def test_what_lies_behind_the_end_of_a_video_cuts_no_file(
+    tmp_path: Path, whole_files: dict[str, bytes], suffix: str, tail: str
+) -> None:
+    """Devices fill a block of their disk up, and music players put titles there."""
+    path = tmp_path / f"longer.{suffix}"
+    path.write_bytes(whole_files[suffix] + TAILS[tail])
+    assert refusal(path) == ""
+
+
+def test_a_stream_kept_as_flv_may_have_bytes_behind_its_end(tmp_path: Path) -> None:
+    encoded = write_numbered(tmp_path / "encoded.nut", "libx264", 40, options={"bf": "0"})
+    live = {"flvflags": "no_duration_filesize"}
+    path = remux(encoded, tmp_path / "live.flv", options=live)
+    content = path.read_bytes()
+    for tail in ("a few zeros", "a title"):
+        path.write_bytes(content + TAILS[tail])
+        assert refusal(path) == ""
+    path.write_bytes(content[: len(content) * 2 // 3])
+    assert ends_early(path, "flv")
+    assert refusal(path)
+
+
+def test_a_stream_kept_as_matroska_is_seen_to_be_cut_within_a_part(tmp_path: Path) -> None:
+    encoded = write_numbered(tmp_path / "encoded.nut", "libx264", 100, options={"g": "20"})
+    path = remux(encoded, tmp_path / "live.mkv", options={"live": "1"})
+    content = path.read_bytes()
+    assert ends_early(path, "matroska,webm") is False
+    assert refusal(path) == ""
+    path.write_bytes(content[: len(content) // 2])
+    assert "breaks off" in refusal(path)
+
+
+HOLES: dict[str, Callable[[bytes], bytes]] = {
+    "removed": lambda lost: b"",
+    "zeros": lambda lost: bytes(len(lost)),
+    "other bytes": lambda lost: np.random.default_rng(5).bytes(len(lost)),
+}
+
+
+@pytest.mark.parametrize("hole", HOLES)
+@pytest.mark.parametrize("suffix", ["fragments.mp4", "mkv", "wmv", "flv"])
+@pytest.mark.parametrize("at", [0.1, 0.35, 0.6])
+def test_a_hole_anywhere_is_missed(
+    tmp_path: Path, whole_files: dict[str, bytes], suffix: str, hole: str, at: float
+) -> None:
+    content = whole_files[suffix]
+    begin, end = int(len(content) * at), int(len(content) * (at + 0.3))
+    path = tmp_path / f"hole.{suffix}"
+    path.write_bytes(content[:begin] + HOLES[hole](content[begin:end]) + content[end:])
+    try:
+        lost = 120 - len(decoded(path))
+    except (av.FFmpegError, IndexError):
+        lost = 120
+    assert lost < 3 or scan_video(path) != WHOLE
+
+
+def test_frames_lost_behind_the_first_one_are_missed(tmp_path: Path) -> None:
+    """They are no pictures that an open group shows before its first, though as few."""
+    groups = {"g": "20", "bf": "0"}
+    encoded = write_numbered(tmp_path / "encoded.nut", "libx264", 60, options=groups)
+    path = remux(encoded, tmp_path / "whole.mp4", options=FRAGMENTS)
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    for packet in packets[1:15]:
+        assert packet.pos is not None
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    assert refusal(path)
+
+
 def test_a_duration_alone_refuses_no_file(tmp_path: Path) -> None:
     """ffmpeg writes that of its input into an mkv behind a pipe, whatever part it copied."""
     program = find_ffmpeg()
@@ -280,7 +358,7 @@ def test_a_duration_alone_refuses_no_file(tmp_path: Path) -> None:
     path.write_bytes(done.stdout)
     with av.open(str(path)) as container:
         assert container.duration == 4_000_000
-    assert ends_early(path, "matroska,webm") is None
+    assert ends_early(path, "matroska,webm") is False
     assert frames_of(path) == list(range(40, 100))  # from the key frame on
 
 
@@ -311,12 +389,14 @@ def test_lengths_are_read_from_the_bytes(tmp_path: Path) -> None:
     cases: list[tuple[str, bytes, bool | None]] = [
         ("mov,mp4,m4a,3gp,3g2,mj2", boxes, False),
         ("mov,mp4,m4a,3gp,3g2,mj2", boxes[:-1], True),
-        ("mov,mp4,m4a,3gp,3g2,mj2", boxes[:14], True),
+        ("mov,mp4,m4a,3gp,3g2,mj2", boxes[:18], True),
         ("mov,mp4,m4a,3gp,3g2,mj2", boxes + struct.pack(">I4s", 90, b"free"), False),
         ("mov,mp4,m4a,3gp,3g2,mj2", boxes + struct.pack(">I4s", 0, b"mdat"), None),
         ("matroska,webm", segment, False),
         ("matroska,webm", segment[:-1], True),
-        ("matroska,webm", segment[:10] + b"\xff" + bytes(9), None),
+        ("matroska,webm", segment[:10] + b"\xff" + bytes(9), False),
+        ("mov,mp4,m4a,3gp,3g2,mj2", boxes + bytes(40), False),
+        ("mov,mp4,m4a,3gp,3g2,mj2", boxes + bytes(40) + boxes, True),
         ("mpegts", b"G" * 188, None),
     ]
     for name, content, expected in cases:

@@ -7,13 +7,19 @@ a part. Nothing but those lengths is read.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-_EBML, _SEGMENT = 0x1A45DFA3, 0x18538067  # RFC 8794 and RFC 9559
+_PICTURE_BOXES = (b"moov", b"moof", b"mdat")
+_BLOCK = 1 << 20
+_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675  # RFC 8794 and RFC 9559
+_CLUSTER_NAME = _CLUSTER.to_bytes(4, "big")
+_PICTURE_ELEMENTS = frozenset({_EBML, _SEGMENT, _CLUSTER, 0xA3, 0xA0})
+_TAGS = (8, 9, 18)  # sound, pictures, data
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_MARK = bytes.fromhex("820000")  # of error correction
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 
 
@@ -72,28 +78,48 @@ def _boxes_end(file: BinaryIO, size: int) -> int | None:
     place = 0
     while place < size:
         file.seek(place)
-        length, kind = struct.unpack(">I4s", file.read(8))
+        if not any(head := file.read(8)):
+            return _padding_end(file, place, size, _PICTURE_BOXES)
+        length, kind = struct.unpack(">I4s", head)
         if length == 1:
             (length,) = struct.unpack(">Q", file.read(8))
         if length == 0 and kind == b"mdat":  # it goes to the end of the file, wherever that is
             return None
-        if length < 8:
-            return size + 1  # there is no box
-        if place + length > size and kind not in (b"moov", b"moof", b"mdat"):
-            return size  # an index or padding is cut, but no picture
+        is_picture = kind in _PICTURE_BOXES
+        if length < 8 or (place + length > size and not is_picture):
+            # An index or padding may be cut, and anything may lie behind the last picture.
+            return _padding_end(file, place, size, _PICTURE_BOXES)
         place += length
     return place
 
 
+def _padding_end(file: BinaryIO, place: int, size: int, parts: Sequence[bytes]) -> int:
+    """The end of what is no part of a video; beyond the file where such a part follows."""
+    file.seek(place)
+    before = b""
+    while block := file.read(_BLOCK):
+        if any(part in before + block for part in parts):
+            return size + 1
+        before = block[-3:]
+    return size
+
+
 def _segment_end(file: BinaryIO, size: int) -> int | None:
-    """RFC 8794, 6: an element is a name, its length, and what it holds."""
+    """RFC 8794, 6: an element is a name, its length, and what it holds.
+
+    A segment and its clusters have no length where they were written as a stream; what they hold
+    has one.
+    """
     place = 0
     while place < size:
         file.seek(place)
         name, length = _vint(file, keep_marker=True), _vint(file)
-        if name not in (_EBML, _SEGMENT) or length is None:
-            return None
-        place = file.tell() + length
+        is_streamed = length is None and name in (_SEGMENT, _CLUSTER)
+        end = file.tell() + (length or 0)
+        is_cut = end > size and name not in _PICTURE_ELEMENTS
+        if name is None or is_cut or (length is None and not is_streamed):
+            return _padding_end(file, place, size, (_CLUSTER_NAME,))
+        place = end
     return place
 
 
@@ -115,21 +141,25 @@ def _vint(file: BinaryIO, *, keep_marker: bool = False) -> int | None:
 
 
 def _tags_end(file: BinaryIO, size: int) -> int | None:
-    """Adobe's FLV specification 10.1, annex E: the size of each tag also stands behind it.
+    """Adobe's FLV specification 10.1, annex E: a header, then tags, each with its size.
 
-    The length of the whole stands nowhere. What does not end with a tag is cut within one.
+    The length of the whole stands nowhere. What lies behind the last tag is none of the video's.
     """
-    file.seek(max(0, size - 4))
-    (length,) = struct.unpack(">I", file.read(4))
-    file.seek(max(0, size - 4 - length))
-    (head,) = struct.unpack(">I", file.read(4))
-    return size if head & 0xFFFFFF == length - 11 else size + 1
+    place = 4 + int.from_bytes(file.read(9)[5:], "big")
+    while place < size:
+        file.seek(place)
+        head = file.read(4)
+        if len(head) < 4 or head[0] & 0x1F not in _TAGS:
+            return size
+        place += 11 + int.from_bytes(head[1:], "big") + 4
+    return place
 
 
 def _asf_end(file: BinaryIO, size: int) -> int | None:
     """The ASF specification, 3 and 5: the header, then packets of one size.
 
-    No packet begins with zeros; FFmpeg (8.0) passes over such a hole without a word.
+    Where the first packet begins with a mark, all do; FFmpeg (8.0) passes over a hole of zeros, and
+    often over other bytes, without a word.
     """
     name, length = struct.unpack("<16sQ", file.read(24))
     header = file.read(min(length, 1 << 20) - 24)
@@ -138,10 +168,13 @@ def _asf_end(file: BinaryIO, size: int) -> int | None:
         return None
     at = header.find(_ASF_FILE_PROPERTIES)
     (packet_size,) = struct.unpack_from("<I", header, at + 92) if at >= 0 else (0,)
+    first = b""
     for place in range(length + 50, min(size, length + all_packets), packet_size or size):
         file.seek(place)
-        if not any(file.read(3)):
+        mark = file.read(3)
+        if not any(mark) or (place > length + 50 and mark != _ASF_MARK == first):
             return size + 1
+        first = mark if place == length + 50 else first
     return int(length + all_packets)
 
 

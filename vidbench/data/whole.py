@@ -38,7 +38,7 @@ _STATING = _OF_PICTURES | {"matroska,webm", "flv", "mxf"}
 
 _FORGIVEN = 1  # frame: the header of an avi often counts one too many
 _GAP = 2.5  # steps between frames: a longer one has lost two at least
-_LEADING = 16  # frames that may refer to some before a cut: H.264 keeps no more
+_LEADING = 16  # frames before others that they wait for or refer to: H.264 keeps no more
 _EMPTY_BYTES = 16  # of MPEG-4: a packet that says that its frame is not coded has about seven
 
 
@@ -67,10 +67,21 @@ def whole_frames(
         raise VideoError("truncated", detail) from error
     if not tally.decoded:
         raise VideoError("unreadable", "no frame could be decoded")
-    is_edited = container.format.name == _MOV and tally.hidden
-    missing = _missing_unedited(path, stream) if is_edited and tally.lacks else tally.missing()
+    missing = _missing_shown(path, container, stream, tally)
     if missing := missing or _missing_packets(path, container, stream, tally):
         raise VideoError("truncated", missing)
+
+
+def _missing_shown(
+    path: Path, container: InputContainer, stream: VideoStream, tally: _Tally
+) -> str:
+    """How many frames the decoder could not make; empty if it made all that are shown."""
+    if container.format.name == _MOV and tally.hidden:
+        return _missing_unedited(path, stream) if tally.lacks else ""
+    missing = tally.missing()
+    if missing and not tally.missing(leading=_LEADING):  # from there, or from a hole?
+        return missing if _read_again(path, stream).complains else ""
+    return missing
 
 
 def _missing_unedited(path: Path, stream: VideoStream) -> str:
@@ -131,12 +142,14 @@ class _Tally:
         """Whether fewer frames came than packets promise."""
         return len(self.promised) - self.decoded > _FORGIVEN
 
-    def missing(self) -> str:
+    def missing(self, leading: int = 0) -> str:
         """How many frames the decoder could not make; empty if it made all that are shown.
 
         Counts need not agree: a frame may come in two packets, one for each field, and one that
-        only others refer to is never shown. But of two packets in a row one is shown, after those
-        that follow the first frame and refer to some before it.
+        only others refer to is never shown. But of two packets in a row one is shown.
+
+        Args:
+            leading: So many may follow the first frame and refer to some before it.
         """
         if not self.lacks or not self._shown:
             return ""
@@ -144,7 +157,7 @@ class _Tally:
         missing = np.setdiff1d(np.array(self._substantial, np.int64), shown)
         intervals = np.searchsorted(shown, missing)
         in_a_row = np.bincount(intervals, minlength=2)
-        in_a_row[:2] -= in_a_row[0], min(in_a_row[1], _LEADING)
+        in_a_row[:2] -= in_a_row[0], min(in_a_row[1], leading)
         if in_a_row.max() <= _FORGIVEN:
             return ""
         return f"{len(self.promised)} frames promised, {self.decoded} decoded"
@@ -195,9 +208,10 @@ def _missing_time(
     is_cut = ends_early(path, name)
     if is_cut and (name in _OF_PICTURES or not stated):
         return "the file breaks off within a part of it, or is damaged where one begins"
-    steps, last = _steps(stamps, stream)
+    steps, first, last = _steps(stamps, stream)
     usual = float(np.median(steps))
-    has_gap = float(steps.max()) > _GAP * usual
+    begins_late = name in _STATING and first > _LEADING * usual
+    has_gap = begins_late or float(steps.max()) > _GAP * usual
     if not (is_cut or has_gap or last + _GAP * usual < stated):
         return ""
     again = _read_again(path)
@@ -208,38 +222,44 @@ def _missing_time(
     return ""
 
 
-def _steps(stamps: Sequence[int | None], stream: VideoStream) -> tuple[Seconds, float]:
-    """Seconds from each frame to the next, for the last one by the rate, and when that begins."""
+def _steps(stamps: Sequence[int | None], stream: VideoStream) -> tuple[Seconds, float, float]:
+    """Seconds from each frame to the next, for the last by the rate; when first and last begin."""
     rate = float(stream.average_rate or stream.guessed_rate or 25)
     known = np.unique(np.array([stamp for stamp in stamps if stamp is not None], np.float64))
     times = known * float(stream.time_base or 0)
-    last = float(times[-1]) if len(times) else np.inf
-    return np.append(np.diff(times), 1 / rate), last
+    first, last = (float(times[0]), float(times[-1])) if len(times) else (0.0, np.inf)
+    return np.append(np.diff(times), 1 / rate), first, last
 
 
 class _Reading(NamedTuple):
-    """What reading a file without decoding it shows.
+    """What reading a file once more shows.
 
     Attributes:
         end: When the last packet of any stream ends, in seconds from time 0, or from the first
             packet where that lies before.
-        complains: The demuxer reports errors.
+        complains: The demuxer reports errors, or the decoder where a stream is decoded.
     """
 
     end: float
     complains: bool
 
 
-def _read_again(path: Path) -> _Reading:
+def _read_again(path: Path, decoded: VideoStream | None = None) -> _Reading:
     first = last = 0.0
+    names = set[str]()
     with _complaints() as found, suppress(av.FFmpegError), opened(path) as container:
-        name = container.format.name
+        names.add(container.format.name)
+        if decoded is not None:
+            names.add(decoded.codec_context.name)
+            container.streams[decoded.index].codec_context.thread_count = 1
         for packet in container.demux():
+            if decoded is not None and packet.stream_index == decoded.index:
+                packet.decode()
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None and packet.time_base is not None:
                 first = min(first, float(stamp * packet.time_base))
                 last = max(last, float((stamp + (packet.duration or 0)) * packet.time_base))
-    return _Reading(last - first, any(who == name for _, who, _ in found))
+    return _Reading(last - first, any(who in names for _, who, _ in found))
 
 
 @contextmanager
