@@ -232,6 +232,7 @@ CUT = {
     "mp4": ("libx264", {"movflags": "faststart"}),
     "fragments.mp4": ("libx264", FRAGMENTS),
     "mov": ("mpeg4", {"movflags": "faststart"}),
+    "partly.mov": ("mpeg4", {"movflags": "frag_keyframe"}),
     "avi": ("mpeg4", {}),
     "bframes.avi": ("libx264", {}),
     "mkv": ("libx264", {}),

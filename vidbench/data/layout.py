@@ -73,6 +73,21 @@ def count_avi_chunks(path: Path, stream: int) -> int | None:
     return found if place >= end > 12 else None
 
 
+def goes_on_in_fragments(path: Path) -> bool:
+    """Whether the header of an mp4 or mov counts some of its frames, and fragments hold others."""
+    with path.open("rb") as file:
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"moov":
+                return b"mvex" in file.read(length - 8)
+            if length == 1:
+                length = int.from_bytes(file.read(8), "big") - 8
+            if length < 8:
+                return False
+            file.seek(length - 8, 1)
+    return False
+
+
 def _boxes_end(file: BinaryIO, size: int) -> int | None:
     """ISO/IEC 14496-12, 4.2: a box is its length, a name, and what it holds."""
     place = 0

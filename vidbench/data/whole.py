@@ -23,7 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from vidbench.data.layout import count_avi_chunks, ends_early
+from vidbench.data.layout import count_avi_chunks, ends_early, goes_on_in_fragments
 from vidbench.data.streams import demuxed, opened, promises_frame, reason_of
 from vidbench.errors import VideoError
 
@@ -171,7 +171,8 @@ def _missing_packets(
     if not listed:
         return _missing_time(path, container, stream, tally.promised)
     if listed <= tally.packets + _FORGIVEN or _is_explained(path, container, stream, tally.packets):
-        return ""
+        is_counted = container.format.name != _MOV or not goes_on_in_fragments(path)
+        return "" if is_counted else _missing_time(path, container, stream, tally.promised)
     return f"{listed} frames listed, {tally.packets} in the file"
 
 
