@@ -408,7 +408,7 @@ def test_whole_numbers_are_fed_as_pixels_are_unless_another_range_is_said(
 @pytest.mark.parametrize("name", ["net.keras", "net.tflite", "net.onnx"])
 def test_another_precision_or_device_is_refused(name: str, files: Files) -> None:
     model = open_file(files.folder / name)
-    with pytest.raises(ModelError, match="fp32 only"):
+    with pytest.raises(ConfigError, match="fp32 only"):
         model.load(precision="bf16")
     with pytest.raises(ModelError, match="--device mps"):
         model.load(device="mps")

@@ -194,11 +194,11 @@ class ModelFile(ABC):
         """The model, ready to predict.
 
         Raises:
-            ConfigError: It cannot be run in so many threads.
-            ModelError: It cannot be loaded, has other classes, or cannot run so.
+            ConfigError: It cannot be run in so many threads, or in this precision.
+            ModelError: It cannot be loaded, or has other classes.
         """
         if precision != "fp32":
-            raise ModelError(f"{self.family} runs in fp32 only, not {precision}: drop --precision")
+            raise ConfigError(f"{self.family} runs in fp32 only, not {precision}: drop --precision")
         network, described = self.open(device, num_threads), self.description
         num_scores, num_classes = count_scores(network.signature.output_shape), len(self.classes)
         require_count(self._path, num_scores, num_classes)
