@@ -307,8 +307,11 @@ def check_every_reader(
     drawn = capsys.readouterr()
     assert "no reliability: the predictions are one class a video" in drawn.err
     assert (folder / "figures" / "confusion.png").exists()
-    run_compare([str(evaluated.path), str(labels.path), "--html", str(folder / "compared.html")])
-    assert "A - B      +0.0 points" in capsys.readouterr().out
+    for place, order in enumerate([(evaluated, labels), (labels, evaluated)]):
+        page = folder / f"compared_{place}.html"
+        run_compare([*(str(run.path) for run in order), "--html", str(page)])
+        assert "A - B      +0.0 points" in capsys.readouterr().out
+        assert page.read_text().count("data:image/jpeg") == 112  # of whichever run has frames
     with pytest.raises(ConfigError, match="no accuracy at --k 2"):
         run_compare([str(evaluated.path), str(labels.path), "--k", "2"])
     with pytest.raises(ConfigError, match="cannot be fused: it has one class a video"):

@@ -34,10 +34,10 @@ def write_comparison(path: Path, runs: Sequence[FinishedRun], comparison: Compar
 
 
 def render_comparison(folder: Path, runs: Sequence[FinishedRun], comparison: Comparison) -> str:
-    """The page, to lie in this folder; frames are those that the first run's model saw."""
+    """The page, to lie in this folder; each video's frames are the first run's that has some."""
     rows = common_rows(runs)
     videos = [_describe(run, comparison.k).only(own) for run, own in zip(runs, rows, strict=True)]
-    thumbnails = _thumbnails(runs[0], rows[0], videos)
+    thumbnails = _thumbnails(runs, rows, videos)
     described = zip(videos, comparison.runs, strict=True)
     data = {
         "classes": [],
@@ -65,18 +65,23 @@ def _describe(run: FinishedRun, k: int) -> Videos:
 
 
 def _thumbnails(
-    run: FinishedRun, rows: Sequence[int], videos: Sequence[Videos]
+    runs: Sequence[FinishedRun], rows: Sequence[Sequence[int]], videos: Sequence[Videos]
 ) -> Mapping[int, str]:
-    """Strips by place in the page, those of videos on which the runs disagree first."""
+    """Strips by place in the page, those of videos on which the runs disagree first.
+
+    A run of predictions that another program made has none: the next one's are taken.
+    """
     right = np.stack([each.states == 0 for each in videos])
     agreed = right.all(axis=0) | ~right.any(axis=0)
     places = np.argsort(agreed, kind="stable")[:NUM_THUMBNAILS].tolist()
-    strips = collect_thumbnails(run, [rows[place] for place in places])
-    return {
-        place: data_url("image/jpeg", strips[rows[place]])
-        for place in places
-        if rows[place] in strips
-    }
+    found: dict[int, str] = {}
+    for run, own in zip(runs, rows, strict=True):
+        lacking = [place for place in places if place not in found]
+        strips = collect_thumbnails(run, [own[place] for place in lacking])
+        for place in lacking:
+            if own[place] in strips:
+                found[place] = data_url("image/jpeg", strips[own[place]])
+    return found
 
 
 def _both(
