@@ -308,10 +308,10 @@ def check_every_reader(
     assert "no reliability: the predictions are one class a video" in drawn.err
     assert (folder / "figures" / "confusion.png").exists()
     for place, order in enumerate([(evaluated, labels), (labels, evaluated)]):
-        page = folder / f"compared_{place}.html"
-        run_compare([*(str(run.path) for run in order), "--html", str(page)])
+        compared = folder / f"compared_{place}.html"
+        run_compare([*(str(run.path) for run in order), "--html", str(compared)])
         assert "A - B      +0.0 points" in capsys.readouterr().out
-        assert page.read_text().count("data:image/jpeg") == 112  # of whichever run has frames
+        assert compared.read_text().count("data:image/jpeg") == 112  # of whichever run has frames
     with pytest.raises(ConfigError, match="no accuracy at --k 2"):
         run_compare([str(evaluated.path), str(labels.path), "--k", "2"])
     with pytest.raises(ConfigError, match="cannot be fused: it has one class a video"):
