@@ -133,6 +133,21 @@ def test_empty_chunks_of_an_avi_are_no_lost_frames(tmp_path: Path, codec: str) -
     assert refusal(path)
 
 
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_the_header_of_an_ivf_may_count_moments_without_a_frame(tmp_path: Path, codec: str) -> None:
+    """FFmpeg 5.1 writes how long the video is in units of its clock, where others count frames."""
+    stamps = [i + i // 9 + 20 * (i >= 30) for i in range(40)]
+    levels = [6 * i for i in range(40)]
+    path = write_video(tmp_path / "drop.ivf", levels, codec=codec, stamps=stamps)
+    content = bytearray(path.read_bytes())
+    for counted in (40, 64):
+        struct.pack_into("<I", content, 24, counted)
+        path.write_bytes(content)
+        assert refusal(path) == ""
+    path.write_bytes(content[: len(content) * 3 // 4])
+    assert refusal(path)
+
+
 def edited(content: bytes, begin: float, seconds: float) -> bytes:
     """An mp4 whose edit list shows this part of it."""
     found = bytearray(content)

@@ -192,6 +192,9 @@ def _is_explained(path: Path, container: InputContainer, stream: VideoStream, pa
         with opened(path, ignore_editlist="1") as again:
             there = sum(bool(p.size) for p in again.demux(again.streams[stream.index]))
         return stream.frames <= there + _FORGIVEN
+    if container.format.name == "ivf":  # FFmpeg (5.1) writes its length in units of its clock
+        again, unit = _read_again(path), float(stream.time_base or 0)
+        return not again.complains and again.end >= (stream.frames - _FORGIVEN) * unit
     return False
 
 
