@@ -193,8 +193,8 @@ def _is_explained(path: Path, container: InputContainer, stream: VideoStream, pa
             there = sum(bool(p.size) for p in again.demux(again.streams[stream.index]))
         return stream.frames <= there + _FORGIVEN
     if container.format.name == "ivf":  # FFmpeg (5.1) writes its length in units of its clock
-        again, unit = _read_again(path), float(stream.time_base or 0)
-        return not again.complains and again.end >= (stream.frames - _FORGIVEN) * unit
+        reading, unit = _read_again(path), float(stream.time_base or 0)
+        return not reading.complains and reading.end >= (stream.frames - _FORGIVEN) * unit
     return False
 
 
