@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 from fields import field_stream
 from numbered import SIZE, numbers_of, picture, write_numbered
 from test_frame_numbers import decoded
@@ -201,18 +202,38 @@ def test_a_hole_where_an_edit_list_begins_is_missed(tmp_path: Path) -> None:
     assert refusal(path)
 
 
-def test_times_may_begin_below_zero(tmp_path: Path) -> None:
-    path = tmp_path / "early.mp4"
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".wmv"])
+def test_times_may_begin_below_zero(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"early{suffix}"
+    codec = "wmv2" if suffix == ".wmv" else "libx264"
     with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as container:
-        stream = container.add_stream("libx264", rate=25, options={"g": "10"})
+        stream = container.add_stream(codec, rate=25, options={"g": "10", "bf": "0"})
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
         for number in range(60):
             frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
-            frame.pts, frame.time_base = number - 30, Fraction(1, 25)
+            frame.pts, frame.time_base = number - 15, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     assert frames_of(path) == decoded(path)
+    if suffix != ".mp4":  # the index of which lies at its end
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) * 4 // 5])
+        assert refusal(path)
+
+
+def test_a_matroska_that_begins_below_zero_is_seen_to_be_cut(tmp_path: Path) -> None:
+    """Its header says when it ends, not how long it lasts."""
+    source = write_numbered(tmp_path / "source.nut", "ffv1", 50)
+    path = tmp_path / "early.mkv"
+    early = ["-output_ts_offset", "-0.6", "-avoid_negative_ts", "disabled"]
+    command = [find_ffmpeg(), "-v", "error", "-i", str(source), "-c", "copy", *early, str(path)]
+    subprocess.run(command, check=True, timeout=60)
+    assert refusal(path) == ""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 4 // 5])
+    assert refusal(path)
 
 
 def test_a_recording_may_begin_amid_a_group(tmp_path: Path) -> None:

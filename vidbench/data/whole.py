@@ -239,8 +239,9 @@ class _Reading(NamedTuple):
     """What reading a file once more shows.
 
     Attributes:
-        end: When the last packet of any stream ends, in seconds from time 0, or from the first
-            packet where that lies before.
+        end: When the last packet of any stream ends, in seconds from where the header counts:
+            from time 0, or from the first packet where that lies before. In Matroska always from
+            time 0, as FFmpeg (5.1) writes it.
         complains: The demuxer reports errors, or the decoder where a stream is decoded.
     """
 
@@ -263,7 +264,8 @@ def _read_again(path: Path, decoded: VideoStream | None = None) -> _Reading:
             if stamp is not None and packet.time_base is not None:
                 first = min(first, float(stamp * packet.time_base))
                 last = max(last, float((stamp + (packet.duration or 0)) * packet.time_base))
-    return _Reading(last - first, any(who in names for _, who, _ in found))
+    begin = 0.0 if "matroska,webm" in names else first
+    return _Reading(last - begin, any(who in names for _, who, _ in found))
 
 
 @contextmanager
