@@ -21,7 +21,7 @@ RUN = (
     *("--model_type", "saved_model", "--model_path", str(SAMPLE / "model")),
     *("--dataset", "sample", "--num_frames", "16", "--num_threads", "1", "--batch_size", "4"),
 )
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 480  # other work may keep all cores busy
 
 
 class Cluster:
@@ -126,7 +126,9 @@ def wait_for(moment: Callable[[], bool], process: subprocess.Popen[str]) -> None
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not moment():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
+        if time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"waited {PATIENCE_SECONDS} s for it: {process.communicate()}")
         time.sleep(0.01)
 
 

@@ -134,7 +134,7 @@ def run_cli(tmp_path: Path) -> RunCli:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=500,
             check=False,
         )
 

@@ -21,6 +21,8 @@ from vidbench.data.shared import SharedFolder
 
 pytest.importorskip("ray", reason="needs the extra ray")
 
+pytestmark = pytest.mark.timeout(3 * PATIENCE_SECONDS)
+
 
 @pytest.fixture
 def quiet_corner() -> Iterator[dict[str, str]]:

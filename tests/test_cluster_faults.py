@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from clusters import RUN, Cluster, clustered, outputs, shards_of, start, wait_for
+from clusters import PATIENCE_SECONDS, RUN, Cluster, clustered, outputs, shards_of, start, wait_for
 from clusters import alone as alone
 from conftest import SAMPLE, RunCli
 from http_server import serve
 
 pytest.importorskip("ray", reason="needs the extra ray")
+
+pytestmark = pytest.mark.timeout(3 * PATIENCE_SECONDS)
 
 
 def test_a_lost_node_loses_nothing_and_each_tarball_is_fetched_once(
@@ -24,7 +26,7 @@ def test_a_lost_node_loses_nothing_and_each_tarball_is_fetched_once(
         process = start(tmp_path, cluster, "--dataset_path", server.url)
         wait_for(shards_of(tmp_path, 1), process)
         cluster.kill_node()
-        output, errors = process.communicate(timeout=240)
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, errors
     assert "Ray: 3 nodes, 3 cores" in errors
     assert outputs(tmp_path) == alone
@@ -56,7 +58,7 @@ def test_lost_workers_lose_nothing(
         found = two_nodes.worker(stage)
         assert found is not None, stage
         found.kill()
-    _, errors = process.communicate(timeout=240)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, errors
     assert outputs(tmp_path) == alone
 
@@ -68,7 +70,7 @@ def test_a_driver_goes_on_from_the_shards_that_are_done(
     process = start(tmp_path, two_nodes)
     wait_for(shards_of(tmp_path, 1), process)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 128 + signal.SIGTERM, errors
     last = errors.splitlines()[-1]
     assert "stopped by SIGTERM" in last

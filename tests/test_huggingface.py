@@ -582,7 +582,7 @@ def test_names_are_looked_up_in_the_cache_of_hugging_face(folder: Path, tmp_path
     # refs and snapshots: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
     first, *rest = run_python(OFFLINE, **offline)
-    assert first.startswith("ModelError owner/model is no folder here, and was not found on Hug")
+    assert first.startswith("ModelError owner/model is no folder here, and no whole model of this")
     assert rest[0] == "  its cache on this machine: it is not there"
     assert rest[1].startswith("  https://huggingface.co: ")
 

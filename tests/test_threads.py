@@ -221,4 +221,5 @@ def test_the_command_passes_the_number_on(
     options = ("--model_type", "own.model", "--model_path", SAMPLE / "model")
     for given, asked in ((("--num_threads", "3"), 3), ((), None)):
         done = run_cli("predict", sample_clip, *options, *given, PYTHONPATH=str(tmp_path))
-        assert (done.returncode, done.stderr) == (2, f"vidbench: asked for {asked} threads\n")
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1] == f"vidbench: asked for {asked} threads"
