@@ -24,6 +24,7 @@ from vidbench.data.frames import file_frames
 from vidbench.data.layout import count_avi_chunks, ends_early
 from vidbench.data.scan import Scan, scan_video
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.streams import describe
 from vidbench.errors import VideoError
 
 WHOLE = Scan("ok")
@@ -95,6 +96,7 @@ def test_two_fields_that_come_in_two_packets_are_one_frame(tmp_path: Path) -> No
     with av.open(str(path)) as container:
         assert sum(bool(packet.size) for packet in container.demux(video=0)) == 100
     assert scan_video(path) == WHOLE
+    assert describe(path).num_frames == 50
     views = decode_views(path, PreprocessSpec(num_frames=50, crop_size=64))
     np.testing.assert_allclose(
         levels_of(views[0]), [(24.5 + 2 * i) * 255 / 219 for i in range(50)], atol=2
@@ -248,6 +250,7 @@ def test_a_recording_may_begin_amid_a_group(tmp_path: Path) -> None:
     numbers = frames_of(path)
     assert numbers == decoded(path) == list(range(numbers[0], 100))
     assert numbers[0] > 20
+    assert describe(path).num_frames == len(numbers)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])

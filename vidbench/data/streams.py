@@ -32,14 +32,14 @@ _LISTS = frozenset({"concat", "hls", "dash"})
 
 
 class VideoFacts(NamedTuple):
-    """What is known of a video file from its packets and its first frame.
+    """What is known of a video file from its frames.
 
     Attributes:
         seconds: From the first frame to the end of the last.
         fps: Frames per second, on average.
         width: Of the picture as a player shows it, in square pixels.
         height: Likewise.
-        num_frames: Packets that promise a frame.
+        num_frames: That the decoder gives.
         codec: FFmpeg's name of it, e.g. ``h264``.
     """
 
@@ -52,27 +52,29 @@ class VideoFacts(NamedTuple):
 
 
 def describe(path: Path) -> VideoFacts:
-    """What a video file is, after reading all of it and decoding its first frame.
+    """What a video file is, after decoding all of it.
 
-    A file that cannot be read to its end is described as far as it can.
+    Packets alone do not tell: two fields may be one frame, and a recording that begins amid a group
+    has some that no decoder shows. A file that cannot be read to its end is described as far as it
+    can.
 
     Raises:
         VideoError: No frame can be decoded.
     """
     with ffmpeg_errors(), opened(path) as container:
         stream = video_stream(container)
-        stream.codec_context.thread_count = 1
+        stream.codec_context.thread_type = "AUTO"
         first: VideoFrame | None = None
         stamps: list[Stamp] = []
         try:
             for packet in demuxed(container, stream):
-                if first is None:
-                    first = next(iter(packet.decode()), None)
-                stamps += [stamp_of(packet)] if promises_frame(packet) else []
+                for frame in packet.decode():
+                    first = first or frame
+                    stamps.append(stamp_of(frame))
         except av.FFmpegError:
             if first is None:
                 raise
-        if first is None or not stamps:
+        if first is None:
             raise VideoError("unreadable", "no frame could be decoded")
         return _facts(stream, first, stamps)
 
