@@ -28,6 +28,7 @@ OPTIONS = {
     ".gxf": "-s 720x576 -c:v mpeg2video",
     ".h265": "-c:v libx265 -x265-params log-level=none -f hevc",
     ".hevc": "-c:v libx265 -x265-params log-level=none",
+    ".ismv": "-c:v libx264",
     ".ivf": "-c:v libvpx",
     ".m2p": "-c:v mpeg2video -f vob",
     ".m2t": "-c:v mpeg2video -f mpegts",

@@ -12,8 +12,8 @@ from vidbench.errors import ConfigError
 
 _SUFFIXES = """
 .264 .265 .3g2 .3gp .3gpp .amv .apng .asf .av1 .avi .divx .dv .f4v .flv .gif .gxf .h261 .h263 .h264
-.h265 .hevc .ivf .m1v .m2p .m2t .m2ts .m2v .m4v .mjpeg .mjpg .mk3d .mkv .mod .mov .mp4 .mpe .mpeg
-.mpg .mts .mxf .nut .obu .ogm .ogv .qt .rm .rmvb .tod .tp .trp .ts .vob .webm .wmv .wtv .y4m
+.h265 .hevc .ismv .ivf .m1v .m2p .m2t .m2ts .m2v .m4v .mjpeg .mjpg .mk3d .mkv .mod .mov .mp4 .mpe
+.mpeg .mpg .mts .mxf .nut .obu .ogm .ogv .qt .rm .rmvb .tod .tp .trp .ts .vob .webm .wmv .wtv .y4m
 """
 MEDIA_SUFFIXES = frozenset(_SUFFIXES.split())
 """What tells a video by its name, in whatever case; other files of a folder are ignored."""
