@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.clips import found_clips
 from benchmarks.rows import seconds_of
 from benchmarks.workspace import BATCH_SIZE
-from vidbench.data.decode import decode_views
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
 from vidbench.models.i3d import I3DLoader
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import BATCH_SIZE, SPEC, Clips, Workspace
-from vidbench.data.cache import CacheKey, ClipCache
-from vidbench.data.decode import decode_views
-from vidbench.data.hashes import sha256_of
-from vidbench.models._frameworks import import_tensorflow
+from vidbench.data.clips.cache import CacheKey, ClipCache
+from vidbench.data.video.decode import decode_views
+from vidbench.models._tensorflow.imports import import_tensorflow
+from vidbench.storage.hashes import sha256_of
 
 
 def rows(workspace: Workspace) -> Iterator[Row]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from vidbench.files import replacing
+from vidbench.storage.files import replacing
 
 FPS = 30
 _SUFFIXES = {".avi", ".mkv", ".mov", ".mp4", ".webm"}

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import SPEC, Clips, Workspace
-from vidbench.data.decode import decode_views
-from vidbench.data.resize import fit_frame
-from vidbench.machine import available_cores
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.resize import fit_frame
+from vidbench.system.machine import available_cores
 
 _MEASURE = "clips per second, all cores, 100 even frames to 224"
 

@@ -12,7 +12,7 @@ from benchmarks.mirror import build_mirror, build_sample_mirror
 from benchmarks.programs import Finished, evaluate, run_module
 from benchmarks.rows import Row, interleaved
 from benchmarks.workspace import BATCH_SIZE, Workspace
-from vidbench.machine import available_cores
+from vidbench.system.machine import available_cores
 
 _COUNT = 16
 _BOUNDS = {

@@ -15,7 +15,7 @@ Done = Callable[[], None]
 
 N = TypeVar("N")
 
-_IN_FLIGHT = 2  # pieces of work that a process has at hand, as in vidbench.cluster.pipeline
+_IN_FLIGHT = 2  # pieces of work that a process has at hand, as in vidbench.engines.cluster.pipeline
 
 
 class Clock:

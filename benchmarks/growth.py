@@ -13,7 +13,7 @@ from benchmarks.mirror import build_sample_mirror
 from benchmarks.programs import Finished, evaluate
 from benchmarks.rows import Row, interleaved
 from benchmarks.workspace import Workspace
-from vidbench.data.cache import ClipCache
+from vidbench.data.clips.cache import ClipCache
 from vidbench.data.datasets.sample import ROOT as SAMPLE
 
 _SIZES = (16, 64, 256, 512)

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from vidbench.machine import available_cores
+from vidbench.system.machine import available_cores
 
 _PACKAGES = (
     "vidbench",

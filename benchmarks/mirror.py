@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import copyfile
 
 from vidbench.data.datasets.sample import ROOT as SAMPLE
-from vidbench.labels import load_classes, read_classes
+from vidbench.labels.class_lists import load_classes, read_classes
 
 
 def build_mirror(videos: Sequence[Path], root: Path, count: int | None = None) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import BATCH_SIZE, SPEC, Workspace
-from vidbench.models._frameworks import import_tensorflow
+from vidbench.models._tensorflow.imports import import_tensorflow
 
 _SIDE = 4096
 _PRODUCTS = 5

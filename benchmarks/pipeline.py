@@ -10,15 +10,15 @@ from shutil import rmtree
 from benchmarks.mirror import copy_distinct
 from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import BATCH_SIZE, SPEC, Clips, Workspace
-from vidbench.data.load import VideoLoader, cut
+from vidbench.data.loader import VideoLoader, cut
 from vidbench.data.records import Selection, VideoRecord, Views
-from vidbench.identity import RunIdentity
-from vidbench.labels import load_classes
+from vidbench.engines.scoring import predict
+from vidbench.labels.class_lists import load_classes
 from vidbench.models.base import Classifier
-from vidbench.predict import predict
-from vidbench.predictions import Predictions
-from vidbench.run_folder import RunFolder
-from vidbench.stopwatch import Stopwatch
+from vidbench.runs.folder import RunFolder
+from vidbench.runs.identity import RunIdentity
+from vidbench.runs.predictions import Predictions
+from vidbench.system.stopwatch import Stopwatch
 
 _COUNT = 24
 _CLASSES = load_classes("kinetics-400")

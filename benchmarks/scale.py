@@ -19,11 +19,11 @@ from benchmarks.mirror import build_mirror, build_sample_mirror
 from benchmarks.on_ray import RayRun, evaluate_on_ray
 from benchmarks.rows import Row, interleaved
 from benchmarks.workspace import BATCH_SIZE, SPEC, Workspace
-from vidbench.cluster.shards import SHARD_VIDEOS
 from vidbench.data.datasets.sample import ROOT as SAMPLE
-from vidbench.labels import read_classes
-from vidbench.machine import available_cores
-from vidbench.models._frameworks import import_tensorflow
+from vidbench.engines.cluster.shards import SHARD_VIDEOS
+from vidbench.labels.class_lists import read_classes
+from vidbench.models._tensorflow.imports import import_tensorflow
+from vidbench.system.machine import available_cores
 
 _WORKERS = (1, 2, 4)
 _VIDEOS_PER_WORKER = 48  # four shards each; those behind the first take about a minute

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.events import Clock, Done, Pool, Resource, Worker, when_all
-from vidbench.cluster.shards import SHARD_VIDEOS
-from vidbench.data.tarballs import PARALLEL_TARBALLS
+from vidbench.data.fetch.tarballs import PARALLEL_TARBALLS
+from vidbench.engines.cluster.shards import SHARD_VIDEOS
 
-_SHARDS_PER_MODEL = 4  # at least, as in vidbench.cluster.shards
+_SHARDS_PER_MODEL = 4  # at least, as in vidbench.engines.cluster.shards
 
 
 class Cost(NamedTuple):
@@ -264,7 +264,7 @@ def simulate(job: Job, cluster: Cluster, seed: int = 0) -> Outcome:
 
 
 def cut(videos: int, models: int) -> Iterator[int]:
-    """The videos of each shard, as :func:`vidbench.cluster.shards.cut_shards` cuts them."""
+    """The videos of each shard, as :func:`vidbench.engines.cluster.shards.cut_shards` cuts them."""
     most = max(1, min(SHARD_VIDEOS, videos // (_SHARDS_PER_MODEL * models)))
     for first in range(0, videos, most):
         yield min(most, videos - first)

@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.clips import found_clips, made_clips
 from benchmarks.machine import cpu_flags
-from vidbench.data.decode import decode_views
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
-from vidbench.models._frameworks import import_tensorflow
+from vidbench.data.video.decode import decode_views
+from vidbench.models._tensorflow.imports import import_tensorflow
 from vidbench.models.base import Classifier
 from vidbench.models.i3d import I3DLoader
 

@@ -9,11 +9,11 @@ if __name__ == "__main__":
     import shlex
     import sys
 
-    from vidbench.arguments import parse_config
+    from vidbench.cli.arguments import parse_config
+    from vidbench.config.label_matching import match_labels
+    from vidbench.config.opening import open_loader, open_model
     from vidbench.errors import VidbenchError
-    from vidbench.evaluate import open_loader, open_model
-    from vidbench.label_matching import match_labels
-    from vidbench.logs import set_up_logging
+    from vidbench.terminal.logs import set_up_logging
 
     arguments = sys.argv[1:]
     if arguments[:1] == ["-f"]:  # a Jupyter kernel's own; the job's are in a variable

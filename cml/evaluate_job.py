@@ -12,7 +12,7 @@ if __name__ == "__main__":
     import time
     from pathlib import Path
 
-    from vidbench.cli import main
+    from vidbench.cli.main import main
 
     arguments = sys.argv[1:]
     if arguments[:1] == ["-f"]:  # a Jupyter kernel's own; the job's are in a variable

@@ -17,7 +17,7 @@ if __name__ == "__main__":
     import cml.workers_v1 as workers  # type: ignore[import-not-found, unused-ignore]
     import ray
 
-    from vidbench.machine import available_cores
+    from vidbench.system.machine import available_cores
 
     cpu = int(os.environ.get("RAY_WORKER_CPU") or 4)
     memory = float(os.environ.get("RAY_WORKER_MEMORY") or 16)

@@ -20,12 +20,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from numpy.typing import NDArray
 
-from vidbench.data.process import Timeline, sample_frames
-from vidbench.data.resize import fit_frame
+from vidbench.config.protocol import change
 from vidbench.data.spec import TOO_SHORT, PreprocessSpec
+from vidbench.data.video.pixels import Timeline, sample_frames
+from vidbench.data.video.resize import fit_frame
+from vidbench.data.views import fewer_views
 from vidbench.errors import VideoError
-from vidbench.pooling import fewer_views
-from vidbench.protocol import change
 
 Pixels = NDArray[np.uint8]
 Asked = dict[str, Any]

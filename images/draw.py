@@ -21,10 +21,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.decode import decode_views
 from vidbench.data.records import Frame
-from vidbench.data.resize import fit_frame
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.resize import fit_frame
 from vidbench.figures.look import (
     BLUE,
     GREEN,
@@ -37,9 +37,9 @@ from vidbench.figures.look import (
     new_figure,
     style,
 )
+from vidbench.metrics.intervals import wilson
 from vidbench.models.base import load_model
-from vidbench.statistics import wilson
-from vidbench.visualize import Frames, frame_strip, read_frames
+from vidbench.visualize.videos import Frames, frame_strip, read_frames
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 

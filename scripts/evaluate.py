@@ -6,7 +6,7 @@ if __name__ == "__main__":
     import sys
 
     # Here, because every decoding process imports this file, and has no use for the command.
-    from vidbench.cli import main
+    from vidbench.cli.main import main
 
     arguments = sys.argv[1:]
     if arguments[:1] == ["-f"]:  # a Jupyter kernel's own; those of a Cloudera job are in a variable

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbench.data.resize import fit_frame
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.resize import fit_frame
 
 TRANSFORMERS = PreprocessSpec(
     resize_type="short_side",

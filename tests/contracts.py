@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from vidbench.data.datasets.base import Dataset, dataset_cards, list_videos
-from vidbench.data.media import is_media
 from vidbench.data.records import VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError, VidbenchError
 from vidbench.models.base import Model, model_cards
+from vidbench.storage.video_files import is_media
 
 BuildModel = Callable[[Path], Model]
 """Makes the model whose weights lie at a path."""

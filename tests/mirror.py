@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sample_videos import read_sample
 
-from vidbench.labels import load_classes
+from vidbench.labels.class_lists import load_classes
 
 NUM_LISTED = 30
 NUM_TARBALLS = 3

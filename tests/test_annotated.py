@@ -15,7 +15,8 @@ from PIL import Image
 from vidbench.data.datasets.base import Dataset, list_videos, load_dataset
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
-from vidbench.labels import align, load_classes
+from vidbench.labels.alignment import align
+from vidbench.labels.class_lists import load_classes
 
 TEMPLATES = {
     "Approaching something with your camera": "Approaching [something] with your camera",

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidbench.data.archives import MAX_RATIO, extract_archive
+from vidbench.data.fetch.tar import MAX_RATIO, extract_archive
 from vidbench.errors import ArchiveError
 
 Mode = Literal["w", "w:gz", "w:bz2", "w:xz"]

@@ -11,10 +11,10 @@ from conftest import REPOSITORY, SAMPLE, RunCli
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vidbench.arguments import build_parser, parse_config
+from vidbench.cli.arguments import build_parser, parse_config
+from vidbench.config.run_config import RunConfig
 from vidbench.data.spec import PRESETS, PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.run_config import RunConfig
 
 FLAGS = {
     "json",
@@ -223,7 +223,7 @@ def test_a_file_may_begin_with_a_mark_of_its_encoding_and_may_be_a_pipe(folder: 
     (folder / "config.txt").write_text("--seed 1\n", "utf-8-sig")
     assert parse("@config.txt").seed == 1
     script = (
-        "from vidbench.arguments import parse_config; print(parse_config(['@/dev/stdin']).seed)"
+        "from vidbench.cli.arguments import parse_config; print(parse_config(['@/dev/stdin']).seed)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -429,7 +429,7 @@ def test_parsing_opens_only_the_named_files(folder: Path) -> None:
     (folder / "m" / "saved_model.pb").touch()
     script = (
         "import sys\n"
-        "from vidbench.arguments import parse_config\n"
+        "from vidbench.cli.arguments import parse_config\n"
         "seen = set()\n"
         "sys.addaudithook(lambda e, a: seen.add(str(a[0])) if e in "
         "('open', 'os.listdir', 'os.scandir', 'os.mkdir', 'socket.connect') else None)\n"

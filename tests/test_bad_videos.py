@@ -24,12 +24,12 @@ from hypothesis import strategies as st
 from test_evaluate import only_run, read_csv, read_json
 from videos import write_video
 
-from vidbench.data.containers import open_container
-from vidbench.data.decode import decode_views
 from vidbench.data.records import Frame, Views
-from vidbench.data.resize import fit_frame
-from vidbench.data.scan import scan_video
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.opening import open_container
+from vidbench.data.video.resize import fit_frame
+from vidbench.data.video.scan import scan_video
 from vidbench.errors import VideoError
 
 SPEC = PreprocessSpec(num_frames=16, crop_size=32)
@@ -211,7 +211,7 @@ def test_an_absurd_size_takes_no_memory(tmp_path: Path) -> None:
     path.write_bytes(with_avi_size(path.read_bytes(), 60_000, 60_000))
     program = (
         "import resource, sys, pathlib\n"
-        "from vidbench.data.decode import decode_views\n"
+        "from vidbench.data.video.decode import decode_views\n"
         "from vidbench.data.spec import PreprocessSpec\n"
         "from vidbench.errors import VideoError\n"
         "resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))\n"

@@ -24,8 +24,8 @@ from benchmarks.rows import Row, interleaved, write_rows
 from benchmarks.sizing import all_plans
 from benchmarks.sizing import main as size
 from benchmarks.workspace import SPEC, Workspace
-from vidbench.data.decode import decode_views
-from vidbench.data.hashes import sha256_of
+from vidbench.data.video.decode import decode_views
+from vidbench.storage.hashes import sha256_of
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -185,12 +185,12 @@ def test_the_logs_of_a_run_tell_who_did_what_when(tmp_path: Path) -> None:
     logs = tmp_path / "ray" / "session_2026-11-21_22-24-00_000000_1" / "logs"
     logs.mkdir(parents=True)
     (tmp_path / "ray" / "session_latest").symlink_to(logs.parent)
-    said = "INFO vidbench.cluster.stages: shard"
+    said = "INFO vidbench.engines.cluster.stages: shard"
     (logs / "worker-a1b2-01000000-28366.err").write_text(
         f"2026-11-21 22:24:03.126+00:00 {said} 0-1: 2 videos decoded or found in 1.5 s, 0 skipped\n"
     )
     (logs / "worker-c3d4-01000000-77.err").write_text(
-        "2026-11-21 22:24:03.000+00:00 DEBUG vidbench.data.load: 2 videos\n"
+        "2026-11-21 22:24:03.000+00:00 DEBUG vidbench.data.loader: 2 videos\n"
         f"2026-11-21 23:24:09.500+01:00 {said} 64-127: 64 videos predicted in 5.4 s\n"
     )
     second = 1795299843.0  # 2026-11-21 22:24:03 UTC, by `date -d`

@@ -31,11 +31,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from vidbench.data.cache import CacheKey, ClipCache
+from vidbench.data.clips.cache import CacheKey, ClipCache
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import CacheError, ConfigError, DiskFullError
-from vidbench.files import temporary_path
+from vidbench.storage.files import temporary_path
 
 SPAWN = multiprocessing.get_context("spawn")
 SPEC = PreprocessSpec(num_frames=4, crop_size=16)
@@ -498,7 +498,7 @@ FILL_UP = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-from vidbench.data.cache import CacheKey, ClipCache
+from vidbench.data.clips.cache import CacheKey, ClipCache
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import DiskFullError
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import RunCli
 
-from vidbench.data.cache import CacheKey, ClipCache
+from vidbench.data.clips.cache import CacheKey, ClipCache
 from vidbench.data.spec import PreprocessSpec
-from vidbench.models._kept_graphs import KeptGraphs
+from vidbench.models._tensorflow.kept_graphs import KeptGraphs
 
 FIRST, SECOND = PreprocessSpec(num_frames=2), PreprocessSpec(num_frames=3)
 

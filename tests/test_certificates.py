@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from vidbench.data.fetch import fetch
+from vidbench.data.fetch.download import fetch
 from vidbench.errors import FetchError
 
 

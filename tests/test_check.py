@@ -19,13 +19,13 @@ from test_load import sample
 from test_workers import decoders
 from videos import write_video
 
-from vidbench.check import check_videos
-from vidbench.commands.check import run
-from vidbench.data.decode import decode_views
-from vidbench.data.media import MEDIA_SUFFIXES, find_videos
-from vidbench.data.scan import Scan, scan_video
+from vidbench.cli.commands.check import run
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.check import check_videos
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.scan import Scan, scan_video
 from vidbench.errors import ConfigError, VidbenchError, VideoError
+from vidbench.storage.video_files import MEDIA_SUFFIXES, find_videos
 
 SPEC = PreprocessSpec(num_frames=5, crop_size=32)
 

@@ -17,7 +17,7 @@ from s3_server import S3Server
 from s3_server import s3 as s3
 from s3_server import s3_server as s3_server
 
-from vidbench.data.shared import SharedFolder
+from vidbench.storage.remote_store import SharedFolder
 
 pytest.importorskip("ray", reason="needs the extra ray")
 
@@ -145,7 +145,7 @@ def test_a_missing_package_is_one_line(tmp_path: Path, name: str) -> None:
     program = (
         "import sys\n"
         "sys.modules[sys.argv.pop(1)] = None\n"
-        "from vidbench.cli import main\n"
+        "from vidbench.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     done = subprocess.run(

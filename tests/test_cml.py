@@ -26,7 +26,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from ray_processes import free_ports, own_ray, ray_processes
 
-from vidbench.arguments import build_parser
+from vidbench.cli.arguments import build_parser
 
 _PATIENCE_SECONDS = 120
 _DONE = "ok"

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vidbench.commands.compare import run
-from vidbench.compare import compare
+from vidbench.cli.commands.compare import run
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.data.spec import PRESETS
 from vidbench.errors import ConfigError
-from vidbench.finished_run import FinishedRun
-from vidbench.identity import RunIdentity
-from vidbench.labels import align
-from vidbench.paired import CLUSTERED, NEWCOMBE, adjust
-from vidbench.predictions import Predictions
-from vidbench.run_folder import RunFolder
-from vidbench.statistics import share
-from vidbench.summary import Facts
+from vidbench.labels.alignment import align
+from vidbench.metrics.intervals import share
+from vidbench.metrics.paired import CLUSTERED, NEWCOMBE, adjust
+from vidbench.runs.compare import compare
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.folder import RunFolder
+from vidbench.runs.identity import RunIdentity
+from vidbench.runs.predictions import Predictions
+from vidbench.runs.summary import Facts
 
 CLASSES = ("a", "b", "c")
 SKIP = Skip("truncated", "3 of 9 frames")

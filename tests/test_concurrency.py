@@ -14,8 +14,8 @@ from http_server import serve
 from test_evaluate import SAMPLE_RUN, sample_config
 from videos import write_video
 
-from vidbench.data.cache import ClipCache
-from vidbench.data.prepare import Task, prepare_clip
+from vidbench.data.clips.cache import ClipCache
+from vidbench.data.clips.prepare import Task, prepare_clip
 from vidbench.data.spec import PreprocessSpec
 from vidbench.evaluate import evaluate
 

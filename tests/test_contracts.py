@@ -70,7 +70,7 @@ def test_what_there_is_is_listed_where_no_library_is_installed(command: str) -> 
     program = (
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({_EXTRAS}))\n"  # an import of None fails
-        f"sys.exit(__import__('vidbench.cli').cli.main([{command!r}, '--json']))\n"
+        f"sys.exit(__import__('vidbench.cli.main').cli.main([{command!r}, '--json']))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

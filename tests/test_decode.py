@@ -15,11 +15,11 @@ import pytest
 from numpy.typing import NDArray
 from videos import levels_of, write_video
 
-from vidbench.data import process, resize
-from vidbench.data.decode import decode_views
 from vidbench.data.records import Frame
 from vidbench.data.spec import PIXELS_VERSION, PRESETS, PreprocessSpec
-from vidbench.data.timeline import Timeline
+from vidbench.data.video import pixels, resize
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.timeline import Timeline
 from vidbench.errors import VideoError
 
 GOLDEN = Path(__file__).parent / "golden" / "pixels.json"
@@ -72,7 +72,7 @@ def test_views_are_clips_of_crops(real_clips: Path, name: str) -> None:
     fixed = replace(SMALL, num_frames=8, frame_stride=3, too_short="loop", sampling="center")
     spec = replace(fixed, **VIEWS[name], num_crops=3)
     times = Timeline(np.arange(len(frames)) / 25, len(frames) / 25)
-    indices = process.sample_frames(times, spec, "video")
+    indices = pixels.sample_frames(times, spec, "video")
     crops = np.stack([resize.fit_frame(frame, spec, aspect) for frame in frames])
     expected = np.concatenate([crops[clip].swapaxes(0, 1) for clip in indices])
     found = decode_views(path, spec, "video")

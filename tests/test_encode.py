@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from videos import levels_of, write_video
 
-from vidbench.data.encode import Size, enlarge, shown_size, upscale
+from vidbench.data.video.encode import Size, enlarge, shown_size, upscale
 from vidbench.errors import VideoError
 
 

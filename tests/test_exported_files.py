@@ -15,7 +15,7 @@ from scipy.special import expit, softmax
 from test_model_files import refusal
 
 from vidbench.data.spec import PreprocessSpec
-from vidbench.models._frameworks import import_tensorflow
+from vidbench.models._tensorflow.imports import import_tensorflow
 from vidbench.models.base import Model, load_model
 
 if not os.environ.get("CI"):

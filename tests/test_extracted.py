@@ -18,18 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_videos import read_tarball
 
-from vidbench.data.datasets._annotations import read_annotations
+from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets._extracted import ExtractedKinetics
-from vidbench.data.datasets._releases import RELEASES
+from vidbench.data.datasets._kinetics_annotations import read_annotations
+from vidbench.data.datasets._kinetics_releases import RELEASES
 from vidbench.data.datasets._spellings import Spellings
 from vidbench.data.datasets._split_words import split_of
 from vidbench.data.datasets.base import Dataset, FetchOptions, list_videos, load_dataset
+from vidbench.data.leakage import check_leakage
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError, FetchError
 from vidbench.evaluate import evaluate
-from vidbench.labels import load_classes
-from vidbench.leakage import check_leakage
-from vidbench.run_config import RunConfig
+from vidbench.labels.class_lists import load_classes
 
 Layout = Callable[[Path, str, str], Path]
 """From a root, a label and the name of a clip with its ending to where the file lies."""

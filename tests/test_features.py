@@ -18,20 +18,20 @@ from numpy.typing import NDArray
 from videos import write_video
 from zero_shot_models import save_model
 
-from vidbench.data.cache import CacheKey, ClipCache
-from vidbench.data.clips import CachePolicy
+from vidbench.data.clips.cache import CacheKey, ClipCache
+from vidbench.data.clips.features import FeatureCache, feature_usage, prune_features
+from vidbench.data.clips.source import CachePolicy
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.features import FeatureCache, feature_usage, prune_features
-from vidbench.data.load import VideoLoader
-from vidbench.data.sealed import USER_BLOCK, seal
+from vidbench.data.loader import VideoLoader
 from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
-from vidbench.identity import RunIdentity
+from vidbench.data.views import fewer_views
+from vidbench.engines.scoring import predict, unfinished_batches
 from vidbench.models.base import load_model
-from vidbench.pooling import fewer_views
-from vidbench.predict import predict, unfinished_batches
-from vidbench.predictions import Predictions
-from vidbench.run_folder import RunFolder
-from vidbench.stopwatch import Stopwatch
+from vidbench.runs.folder import RunFolder
+from vidbench.runs.identity import RunIdentity
+from vidbench.runs.predictions import Predictions
+from vidbench.storage.seal import USER_BLOCK, seal
+from vidbench.system.stopwatch import Stopwatch
 
 SPEC = PreprocessSpec(num_frames=2, crop_size=8)
 KEY = CacheKey("ab" * 32, SPEC)

@@ -13,8 +13,8 @@ from http_server import FileServer, serve, visible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidbench.data.fetch import fetch, join_source, require_source, size_of
-from vidbench.data.tarballs import tarball_name
+from vidbench.data.fetch.download import fetch, join_source, require_source, size_of
+from vidbench.data.fetch.tarballs import tarball_name
 from vidbench.errors import ConfigError, FetchError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)

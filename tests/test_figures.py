@@ -21,7 +21,7 @@ from test_compare import SKIP, finish_run, write_run
 from test_hostile_names import HOSTILE
 from test_leaderboard import change
 
-from vidbench.commands.figures import run
+from vidbench.cli.commands.figures import run
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.figures import (
@@ -37,8 +37,8 @@ from vidbench.figures import (
 )
 from vidbench.figures.classes import ENDS, MOST_CONFUSED
 from vidbench.figures.runs import MOST_RUNS, find_front
-from vidbench.finished_run import FinishedRun
-from vidbench.predictions import Predictions
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.predictions import Predictions
 
 NAMES = ["accuracy", "accuracy_by_latency", "class_accuracy", "confusion", "reliability"]
 NAMES += ["class_counts"]

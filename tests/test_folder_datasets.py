@@ -19,18 +19,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_videos import extract_sample
 
+from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets.base import Dataset, load_dataset
-from vidbench.data.decode import decode_views
 from vidbench.data.records import VideoRecord
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.subset import manifest
+from vidbench.data.video.decode import decode_views
 from vidbench.errors import ConfigError
 from vidbench.evaluate import evaluate
-from vidbench.finished_run import FinishedRun
-from vidbench.harmless import csv_line
 from vidbench.models.base import load_model
-from vidbench.predictions import Predictions
-from vidbench.run_config import RunConfig
-from vidbench.subset import manifest
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.predictions import Predictions
+from vidbench.terminal.sanitize import csv_line
 
 MODEL = ("--model_type", "saved_model", "--model_path", SAMPLE / "model", "--num_frames", 16)
 

@@ -20,20 +20,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from sample_videos import extract_sample
 
+from vidbench.data.clips.prepare import clip_key
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.decode import decode_views
-from vidbench.data.frame_folder import find_frames
-from vidbench.data.frames import file_frames
-from vidbench.data.hashes import FileIdentity, sha256_of
-from vidbench.data.media import survey
-from vidbench.data.prepare import clip_key
 from vidbench.data.records import FrameFolder, VideoRecord
-from vidbench.data.scan import scan_video
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.scan import scan_video
 from vidbench.errors import ConfigError, VideoError
-from vidbench.finished_run import FinishedRun
-from vidbench.predictions import Predictions
-from vidbench.visualize import make_video_table
+from vidbench.footage.frames import file_frames
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.predictions import Predictions
+from vidbench.storage.frame_folder import find_frames
+from vidbench.storage.hashes import FileIdentity, sha256_of
+from vidbench.storage.video_files import survey
+from vidbench.visualize.videos import make_video_table
 
 MODEL = ("--model_type", "saved_model", "--model_path", SAMPLE / "model", "--num_frames", 16)
 NAME = "img_{:05d}.png"

@@ -12,12 +12,12 @@ import pytest
 from av.codec.codec import codecs_available
 from numbered import numbers_of, write_numbered
 
-from vidbench.data.decode import decode_views
-from vidbench.data.frames import file_frames
-from vidbench.data.process import sample_frames
-from vidbench.data.scan import Scan, scan_video
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.timeline import Timeline
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.pixels import sample_frames
+from vidbench.data.video.scan import Scan, scan_video
+from vidbench.data.video.timeline import Timeline
+from vidbench.footage.frames import file_frames
 
 NUM_FRAMES = 40
 SPECS = {

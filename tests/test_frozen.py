@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from test_evaluate import sample_config
 
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.load import VideoLoader, cut
+from vidbench.data.loader import VideoLoader, cut
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ModelError
 from vidbench.evaluate import evaluate
-from vidbench.models._frozen import Recipe, frozen_graph
-from vidbench.models._signature import read_signature
-from vidbench.models._tensorflow import SavedModelClassifier
-from vidbench.models._weights import Weights
+from vidbench.models._files.signature import read_signature
+from vidbench.models._tensorflow.classifier import SavedModelClassifier
+from vidbench.models._tensorflow.frozen import Recipe, frozen_graph
+from vidbench.models._tensorflow.weights import Weights
 from vidbench.models.base import PRECISIONS
 from vidbench.models.i3d import I3DLoader
 from vidbench.models.saved_model import SavedModelLoader
@@ -197,7 +197,7 @@ def test_processes_may_freeze_the_same_model_at_once(
 ) -> None:
     program = (
         "from pathlib import Path\n"
-        "from vidbench.models._frozen import Recipe, frozen_graph\n"
+        "from vidbench.models._tensorflow.frozen import Recipe, frozen_graph\n"
         f"recipe = Recipe(Path({str(MODEL)!r}), (0.0, 1.0), 'fp32', True)\n"
         f"assert frozen_graph(recipe, Path({str(tmp_path)!r})).meta.graph_def.node\n"
     )
@@ -362,7 +362,7 @@ def test_a_run_in_bf16_is_another_run_and_says_so(
 PROGRAMS = {
     "keras later": (
         "import sys\n"
-        "from vidbench.models._frameworks import import_tensorflow\n"
+        "from vidbench.models._tensorflow.imports import import_tensorflow\n"
         "tf = import_tensorflow()\n"
         "print('keras' in sys.modules)\n"
         "import tensorflow.keras\n"
@@ -372,7 +372,7 @@ PROGRAMS = {
     ),
     "keras as an attribute": (
         "import sys\n"
-        "from vidbench.models._frameworks import import_tensorflow\n"
+        "from vidbench.models._tensorflow.imports import import_tensorflow\n"
         "tf = import_tensorflow()\n"
         "print('keras' in sys.modules)\n"
         "print(tf.keras.layers.Dense is not None)\n"
@@ -380,7 +380,7 @@ PROGRAMS = {
     ),
     "keras first": (
         "import keras\n"
-        "from vidbench.models._frameworks import import_tensorflow\n"
+        "from vidbench.models._tensorflow.imports import import_tensorflow\n"
         "tf = import_tensorflow()\n"
         "print(False)\n"
         "from tensorflow.keras import layers\n"

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from test_compare import finish_run, write_run
 from test_metrics import random_table
 
-from vidbench.commands.fuse import run
-from vidbench.compare import compare
-from vidbench.coverage import digest_videos
+from vidbench.cli.commands.fuse import run
 from vidbench.data.records import Skip
 from vidbench.errors import ConfigError
-from vidbench.files import write_json
-from vidbench.finished_run import FinishedRun
-from vidbench.fuse import fuse, merge_leakage, write_fusion
-from vidbench.leaderboard import leaderboard
-from vidbench.outputs import write_outputs
-from vidbench.predictions import Predictions
+from vidbench.runs.compare import compare
+from vidbench.runs.coverage import digest_videos
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.fuse import fuse, merge_leakage, write_fusion
+from vidbench.runs.leaderboard import leaderboard
+from vidbench.runs.outputs import write_outputs
+from vidbench.runs.predictions import Predictions
+from vidbench.storage.files import write_json
 
 seeds = st.integers(0, 2**32 - 1)
 COLUMNS = ("video_ids", "paths", "labels", "targets", "groups", "scores", "reasons", "details")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data.hashes import FileIdentity, HashMemory, sha256_of
+from vidbench.storage.hashes import FileIdentity, HashMemory, sha256_of
 
 NUM_FILES = 5
 NUM_DATABASES = 30

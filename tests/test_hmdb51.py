@@ -13,7 +13,7 @@ from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.datasets.hmdb51 import CARDS, parse_lists, source_of
 from vidbench.data.records import VideoRecord
 from vidbench.errors import FetchError
-from vidbench.labels import load_classes
+from vidbench.labels.class_lists import load_classes
 
 CLASSES = load_classes("hmdb51")
 NAMES = {  # with the characters that the official names have, and by their flags

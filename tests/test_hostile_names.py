@@ -22,15 +22,15 @@ from hypothesis import strategies as st
 
 from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.records import Skip, VideoRecord
+from vidbench.data.subset import manifest
 from vidbench.errors import ConfigError, FetchError
-from vidbench.files import write_csv
-from vidbench.harmless import csv_line, csv_text, visible
-from vidbench.logs import log_handler
-from vidbench.metrics import compute_accuracy
-from vidbench.output import visible_output
-from vidbench.predictions import Predictions
-from vidbench.subset import manifest
-from vidbench.tables import Table
+from vidbench.metrics.classification import compute_accuracy
+from vidbench.runs.predictions import Predictions
+from vidbench.storage.files import write_csv
+from vidbench.terminal.logs import log_handler
+from vidbench.terminal.output import visible_output
+from vidbench.terminal.sanitize import csv_line, csv_text, visible
+from vidbench.terminal.tables import Table
 
 HOSTILE = (
     '=HYPERLINK("http://evil","x")',
@@ -345,7 +345,7 @@ def test_a_list_of_tarballs_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_class_names_are_never_paths(tmp_path: Path) -> None:
-    from vidbench.labels import find_classes, read_classes
+    from vidbench.labels.class_lists import find_classes, read_classes
 
     (tmp_path / "names.txt").write_text("../../etc/passwd\n/etc/passwd\na/b\n\x1b[2J\n")
     assert read_classes(tmp_path / "names.txt") == (

@@ -20,7 +20,7 @@ from http_server import serve, stalling
 from hub_server import COMMIT, serve_hub
 
 from vidbench.errors import ModelError
-from vidbench.models._weights import Weights, from_archive
+from vidbench.models._tensorflow.weights import Weights, from_archive
 from vidbench.models.base import load_model
 
 if os.environ.get("CI") != "true":
@@ -30,7 +30,7 @@ if os.environ.get("CI") != "true":
 DIGEST = """
 import sys
 from vidbench.errors import VidbenchError
-from vidbench.logs import set_up_logging
+from vidbench.terminal.logs import set_up_logging
 from vidbench.models.base import load_model
 set_up_logging()
 try:
@@ -148,8 +148,8 @@ def test_a_hub_that_accepts_and_is_silent_is_left(silent: str, whole: Path, tmp_
 WEIGHTS = """
 import os
 from vidbench.errors import VidbenchError
-from vidbench.logs import set_up_logging
-from vidbench.models._weights import published_weights
+from vidbench.terminal.logs import set_up_logging
+from vidbench.models._tensorflow.weights import published_weights
 set_up_logging()
 try:
     handle, archive = os.environ["HANDLE"], os.environ["ARCHIVE"]

@@ -31,8 +31,8 @@ from vidbench import RunConfig
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.evaluate import evaluate
-from vidbench.labels import list_names, load_classes
-from vidbench.models._published import VARIANTS
+from vidbench.labels.class_lists import list_names, load_classes
+from vidbench.models._huggingface.published import VARIANTS
 from vidbench.models.base import load_model
 from vidbench.models.huggingface import CARDS
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vidbench
-from vidbench.coverage import digest_videos
 from vidbench.data.records import FrameFolder
 from vidbench.data.spec import PIXELS_VERSION, PRESETS
-from vidbench.identity import RunIdentity
+from vidbench.runs.coverage import digest_videos
+from vidbench.runs.identity import RunIdentity
 
 BASE = RunIdentity(
     model="i3d/kinetics-400",

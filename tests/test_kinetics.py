@@ -15,17 +15,17 @@ from http_server import FileServer, serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidbench.data.datasets._annotations import (
+from vidbench.data.datasets._kinetics_annotations import (
     Annotation,
     ClipKey,
     parse_name,
     read_annotations,
 )
-from vidbench.data.datasets._releases import CVDF_ROOT
+from vidbench.data.datasets._kinetics_releases import CVDF_ROOT
 from vidbench.data.datasets.base import Dataset, dataset_families, load_dataset
 from vidbench.data.records import Selection
 from vidbench.errors import ArchiveError, ConfigError, FetchError
-from vidbench.labels import load_classes
+from vidbench.labels.class_lists import load_classes
 
 PATH_LISTS = {
     "400": "400/{}/k400_{}_path.txt",

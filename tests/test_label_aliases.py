@@ -12,13 +12,14 @@ from conftest import SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.arguments import parse_config
-from vidbench.class_list_forms import other_form
+from vidbench.cli.arguments import parse_config
+from vidbench.config.label_matching import match_labels
+from vidbench.config.run_config import DEFAULT_TOP_N, RunConfig
 from vidbench.errors import ConfigError
-from vidbench.label_aliases import near_misses, read_aliases
-from vidbench.label_matching import match_labels
-from vidbench.labels import align, fold_name, list_names, load_classes, read_classes
-from vidbench.run_config import DEFAULT_TOP_N, RunConfig
+from vidbench.labels.aliases import near_misses, read_aliases
+from vidbench.labels.alignment import align
+from vidbench.labels.class_list_forms import other_form
+from vidbench.labels.class_lists import fold_name, list_names, load_classes, read_classes
 
 SHAPES = (SAMPLE / "classes.txt").read_text().splitlines()
 

@@ -11,13 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidbench.errors import ConfigError
-from vidbench.labels import (
-    Alignment,
-    align,
+from vidbench.labels.alignment import Alignment, align, load_renames
+from vidbench.labels.class_lists import (
     find_classes,
     list_names,
     load_classes,
-    load_renames,
     load_sources,
     read_classes,
     restrict,
@@ -100,7 +98,7 @@ def test_the_example_is_60_classes_of_kinetics_400_in_its_order() -> None:
 
 def test_the_source_of_every_list_is_named() -> None:
     sources = load_sources()
-    folder = resources.files("vidbench").joinpath("classes")
+    folder = resources.files("vidbench.labels").joinpath("classes")
     files = {entry.name for entry in folder.iterdir()} - {"sources.json"}
     assert set(sources) == files
     assert all(source["source"].startswith(("https://", "http://")) for source in sources.values())

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidbench import columns
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import VidbenchError
-from vidbench.outputs import write_outputs
-from vidbench.predictions import Predictions
-from vidbench.summary import Facts, restrict_choices
+from vidbench.runs.outputs import write_outputs
+from vidbench.runs.predictions import Predictions
+from vidbench.runs.summary import Facts, restrict_choices
+from vidbench.storage import columns
 
 seeds = st.integers(0, 2**32 - 1)
 piece_bytes = st.sampled_from([1, 30, 64, 300])
@@ -214,10 +214,10 @@ from pathlib import Path
 import numpy as np
 from vidbench.data.records import VideoRecord
 from vidbench.data.spec import PRESETS
-from vidbench.identity import RunIdentity
-from vidbench.predictions import Predictions
-from vidbench.run_folder import RunFolder
-from vidbench.summary import Facts
+from vidbench.runs.identity import RunIdentity
+from vidbench.runs.predictions import Predictions
+from vidbench.runs.folder import RunFolder
+from vidbench.runs.summary import Facts
 
 resource.setrlimit(resource.RLIMIT_DATA, (240 << 20, 240 << 20))
 classes = tuple(f"class {i}" for i in range(2000))
@@ -251,7 +251,7 @@ FULL = """
 import resource, sys
 from vidbench.data.records import VideoRecord
 from vidbench.errors import DiskFullError
-from vidbench.predictions import Predictions
+from vidbench.runs.predictions import Predictions
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (100 << 20, 100 << 20))
 records = [VideoRecord(str(i), None, None) for i in range(35_000)]

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_compare import write_run
 
-from vidbench.commands.leaderboard import run
+from vidbench.cli.commands.leaderboard import run
 from vidbench.errors import ConfigError
-from vidbench.leaderboard import COLUMNS, leaderboard, rank
-from vidbench.statistics import wilson
+from vidbench.metrics.intervals import wilson
+from vidbench.runs.leaderboard import COLUMNS, leaderboard, rank
 
 scored = st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 

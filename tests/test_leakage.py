@@ -9,18 +9,18 @@ from http_server import FileServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data.datasets._releases import RELEASES
+from vidbench.data.datasets._kinetics_releases import RELEASES
 from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.datasets.kinetics import load
-from vidbench.errors import ConfigError, FetchError
-from vidbench.labels import load_classes
-from vidbench.leakage import (
+from vidbench.data.leakage import (
     check_leakage,
     find_leaks,
     published_overlap,
     read_source_ids,
     training_lists,
 )
+from vidbench.errors import ConfigError, FetchError
+from vidbench.labels.class_lists import load_classes
 
 HEADER = "label,youtube_id,time_start,time_end,split\n"
 IDS = ["-bcdefghij0", "_bcdefghij1", "abcdefghij2", "abcdefghij3"]

@@ -17,16 +17,17 @@ import pytest
 from test_evaluate import sample_config
 from videos import levels_of, write_video
 
-from vidbench.data.cache import CacheKey, ClipCache
-from vidbench.data.decode import decode_views
-from vidbench.data.hashes import sha256_of
-from vidbench.data.load import VideoLoader
-from vidbench.data.prepare import Task, Workers
+from vidbench.config.opening import open_loader, open_model
+from vidbench.data.clips.cache import CacheKey, ClipCache
+from vidbench.data.clips.prepare import Task, Workers
+from vidbench.data.loader import VideoLoader
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
 from vidbench.errors import DiskFullError, VideoError
-from vidbench.evaluate import evaluate, open_loader, open_model
-from vidbench.files import free_bytes
+from vidbench.evaluate import evaluate
+from vidbench.storage.files import free_bytes
+from vidbench.storage.hashes import sha256_of
 
 SMALL = PreprocessSpec(num_frames=8, crop_size=32)
 HUGE = PreprocessSpec(num_frames=400, crop_size=2048)  # 5 GB

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from conftest import SAMPLE
 
-from vidbench.data.clips import CachePolicy
+from vidbench.data.clips.source import CachePolicy
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.kinetics_loader import KineticsLoader, LabelledBatch
-from vidbench.data.load import VideoLoader, cut
+from vidbench.data.loader import VideoLoader, cut
 from vidbench.data.spec import PreprocessSpec
 
 SPEC = PreprocessSpec(num_frames=8, crop_size=32)

@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 from conftest import REPOSITORY, SAMPLE
 
-from vidbench.locks import locked
+from vidbench.storage.locks import locked
 
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidbench.data.spec import PreprocessSpec
-from vidbench.machine import (
+from vidbench.models._precision import warn_of_slow_bf16
+from vidbench.system.machine import (
     available_cores,
     default_batch_size,
     default_num_workers,
     has_bfloat16,
     total_memory,
 )
-from vidbench.models._precision import warn_of_slow_bf16
 
 VIEWS_BYTES = st.integers(1, 1 << 34)
 

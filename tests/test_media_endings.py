@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from vidbench.data.decode import decode_views
-from vidbench.data.media import MEDIA_SUFFIXES, find_videos
-from vidbench.data.scan import scan_video
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.scan import scan_video
+from vidbench.storage.video_files import MEDIA_SUFFIXES, find_videos
 
 FRAMES = 10
 OPTIONS = {

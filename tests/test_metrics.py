@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix as confusions_by_sklearn
 from sklearn.metrics import precision_recall_fscore_support, top_k_accuracy_score
 
 from vidbench.data.records import Skip, VideoRecord
-from vidbench.metrics import (
+from vidbench.metrics.classification import (
     Confusion,
     accuracy,
     calibration,
@@ -23,9 +23,10 @@ from vidbench.metrics import (
     macro_averages,
     most_confused,
 )
-from vidbench.outcomes import Outcomes, top_k_hits
-from vidbench.predictions import Predictions
-from vidbench.statistics import share, wilson
+from vidbench.metrics.intervals import share, wilson
+from vidbench.metrics.outcomes import Outcomes, top_k_hits
+from vidbench.runs.outcomes import outcomes_of
+from vidbench.runs.predictions import Predictions
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -51,7 +52,7 @@ def random_table(
     return table
 
 
-def outcomes_of(
+def outcomes_where(
     scores: NDArray[np.floating], targets: NDArray[np.intp], groups: NDArray[np.str_] | None = None
 ) -> Outcomes:
     """Of videos that are all scored, by scores (videos, classes) and right classes."""
@@ -67,7 +68,7 @@ def outcomes_of(
         reasons=np.full(count, "", np.object_),
         details=np.full(count, "", np.object_),
     )
-    return Outcomes.of(table)
+    return outcomes_of(table)
 
 
 def random_outcomes(seed: int, videos: int, classes: int) -> Outcomes:
@@ -76,7 +77,7 @@ def random_outcomes(seed: int, videos: int, classes: int) -> Outcomes:
     scores = rng.dirichlet(rng.uniform(0.05, 0.6, size=classes), size=videos).astype(np.float32)
     sources = rng.integers(2 * videos, size=videos).astype(np.str_)
     targets = rng.integers(max(1, classes - 2), size=videos)
-    return outcomes_of(scores, targets, np.where(rng.random(videos) < 0.3, "", sources))
+    return outcomes_where(scores, targets, np.where(rng.random(videos) < 0.3, "", sources))
 
 
 some_outcomes = st.builds(random_outcomes, seeds, st.integers(1, 80), st.integers(2, 9))
@@ -101,7 +102,7 @@ def test_the_outcomes_know_the_hits_of_their_scores(
     rng = np.random.default_rng(seed)
     scores = rng.integers(3, size=(videos, classes)).astype(np.float32)
     labels = rng.integers(classes, size=videos)
-    hits = outcomes_of(scores, labels).hits(k)
+    hits = outcomes_where(scores, labels).hits(k)
     np.testing.assert_array_equal(hits, top_k_hits(scores, labels, k))
 
 
@@ -134,7 +135,7 @@ def test_accuracy_of_the_written_table_equals_the_metrics(
     table = random_table(seed=k, videos=40, classes=9, skips=skips, unlabelled=unlabelled)
     table.write_csv(tmp_path / "predictions.csv", k)
     found = compute_accuracy(pd.read_csv(tmp_path / "predictions.csv"), k)
-    assert found == accuracy(Outcomes.of(table), k)
+    assert found == accuracy(outcomes_of(table), k)
 
 
 def test_accuracy_of_a_table_without_labels_is_refused(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_outcomes_are_the_scored_videos_that_the_model_has_a_class_for() -> None
     for row in (0, 1, 2, 4, 5):
         table.set_scores(row, (np.array([row, 1.5, 0.5]) / (row + 2)).astype(np.float32))
     table.set_skip(3, Skip("missing", ""))
-    found = Outcomes.of(table)
+    found = outcomes_of(table)
     assert found.targets.tolist() == [2, 1, 1]
     assert found.groups.tolist() == ["source 0", "source 0", "source 2"]
     np.testing.assert_array_equal(found.confidences, table.scores[[0, 1, 5]].max(axis=1))
@@ -231,7 +232,7 @@ def test_the_confusion_matrix_agrees_with_scikit_learn(outcomes: Outcomes) -> No
 
 def test_the_first_choice_of_equal_scores_is_the_first_class() -> None:
     scores = np.array([[0.2, 0.4, 0.4], [0.5, 0.5, 0.0]], np.float32)
-    outcomes = outcomes_of(scores, np.array([2, 1]))
+    outcomes = outcomes_where(scores, np.array([2, 1]))
     assert confusion_matrix(outcomes).tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
 
 
@@ -276,7 +277,7 @@ def test_the_calibration_error_is_the_sum_by_hand() -> None:
     scores = np.zeros((4, 4), np.float32)
     scores[:, 0] = firsts
     scores[:, 1:] = ((1 - firsts) / 3)[:, None]
-    found = calibration(outcomes_of(scores, np.array([0, 1, 0, 0])), num_bins=4)
+    found = calibration(outcomes_where(scores, np.array([0, 1, 0, 0])), num_bins=4)
     assert [(one.low, one.high, one.num_videos) for one in found.bins] == [
         (0.25, 0.5, 2),
         (0.75, 1, 2),
@@ -288,13 +289,13 @@ def test_scores_that_are_probabilities_have_a_small_calibration_error() -> None:
     rng = np.random.default_rng(0)
     scores = rng.dirichlet(np.full(5, 0.5), size=20_000)
     targets = (scores.cumsum(axis=1) < rng.random(20_000)[:, None]).sum(axis=1).clip(max=4)
-    assert calibration(outcomes_of(scores, targets)).error < 0.015
+    assert calibration(outcomes_where(scores, targets)).error < 0.015
     sharper = scores**3 / (scores**3).sum(axis=1, keepdims=True)
-    assert calibration(outcomes_of(sharper, targets)).error > 0.1
+    assert calibration(outcomes_where(sharper, targets)).error > 0.1
 
 
 def test_without_labelled_videos_there_are_no_averages_and_nothing_else_fails() -> None:
-    empty = Outcomes.of(random_table(seed=1, videos=3, classes=4, unlabelled=3))
+    empty = outcomes_of(random_table(seed=1, videos=3, classes=4, unlabelled=3))
     assert len(empty.targets) == 0
     assert class_metrics(empty) == []
     assert confusion_matrix(empty).tolist() == np.zeros((4, 4)).tolist()

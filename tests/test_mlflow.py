@@ -21,9 +21,9 @@ from http_server import FileServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vidbench.finished_run import FinishedRun
-from vidbench.mlflow_log import ARTIFACTS, MAX_ARTIFACT_BYTES
-from vidbench.mlflow_values import metrics_of, params_of
+from vidbench.report.mlflow_log import ARTIFACTS, MAX_ARTIFACT_BYTES
+from vidbench.report.mlflow_values import metrics_of, params_of
+from vidbench.runs.finished import FinishedRun
 
 pytest.importorskip("sqlalchemy", reason="needs all of mlflow, for a server")
 validation = pytest.importorskip("mlflow.utils.validation")
@@ -36,8 +36,8 @@ NAME = 'it\'s a "run" `of` %s'
 LOG = """
 import sys
 from pathlib import Path
-from vidbench.logs import set_up_logging
-from vidbench.mlflow_log import connect
+from vidbench.terminal.logs import set_up_logging
+from vidbench.report.mlflow_log import connect
 set_up_logging()
 experiment = connect()
 for folder in sys.argv[1:]:
@@ -46,7 +46,7 @@ for folder in sys.argv[1:]:
 WITHOUT_MLFLOW = """
 import sys
 sys.modules["mlflow"] = None
-from vidbench.cli import main
+from vidbench.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

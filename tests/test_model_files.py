@@ -25,13 +25,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from vidbench.arguments import parse_config
+from vidbench.cli.arguments import parse_config
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
-from vidbench.models._description import read_description
-from vidbench.models._frameworks import import_keras, import_tensorflow
-from vidbench.models._interface import Interface, decisive, to_pixels
+from vidbench.models._files.description import read_description
+from vidbench.models._files.interface import Interface, decisive, to_pixels
 from vidbench.models._scores import Undeclared, to_probabilities
+from vidbench.models._tensorflow.imports import import_keras, import_tensorflow
 from vidbench.models.base import Model, load_model
 
 if not os.environ.get("CI"):
@@ -223,7 +223,7 @@ def test_a_clip_alone_has_the_scores_that_it_has_in_a_batch(name: str, files: Fi
 def test_real_clips_have_the_scores_that_keras_gives_them(
     name: str, files: Files, real_clips: Path
 ) -> None:
-    from vidbench.data.decode import decode_views
+    from vidbench.data.video.decode import decode_views
 
     paths = [path for path in sorted(real_clips.iterdir()) if path.suffix in (".mp4", ".avi")][:12]
     clips = np.concatenate([decode_views(path, SPEC) for path in paths])
@@ -781,8 +781,8 @@ def test_the_examples_of_the_page_run(
 def test_a_run_has_the_scores_that_keras_gives(
     files: Files, tmp_path: Path, run_cli: RunCli
 ) -> None:
-    from vidbench.data.decode import decode_views
-    from vidbench.finished_run import FinishedRun
+    from vidbench.data.video.decode import decode_views
+    from vidbench.runs.finished import FinishedRun
 
     path = tmp_path / "m.onnx"
     shutil.copy(files.folder / "net.onnx", path)

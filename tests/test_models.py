@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ArchiveError, ConfigError, FetchError, ModelError
-from vidbench.models._weights import Weights, from_archive
+from vidbench.models._tensorflow.weights import Weights, from_archive
 from vidbench.models.base import load_model, model_families
 from vidbench.models.i3d import VARIANTS, I3DLoader
 from vidbench.models.saved_model import SavedModelLoader
@@ -158,7 +158,7 @@ def test_several_processes_that_want_one_archive_transfer_it_once(
     pack(SAMPLE / "model", file_server.root / "m.tar.gz")
     file_server.faults.answers["/m.tar.gz"] = [dripping(100_000, 0.02)]
     program = (
-        "import sys; from vidbench.models._weights import from_archive; "
+        "import sys; from vidbench.models._tensorflow.weights import from_archive; "
         "print(from_archive(sys.argv[1], 'https://example.org/m/1', None).digest())"
     )
     command = [sys.executable, "-c", program, f"{file_server.url}/m.tar.gz"]

@@ -22,13 +22,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vidbench.data.decode import decode_views
-from vidbench.data.fetch import fetch
+from vidbench.data.fetch.download import fetch
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
 from vidbench.errors import ConfigError, ModelError
-from vidbench.models._frameworks import import_tensorflow
-from vidbench.models._streaming import StreamClassifier
-from vidbench.models._weights import Weights
+from vidbench.models._tensorflow.imports import import_tensorflow
+from vidbench.models._tensorflow.streaming import StreamClassifier
+from vidbench.models._tensorflow.weights import Weights
 from vidbench.models.base import load_model
 from vidbench.models.movinet import CARDS, VARIANTS
 

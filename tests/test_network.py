@@ -44,9 +44,9 @@ from http_server import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data._http import retry_after_seconds
-from vidbench.data.fetch import fetch
-from vidbench.data.tarballs import fetch_tarballs
+from vidbench.data.fetch.download import fetch
+from vidbench.data.fetch.headers import retry_after_seconds
+from vidbench.data.fetch.tarballs import fetch_tarballs
 from vidbench.errors import ArchiveError, ConfigError, DiskFullError, FetchError
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
@@ -54,10 +54,11 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 FETCH = (
-    "import sys, pathlib, vidbench.data.fetch as f; f.fetch(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    "import sys, pathlib; from vidbench.data.fetch import fetch; "
+    "fetch(sys.argv[1], pathlib.Path(sys.argv[2]))"
 )
 FETCH_TARBALL = (
-    "import sys, pathlib, vidbench.data.tarballs as t; "
+    "import sys, pathlib, vidbench.data.fetch.tarballs as t; "
     "t.fetch_tarballs(sys.argv[1:2], pathlib.Path(sys.argv[2]))"
 )
 

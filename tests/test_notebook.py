@@ -11,7 +11,7 @@ import pytest
 from conftest import REPOSITORY, SAMPLE
 from nbclient import NotebookClient
 
-from vidbench.run_config import RunConfig
+from vidbench.config.run_config import RunConfig
 
 NOTEBOOK = REPOSITORY / "notebook.ipynb"
 

@@ -18,11 +18,11 @@ from PIL import Image, ImageOps
 from test_protocol_ffmpeg import find_ffmpeg
 from test_windows import windows_of
 
-from vidbench.data.decode import decode_views
-from vidbench.data.encode import shown_size, upscale
-from vidbench.data.resize import fit_frame
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.streams import describe
+from vidbench.data.video.container import describe
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.encode import shown_size, upscale
+from vidbench.data.video.resize import fit_frame
 
 HEIGHT, WIDTH = 48, 80
 SQUARE = PreprocessSpec(num_frames=2, crop_size=HEIGHT)  # the centre as it is stored

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.pace import Pace
+from vidbench.engines.pace import Pace
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 100), st.integers(1, 16)), min_size=1))

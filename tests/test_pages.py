@@ -17,14 +17,14 @@ from browser import browser, opened
 from test_evaluate import sample_config
 from test_hostile_names import HOSTILE
 
-from vidbench.commands.compare import run as compare
-from vidbench.commands.fuse import run as fuse
-from vidbench.commands.report import run as report
+from vidbench.cli.commands.compare import run as compare
+from vidbench.cli.commands.fuse import run as fuse
+from vidbench.cli.commands.report import run as report
 from vidbench.evaluate import evaluate
-from vidbench.finished_run import FinishedRun
-from vidbench.outputs import write_outputs
-from vidbench.predictions import Predictions
 from vidbench.report import ReportOptions, write_report
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.outputs import write_outputs
+from vidbench.runs.predictions import Predictions
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

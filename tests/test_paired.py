@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from statsmodels.regression.linear_model import OLS
 
-from vidbench.paired import (
+from vidbench.metrics.paired import (
     CLUSTERED,
     NEWCOMBE,
     ONE_A_SOURCE,

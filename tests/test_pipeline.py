@@ -10,7 +10,7 @@ pytest.importorskip("ray", reason="needs the extra ray")
 
 from ray.exceptions import ActorUnavailableError, RayError
 
-from vidbench.cluster.pipeline import plain_errors
+from vidbench.engines.cluster.pipeline import plain_errors
 
 
 def test_a_process_that_is_lost_again_and_again_may_lack_memory() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from vidbench.cluster.plan import Node, Plan, plan
+from vidbench.config.run_config import RunConfig
+from vidbench.engines.cluster.plan import Node, Plan, plan
 from vidbench.errors import ConfigError
-from vidbench.run_config import RunConfig
 
 nodes = st.lists(
     st.builds(Node, st.just("10.0.0.1"), st.just("n"), st.integers(1, 96), st.integers(0, 8)),

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from vidbench.data.spec import PreprocessSpec, Sampling
+from vidbench.data.views import fewer_views, pool, require_probabilities
 from vidbench.errors import ModelError
-from vidbench.pooling import fewer_views, pool, require_probabilities
 
 
 def spec_of(num_clips: int, num_crops: int) -> PreprocessSpec:

@@ -18,12 +18,12 @@ from conftest import REPOSITORY, SAMPLE
 from sample_videos import extract_sample
 from videos import write_video
 
-from vidbench.commands.predict import run
+from vidbench.cli.commands.predict import run
 from vidbench.errors import VidbenchError
 
 MODEL = ("--model_type", "saved_model", "--model_path", SAMPLE / "model", "--num_frames", 16)
 CLASSES = ("moving right", "bouncing", "turning clockwise", "moving up", "blinking")
-COMMAND = "import sys; from vidbench.commands.predict import run; run(sys.argv[1:])"
+COMMAND = "import sys; from vidbench.cli.commands.predict import run; run(sys.argv[1:])"
 
 
 def predict(*arguments: object) -> int:

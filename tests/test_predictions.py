@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import VidbenchError
-from vidbench.harmless import csv_text
-from vidbench.predictions import PENDING, Predictions
+from vidbench.runs.predictions import PENDING, Predictions
+from vidbench.terminal.sanitize import csv_text
 
 CLASSES = ("plain", 'with, comma and "quotes"', "日本語 ümlaut")
 RECORDS = (

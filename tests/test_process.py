@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidbench.data import process
-from vidbench.data.process import Indices
 from vidbench.data.spec import PRESETS, PreprocessSpec
-from vidbench.data.timeline import Timeline
+from vidbench.data.video import pixels
+from vidbench.data.video.pixels import Indices
+from vidbench.data.video.timeline import Timeline
 from vidbench.errors import VideoError
 
 RGB = av.VideoFormat("rgb24")
@@ -24,7 +24,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def sample_frames(timeline: Timeline, spec: PreprocessSpec) -> Indices:
-    return np.asarray(process.sample_frames(timeline, spec)[0])
+    return np.asarray(pixels.sample_frames(timeline, spec)[0])
 
 
 def timeline_of(pts: list[int], time_base: Fraction, last: int) -> Timeline:
@@ -198,7 +198,7 @@ def test_dense_clips_go_from_the_first_frame_to_the_last(
         num_clips=num_clips,
         too_short="loop",
     )
-    indices = process.sample_frames(constant(available, Fraction(30)), spec)
+    indices = pixels.sample_frames(constant(available, Fraction(30)), spec)
     assert indices.shape == (num_clips, wanted)
     if available < (wanted - 1) * step + 1:
         assert (indices == np.arange(wanted) * step % available).all()
@@ -223,11 +223,11 @@ def test_random_clips_lie_within_the_video_and_are_drawn_again_alike(
         too_short="repeat_last",
     )
     timeline = constant(available, Fraction(30))
-    indices = process.sample_frames(timeline, spec, draw)
+    indices = pixels.sample_frames(timeline, spec, draw)
     assert indices.shape == (3, wanted)
     assert indices.min() >= 0
     assert indices.max() < available
-    np.testing.assert_array_equal(process.sample_frames(timeline, spec, draw), indices)
+    np.testing.assert_array_equal(pixels.sample_frames(timeline, spec, draw), indices)
     if available >= wanted:
         assert (np.diff(indices, axis=1) == 1).all()
 
@@ -235,12 +235,12 @@ def test_random_clips_lie_within_the_video_and_are_drawn_again_alike(
 def test_random_clips_begin_anywhere_equally_often() -> None:
     spec = replace(EVERY_FRAME, sampling="random", num_frames=6, num_clips=40, sampling_seed=3)
     timeline = constant(10, Fraction(30))
-    starts = [process.sample_frames(timeline, spec, str(video))[:, 0] for video in range(50)]
+    starts = [pixels.sample_frames(timeline, spec, str(video))[:, 0] for video in range(50)]
     counts = np.bincount(np.concatenate(starts), minlength=5)
     # 2,000 draws of 5 places: 400 each, with a standard deviation of 18.
     assert np.abs(counts - 400).max() < 90
     assert len({tuple(drawn) for drawn in starts}) == 50
-    other = process.sample_frames(timeline, replace(spec, sampling_seed=4), "0")
+    other = pixels.sample_frames(timeline, replace(spec, sampling_seed=4), "0")
     assert not np.array_equal(other[:, 0], starts[0])
 
 

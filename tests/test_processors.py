@@ -18,13 +18,13 @@ from PIL.Image import Resampling
 from zero_shot_models import PROCESSORS as TOWERS
 from zero_shot_models import SIZE, save_processor, save_tokenizer
 
-from vidbench.data.decode import decode_views
 from vidbench.data.records import Frame
-from vidbench.data.resize import fit_frame
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.resize import fit_frame
 from vidbench.errors import ConfigError
-from vidbench.models._processor import read_processor
-from vidbench.models._published import VARIANTS
+from vidbench.models._huggingface.processor import read_processor
+from vidbench.models._huggingface.published import VARIANTS
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("torch")

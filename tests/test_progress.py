@@ -24,8 +24,8 @@ from conftest import REPOSITORY, SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.logs import log_handler
-from vidbench.progress import Tally, format_bytes, pause_after, progress
+from vidbench.terminal.logs import log_handler
+from vidbench.terminal.progress import Tally, format_bytes, pause_after, progress
 
 _PATIENCE_SECONDS = 60
 OPTIONS = (
@@ -147,7 +147,7 @@ def test_a_stage_that_is_slow_to_begin_is_announced() -> None:
             found.append(record.getMessage())
             said.set()
 
-    logger, listener = logging.getLogger("vidbench.progress"), Listener(logging.INFO)
+    logger, listener = logging.getLogger("vidbench.terminal.progress"), Listener(logging.INFO)
     level = logger.level
     logger.addHandler(listener)
     logger.setLevel(logging.INFO)
@@ -287,9 +287,9 @@ def script(tmp_path: Path, code: str) -> tuple[str, ...]:
     path = tmp_path / "script.py"
     path.write_text(
         "import sys, logging\n"
-        "from vidbench.output import visible_output\n"
-        "from vidbench.logs import set_up_logging\n"
-        "from vidbench.progress import above_bar, progress\n"
+        "from vidbench.terminal.output import visible_output\n"
+        "from vidbench.terminal.logs import set_up_logging\n"
+        "from vidbench.terminal.progress import above_bar, progress\n"
         "with visible_output():\n"
         "    set_up_logging()\n"
         "    log = logging.getLogger('vidbench').warning\n" + textwrap.indent(code, "    "),
@@ -390,11 +390,11 @@ def test_a_verbose_run_says_the_rest(tmp_path: Path) -> None:
     assert TENSORFLOW.search(done.stderr)
     ours = [line for line in done.stderr.splitlines() if DATED.match(line)]
     for level, name, message in (
-        ("INFO", "vidbench.progress", r"predict: 4 videos in .*"),
-        ("DEBUG", "vidbench.data.load", r"4 videos, at most 1 decoding processes"),
-        ("DEBUG", "vidbench.data.clips", r".+\.mp4 decoded in \d\.\d+ s"),
-        ("DEBUG", "vidbench.models._frozen", r"making a graph of .*"),
-        ("DEBUG", "vidbench.commands.evaluate", r"load_model took .* s"),
+        ("INFO", "vidbench.terminal.progress", r"predict: 4 videos in .*"),
+        ("DEBUG", "vidbench.data.loader", r"4 videos, at most 1 decoding processes"),
+        ("DEBUG", "vidbench.data.clips.source", r".+\.mp4 decoded in \d\.\d+ s"),
+        ("DEBUG", "vidbench.models._tensorflow.frozen", r"making a graph of .*"),
+        ("DEBUG", "vidbench.cli.commands.evaluate", r"load_model took .* s"),
     ):
         assert any(re.fullmatch(rf"\S+ \S+ {level} {name}: {message}", line) for line in ours)
     again = piped(tmp_path, "--num_videos", "4", "--verbose_logging", "--overwrite_output_dir")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_spec import specs
 
+from vidbench.config.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
 from vidbench.data.spec import (
     PRESETS,
     RESIZE_FILTERS,
@@ -27,7 +28,6 @@ from vidbench.data.spec import (
 )
 from vidbench.errors import ConfigError
 from vidbench.models.base import load_model
-from vidbench.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
 
 HUB, PAPER = PRESETS["hub"], PRESETS["paper"]
 DENSE = replace(PAPER, sampling="dense", num_clips=10)

@@ -17,9 +17,9 @@ import pytest
 from numpy.typing import NDArray
 from videos import write_video
 
-from vidbench.data.decode import decode_views
-from vidbench.data.resize import fit_frame
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.resize import fit_frame
 
 Frames = NDArray[np.uint8]
 Extract = Callable[[Path, PreprocessSpec], Frames]

@@ -12,16 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import top_k_accuracy_score
-from test_metrics import outcomes_of
+from test_metrics import outcomes_where
 from test_summary import facts
 
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import ConfigError
-from vidbench.metrics import accuracy, class_metrics, compute_accuracy, confusion_matrix
-from vidbench.outcomes import Outcomes
-from vidbench.predictions import Predictions
-from vidbench.ranking import LABEL, RANKING, SIMILARITY
-from vidbench.summary import restrict_choices, summarize
+from vidbench.metrics.classification import (
+    accuracy,
+    class_metrics,
+    compute_accuracy,
+    confusion_matrix,
+)
+from vidbench.metrics.ranking import LABEL, RANKING, SIMILARITY
+from vidbench.runs.outcomes import outcomes_of
+from vidbench.runs.predictions import Predictions
+from vidbench.runs.summary import restrict_choices, summarize
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -47,7 +52,7 @@ def test_hits_are_those_of_the_order_by_hand(
 ) -> None:
     scores = tied_scores(seed, videos, classes, levels)
     targets = np.random.default_rng(seed + 1).integers(classes, size=videos)
-    outcomes = outcomes_of(scores, targets)
+    outcomes = outcomes_where(scores, targets)
     orders = [order_by_hand(row) for row in scores.tolist()]
     expected = [target in order[:k] for target, order in zip(targets, orders, strict=True)]
     assert outcomes.hits(k).tolist() == expected
@@ -67,7 +72,7 @@ def test_tied_are_the_videos_whose_hit_another_order_of_equal_scores_would_chang
         moved[np.arange(videos), targets] -= sign * np.float32(0.5)
         ranks = (moved > moved[np.arange(videos), targets][:, None]).sum(axis=1)
         hits.append(ranks < k)
-    np.testing.assert_array_equal(outcomes_of(scores, targets).tied(k), hits[0] != hits[1])
+    np.testing.assert_array_equal(outcomes_where(scores, targets).tied(k), hits[0] != hits[1])
 
 
 @given(seeds, st.integers(1, 40), st.integers(3, 12), st.data())
@@ -78,7 +83,7 @@ def test_without_ties_accuracy_is_that_of_scikit_learn(
     rng = np.random.default_rng(seed)
     scores = rng.permuted(np.tile(np.arange(classes, dtype=np.float32), (videos, 1)), axis=1)
     targets = rng.integers(classes, size=videos)
-    outcomes = outcomes_of(scores, targets)
+    outcomes = outcomes_where(scores, targets)
     expected = top_k_accuracy_score(targets, scores, k=k, labels=np.arange(classes))
     assert accuracy(outcomes, k).value == pytest.approx(expected)
     assert not outcomes.tied(k).any()
@@ -122,7 +127,7 @@ def test_scores_that_are_all_equal_are_no_hits(value: float) -> None:
 
 def test_a_video_of_no_choice_is_taken_for_no_class() -> None:
     scores = np.array([[0.5, 0.5, 0.5], [0.6, 0.3, 0.1]], np.float32)
-    outcomes = outcomes_of(scores, np.array([0, 0]))
+    outcomes = outcomes_where(scores, np.array([0, 0]))
     assert confusion_matrix(outcomes).tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
     (found,) = class_metrics(outcomes)
     assert (found.num_videos, found.recall, found.precision) == (2, 0.5, 1.0)
@@ -147,8 +152,8 @@ def test_a_ranking_has_an_accuracy_at_k_where_every_answer_ranks_k() -> None:
 
 def test_a_class_beyond_those_ranked_is_no_hit_though_it_alone_is_left() -> None:
     table = replace(table_of(np.array([[0.6, 0.4, 0]]), ["c"], RANKING), ranked=np.array([2]))
-    assert Outcomes.of(table).ranks.tolist() == [3]
-    assert not Outcomes.of(table).hits(3).any()
+    assert outcomes_of(table).ranks.tolist() == [3]
+    assert not outcomes_of(table).hits(3).any()
 
 
 @pytest.mark.parametrize("evidence", [SIMILARITY, RANKING, LABEL])
@@ -169,7 +174,7 @@ def test_only_scores_are_restricted_and_similarities_stay_as_they_are() -> None:
     found = restrict_choices(table, ["a", "c"])
     np.testing.assert_array_equal(found.scores, table.scores)
     assert found.best(4).tolist() == [[2, 0, -1, -1], [0, 2, -1, -1]]
-    assert Outcomes.of(found).hits(1).tolist() == [True, True]
+    assert outcomes_of(found).hits(1).tolist() == [True, True]
     with pytest.raises(ConfigError, match="one class a video"):
         restrict_choices(replace(table, evidence=LABEL), ["a"])
 
@@ -177,7 +182,7 @@ def test_only_scores_are_restricted_and_similarities_stay_as_they_are() -> None:
 def test_a_probability_of_zero_among_the_choices_stands_before_what_may_not_be_chosen() -> None:
     scores = np.array([[0.5, 0, 0.25, 0, 0.25]])
     found = restrict_choices(table_of(scores, ["d"]), ["c", "d", "e"])
-    assert Outcomes.of(found).ranks.tolist() == [2]
+    assert outcomes_of(found).ranks.tolist() == [2]
 
 
 def test_the_list_of_predictions_names_what_is_ranked_alone(tmp_path: Path) -> None:
@@ -188,7 +193,7 @@ def test_the_list_of_predictions_names_what_is_ranked_alone(tmp_path: Path) -> N
     names = found[[f"pred_{k}" for k in range(1, 5)]].agg("".join, axis=1).tolist()
     assert names == ["b", "ab", "", "abcd"]
     assert found["score_2"].tolist() == ["", "0.250000", "", "0.300000"]
-    outcomes = Outcomes.of(table)
+    outcomes = outcomes_of(table)
     for k in range(1, 5):
         assert compute_accuracy(found, k) == accuracy(outcomes, k)
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import REPOSITORY, SAMPLE, RunCli
 from ray_processes import own_ray
 
-from vidbench.cli import _COMMANDS
+from vidbench.cli.main import _COMMANDS
 
 VENV = REPOSITORY / ".venv"
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import RunCli
 from test_evaluate import sample_config
 
-from vidbench.commands.report import run as report
+from vidbench.cli.commands.report import run as report
 from vidbench.evaluate import evaluate
 
 

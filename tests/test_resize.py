@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from vidbench.data import resize
 from vidbench.data.records import Frame
 from vidbench.data.spec import (
     RESIZE_FILTERS,
@@ -20,6 +19,7 @@ from vidbench.data.spec import (
     ResizeType,
     SideRounding,
 )
+from vidbench.data.video import resize
 
 RESIZE_TYPES: list[ResizeType] = ["center_square", "short_side", "pad", "squash", "crop"]
 

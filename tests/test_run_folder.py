@@ -13,10 +13,10 @@ import pytest
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.data.spec import PRESETS
 from vidbench.errors import ConfigError, VidbenchError
-from vidbench.identity import RunIdentity
-from vidbench.predictions import PENDING, Predictions
-from vidbench.run_folder import RunFolder
-from vidbench.summary import Facts
+from vidbench.runs.folder import RunFolder
+from vidbench.runs.identity import RunIdentity
+from vidbench.runs.predictions import PENDING, Predictions
+from vidbench.runs.summary import Facts
 
 CLASSES = ("a", "b", "c")
 RECORDS = tuple(VideoRecord(f"v{i}", Path(f"{i}.mp4"), CLASSES[i % 3]) for i in range(6))

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from sample_videos import SAMPLE, extract_sample
 
-from vidbench.data.decode import decode_views
+from vidbench.config.run_config import RunConfig
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
 from vidbench.evaluate import evaluate
-from vidbench.run_config import RunConfig
 
 FORMATS = {
     "mp4": ".mp4",

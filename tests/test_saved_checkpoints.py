@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from test_huggingface import CLASSES, channels_first, random_clips
 from test_model_files import refusal
 
-from vidbench.models._transformers import import_transformers
+from vidbench.models._huggingface.transformers_runtime import import_transformers
 from vidbench.models.base import Model, load_model
 
 if os.environ.get("CI") != "true":

@@ -16,7 +16,7 @@ from scipy.special import expit, softmax
 from test_model_files import refusal
 
 from vidbench.data.spec import PreprocessSpec
-from vidbench.models._frameworks import import_tensorflow, import_tf_keras
+from vidbench.models._tensorflow.imports import import_tensorflow, import_tf_keras
 from vidbench.models.base import Model, load_model
 
 FRAMES, SIZE = 4, 8

@@ -17,22 +17,22 @@ from numpy.typing import NDArray
 from sklearn.metrics import top_k_accuracy_score
 from test_evaluate import sample_config
 
-from vidbench.commands.compare import run as run_compare
-from vidbench.commands.figures import run as run_figures
-from vidbench.commands.fuse import run as run_fuse
-from vidbench.commands.leaderboard import run as run_leaderboard
-from vidbench.commands.report import run as run_report
-from vidbench.commands.score import run as run_score
-from vidbench.compare import compare
+from vidbench.cli.commands.compare import run as run_compare
+from vidbench.cli.commands.figures import run as run_figures
+from vidbench.cli.commands.fuse import run as run_fuse
+from vidbench.cli.commands.leaderboard import run as run_leaderboard
+from vidbench.cli.commands.report import run as run_report
+from vidbench.cli.commands.score import run as run_score
 from vidbench.data.datasets.base import list_videos
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.evaluate import evaluate
-from vidbench.finished_run import FinishedRun
-from vidbench.foreign.answers import Answers
-from vidbench.foreign.matching import match_rows
-from vidbench.mlflow_values import metrics_of, params_of, tags_of
-from vidbench.predictions import Predictions
+from vidbench.external.answers import Answers
+from vidbench.external.matching import match_rows
+from vidbench.report.mlflow_values import metrics_of, params_of, tags_of
+from vidbench.runs.compare import compare
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.predictions import Predictions
 
 Export = Callable[[Predictions, Path], Path]
 

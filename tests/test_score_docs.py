@@ -16,9 +16,9 @@ import pytest
 from checkpoints import save_checkpoint
 from conftest import REPOSITORY, SAMPLE
 
-from vidbench.commands.score import run as run_score
-from vidbench.finished_run import FinishedRun
-from vidbench.predictions import Predictions
+from vidbench.cli.commands.score import run as run_score
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.predictions import Predictions
 
 PAGE = (REPOSITORY / "docs" / "score.md").read_text()
 

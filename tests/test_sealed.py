@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data.sealed import USER_BLOCK, BytesFile, read_sealed, seal
 from vidbench.errors import CacheError
+from vidbench.storage.seal import USER_BLOCK, BytesFile, read_sealed, seal
 
 MOVES = st.one_of(
     st.tuples(st.integers(0, 40), st.just(os.SEEK_SET)),

@@ -20,20 +20,20 @@ from numpy.typing import NDArray
 from test_protocol_ffmpeg import find_ffmpeg
 from videos import levels_of, write_video
 
-from vidbench.data.cache import CacheKey
-from vidbench.data.clips import CachePolicy, ClipSource
-from vidbench.data.decode import decode_views
-from vidbench.data.prepare import Workers, clip_key
-from vidbench.data.process import sample_frames
+from vidbench.data.clips.cache import CacheKey
+from vidbench.data.clips.prepare import Workers, clip_key
+from vidbench.data.clips.source import CachePolicy, ClipSource
 from vidbench.data.records import Section, Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.timeline import Timeline, cut_section
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.pixels import sample_frames
+from vidbench.data.video.timeline import Timeline, cut_section
 from vidbench.errors import VideoError
-from vidbench.files import write_json
-from vidbench.finished_run import FinishedRun
-from vidbench.predictions import Predictions
 from vidbench.report.thumbnails import central_view, collect_thumbnails
-from vidbench.visualize import encode_jpeg, frame_strip
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.predictions import Predictions
+from vidbench.storage.files import write_json
+from vidbench.visualize.videos import encode_jpeg, frame_strip
 
 SMALL = PreprocessSpec(num_frames=6, crop_size=32)
 EVERY_FRAME = replace(SMALL, sampling="center", too_short="skip")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vidbench.segments import (
+from vidbench.footage.segments import (
     Segment,
     choose_labels,
     find_segments,

@@ -9,7 +9,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.cluster.shards import (
+from vidbench.data.clips.cache import CacheKey
+from vidbench.data.loader import cut
+from vidbench.data.records import Skip, VideoRecord
+from vidbench.data.spec import PreprocessSpec
+from vidbench.engines.cluster.shards import (
     SHARD_VIDEOS,
     Shard,
     cut_shards,
@@ -18,11 +22,7 @@ from vidbench.cluster.shards import (
     load_results,
     take_outcomes,
 )
-from vidbench.data.cache import CacheKey
-from vidbench.data.load import cut
-from vidbench.data.records import Skip, VideoRecord
-from vidbench.data.spec import PreprocessSpec
-from vidbench.predictions import PENDING, Predictions
+from vidbench.runs.predictions import PENDING, Predictions
 
 SPEC = PreprocessSpec(num_frames=4)
 

@@ -26,22 +26,22 @@ from numpy.typing import NDArray
 from s3_server import S3Server, require_moto, s3, s3_server  # noqa: F401 - fixtures
 from test_run_folder import CLASSES, FACTS, IDENTITY, RECORDS, assert_equal_tables, filled, tree
 
-from vidbench.data.cache import CacheKey, ClipCache
+from vidbench.config.run_config import RunConfig
+from vidbench.data.clips.cache import CacheKey, ClipCache
+from vidbench.data.clips.features import FeatureCache
 from vidbench.data.datasets.base import Dataset, load_dataset
-from vidbench.data.features import FeatureCache
-from vidbench.data.folders import Folder, LocalFolder
+from vidbench.data.fetch.remote_tarballs import bring_split, fetch_shared, share_lists, show_tarball
 from vidbench.data.records import Skip
-from vidbench.data.shared import STAND_INS, SharedFolder, is_shared, show
-from vidbench.data.shared_tarballs import bring_split, fetch_shared, share_lists, show_tarball
 from vidbench.data.spec import PreprocessSpec
-from vidbench.engine import OneMachine
+from vidbench.engines.one_machine import OneMachine
 from vidbench.errors import CacheError, ConfigError, SharedError
 from vidbench.evaluate import evaluate
-from vidbench.finished_run import FinishedRun
-from vidbench.predictions import PENDING, Predictions
 from vidbench.report.thumbnails import collect_thumbnails
-from vidbench.run_config import RunConfig
-from vidbench.run_folder import RunFolder
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.folder import RunFolder
+from vidbench.runs.predictions import PENDING, Predictions
+from vidbench.storage.remote_store import STAND_INS, SharedFolder, is_shared, show
+from vidbench.storage.store import Folder, LocalFolder
 
 SPEC = PreprocessSpec(num_frames=4, crop_size=16)
 KEY = CacheKey("ab" * 32, SPEC)
@@ -167,7 +167,7 @@ def test_only_the_url_travels(machine: Machine) -> None:
 
 _WRITER = """
 import sys
-from vidbench.data.shared import SharedFolder
+from vidbench.storage.remote_store import SharedFolder
 folder = SharedFolder(sys.argv[1])
 while True:
     for byte in b"ab":
@@ -219,7 +219,7 @@ def test_a_server_that_does_not_answer_is_an_error_of_one_line(
     s3: S3Server,  # noqa: F811
 ) -> None:
     script = (
-        "from vidbench.data.shared import SharedFolder\n"
+        "from vidbench.storage.remote_store import SharedFolder\n"
         "from vidbench.errors import SharedError\n"
         "folder = SharedFolder('s3://bucket/x')\n"
         "try:\n    folder.has(folder.local / 'file')\n"
@@ -652,7 +652,7 @@ def test_a_url_that_cannot_be_used_is_refused_in_one_line(
 def test_a_missing_package_is_named_before_work(package: str, tmp_path: Path) -> None:
     script = (
         f"import sys; sys.modules[{package!r}] = None\n"
-        "from vidbench.arguments import parse_config\n"
+        "from vidbench.cli.arguments import parse_config\n"
         "from vidbench.errors import ConfigError\n"
         "try:\n    parse_config(sys.argv[1:], {})\n"
         "except ConfigError as error:\n    print(error)"

@@ -18,7 +18,7 @@ from conftest import REPOSITORY, SAMPLE, RunCli
 from http_server import serve, stalling
 
 from vidbench.errors import StoppedError
-from vidbench.signals import hidden_from_children, stoppable, unstopped
+from vidbench.terminal.signals import hidden_from_children, stoppable, unstopped
 
 _PATIENCE_SECONDS = 60
 _NUM_VIDEOS = 40
@@ -199,7 +199,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         "import pathlib, time\n"
-        "from vidbench.signals import stoppable, unstopped\n"
+        "from vidbench.terminal.signals import stoppable, unstopped\n"
         "with stoppable(lambda begun: 'again'), unstopped():\n"
         "    pathlib.Path('busy').touch()\n"
         "    time.sleep(600)\n"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from vidbench.errors import ModelError
-from vidbench.models._frameworks import import_tensorflow
-from vidbench.models._signature import Signature, read_signature
+from vidbench.models._files.signature import Signature, read_signature
+from vidbench.models._tensorflow.imports import import_tensorflow
 
 CLIPS: list[list[int | None] | None] = [
     [None, 16, 224, 224, 3],

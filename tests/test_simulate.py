@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from benchmarks.events import Clock, Resource
 from benchmarks.simulate import Cluster, Cost, Job, cut, simulate
-from vidbench.cluster.shards import SHARD_VIDEOS, cut_shards
-from vidbench.data.load import cut as cut_batches
+from vidbench.data.loader import cut as cut_batches
 from vidbench.data.records import VideoRecord
+from vidbench.engines.cluster.shards import SHARD_VIDEOS, cut_shards
 
 seconds = st.floats(0.001, 10)
 costs = st.builds(Cost, seconds, st.sampled_from([0.0, 0.5, 2.0]))

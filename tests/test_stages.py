@@ -12,16 +12,17 @@ import pytest
 from conftest import SAMPLE
 from zero_shot_models import save_model
 
-from vidbench.cluster.shards import cut_shards, take_outcomes
-from vidbench.cluster.stages import Decoder, Job, Predictor
+from vidbench.config.opening import open_loader, open_model
+from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets.base import load_dataset
+from vidbench.data.views import fewer_views
+from vidbench.engines.cluster.shards import cut_shards, take_outcomes
+from vidbench.engines.cluster.stages import Decoder, Job, Predictor
+from vidbench.engines.scoring import unfinished_batches
 from vidbench.errors import ConfigError
-from vidbench.evaluate import evaluate, open_loader, open_model
-from vidbench.finished_run import FinishedRun
-from vidbench.pooling import fewer_views
-from vidbench.predict import unfinished_batches
-from vidbench.predictions import Predictions
-from vidbench.run_config import RunConfig
+from vidbench.evaluate import evaluate
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.predictions import Predictions
 
 SAVED_MODEL: dict[str, Any] = {"model_type": "saved_model", "model_path": str(SAMPLE / "model")}
 WAYS: dict[str, Mapping[str, Any]] = {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportion_confint
 
-from vidbench.statistics import Estimate, mean_share, share, wilson
+from vidbench.metrics.intervals import Estimate, mean_share, share, wilson
 
 # Newcombe 1998, Statistics in Medicine 17:857-872, Table I, method 3.
 NEWCOMBE = [

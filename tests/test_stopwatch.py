@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.stopwatch import Stopwatch
+from vidbench.system.stopwatch import Stopwatch
 
 STAGES = st.sampled_from(["decode", "hash", "predict"])
 

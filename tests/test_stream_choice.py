@@ -14,15 +14,15 @@ from av.stream import Disposition
 from test_protocol_ffmpeg import find_ffmpeg
 from test_windows import windows_of
 
-from vidbench.data.clips import CachePolicy
+from vidbench.data.clips.source import CachePolicy
 from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.datasets.flat import load
-from vidbench.data.decode import decode_views
-from vidbench.data.encode import shown_size
-from vidbench.data.load import Batch, VideoLoader
-from vidbench.data.scan import scan_video
+from vidbench.data.loader import Batch, VideoLoader
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.streams import describe
+from vidbench.data.video.container import describe
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.encode import shown_size
+from vidbench.data.video.scan import scan_video
 
 SPEC = PreprocessSpec(num_frames=4, crop_size=16)
 

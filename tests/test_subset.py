@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from test_kinetics import clip, write_root
 from videos import write_video
 
-from vidbench.commands.subset import run
-from vidbench.data.encode import shown_size
+from vidbench.cli.commands.subset import run
 from vidbench.data.records import VideoRecord
+from vidbench.data.subset import Copier, choose, copy_subset
+from vidbench.data.video.encode import shown_size
 from vidbench.errors import ConfigError
-from vidbench.subset import Copier, choose, copy_subset
 
 CLASSES = tuple("abcde")
 labels = st.lists(st.sampled_from([*CLASSES, "other", None]), max_size=40)

@@ -12,8 +12,8 @@ from sklearn.metrics import top_k_accuracy_score
 from test_metrics import random_table
 
 from vidbench.data.records import Skip, VideoRecord
-from vidbench.predictions import Predictions
-from vidbench.summary import Facts, restrict_choices, summarize
+from vidbench.runs.predictions import Predictions
+from vidbench.runs.summary import Facts, restrict_choices, summarize
 
 seeds = st.integers(0, 2**32 - 1)
 

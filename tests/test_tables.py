@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.tables import Table
+from vidbench.terminal.tables import Table
 
 TABLE = Table(
     ["name", "videos", "share"],

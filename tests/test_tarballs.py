@@ -10,8 +10,8 @@ from http_server import FileServer, serve, visible
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data.fetch import join_source
-from vidbench.data.tarballs import (
+from vidbench.data.fetch.download import join_source
+from vidbench.data.fetch.tarballs import (
     fetch_tarballs,
     format_size,
     tarball_name,

@@ -25,7 +25,7 @@ from test_model_files import build, describe, save, save_onnx
 from test_movinet import Network
 
 from vidbench.errors import ConfigError
-from vidbench.models._frameworks import import_keras, import_tensorflow, import_tflite
+from vidbench.models._tensorflow.imports import import_keras, import_tensorflow, import_tflite
 from vidbench.models.base import Model, load_model
 
 if os.environ.get("CI") != "true":

@@ -17,13 +17,13 @@ from test_protocol_ffmpeg import find_ffmpeg
 from test_windows import windows_of
 from videos import levels_of, write_video
 
-from vidbench.data.decode import decode_views
-from vidbench.data.encode import upscale
 from vidbench.data.records import Section
-from vidbench.data.scan import scan_video
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.streams import describe
-from vidbench.data.timeline import Clock, Stamp, StreamTime, lay_timeline
+from vidbench.data.video.container import describe
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.encode import upscale
+from vidbench.data.video.scan import scan_video
+from vidbench.data.video.timeline import Clock, Stamp, StreamTime, lay_timeline
 from vidbench.errors import VideoError
 
 RATE = 10

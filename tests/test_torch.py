@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError, ModelError
-from vidbench.machine import available_cores
-from vidbench.models._torch import (
+from vidbench.models._huggingface.torch_runtime import (
     choose_device,
     import_torch,
     in_pieces,
@@ -22,6 +21,7 @@ from vidbench.models._torch import (
     require_installed,
     require_precision,
 )
+from vidbench.system.machine import available_cores
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("torch")

@@ -17,8 +17,8 @@ from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.datasets.ucf101 import CARDS, parse_lists
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError, FetchError
-from vidbench.finished_run import FinishedRun
-from vidbench.labels import load_classes
+from vidbench.labels.class_lists import load_classes
+from vidbench.runs.finished import FinishedRun
 
 CLASSES = load_classes("ucf101")
 TRAIN = [

@@ -24,7 +24,7 @@ from rar_files import (
     write_rar_of_secret_names,
 )
 
-from vidbench.data.unpack import fetch_archive, names_archive, unpack
+from vidbench.data.fetch.unpack import fetch_archive, names_archive, unpack
 from vidbench.errors import ArchiveError, ConfigError, VidbenchError
 
 Files = Mapping[str, bytes]

@@ -18,13 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vidbench.commands.verify import run
+from vidbench.cli.commands.verify import run
 from vidbench.errors import ConfigError, FetchError, ModelError, VidbenchError
-from vidbench.labels import load_classes
-from vidbench.models._frozen import PixelRange
-from vidbench.models._golden import FloatClip, Golden, GoldenScore, find_clip, read_clip
+from vidbench.labels.class_lists import load_classes
+from vidbench.models._golden.record import FloatClip, Golden, GoldenScore, find_clip, read_clip
+from vidbench.models._golden.verify import LOGIT_TOLERANCE, NORM_TOLERANCE, compare_logits, verify
+from vidbench.models._tensorflow.frozen import PixelRange
 from vidbench.models.i3d import VARIANTS, I3DLoader
-from vidbench.verify import LOGIT_TOLERANCE, NORM_TOLERANCE, compare_logits, verify
 
 Array = NDArray[np.float32]
 
@@ -96,7 +96,7 @@ def own_model(
         folder = tmp_path / name
         folder.mkdir()
         (folder / "i3d.py").write_text(
-            "from vidbench.models._golden import Golden, GoldenScore\n"
+            "from vidbench.models._golden.record import Golden, GoldenScore\n"
             "from vidbench.models.i3d import I3DLoader\n\n\n"
             "def load(variant, *, model_path=None, classes_file=None):\n"
             "    model = I3DLoader(model_path=model_path)\n"

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from vidbench.cards import prediction_card, show_wrong, wrong_rows
 from vidbench.data.records import VideoRecord
-from vidbench.data.streams import describe
+from vidbench.data.video.container import describe
 from vidbench.errors import ConfigError
-from vidbench.predictions import Predictions
-from vidbench.visualize import (
+from vidbench.runs.predictions import Predictions
+from vidbench.visualize.cards import prediction_card, show_wrong, wrong_rows
+from vidbench.visualize.videos import (
     encode_jpeg,
     frame_strip,
     gif,

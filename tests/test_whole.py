@@ -19,13 +19,13 @@ from test_frame_numbers import decoded
 from test_protocol_ffmpeg import find_ffmpeg
 from videos import levels_of, write_video
 
-from vidbench.data.decode import decode_views
-from vidbench.data.frames import file_frames
-from vidbench.data.layout import count_avi_chunks, ends_early
-from vidbench.data.scan import Scan, scan_video
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.streams import describe
+from vidbench.data.video.container import describe
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.layout import count_avi_chunks, ends_early
+from vidbench.data.video.scan import Scan, scan_video
 from vidbench.errors import VideoError
+from vidbench.footage.frames import file_frames
 
 WHOLE = Scan("ok")
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}

@@ -20,14 +20,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from videos import levels_of, write_video
 
-from vidbench.data.decode import decode_views
-from vidbench.data.frames import TimedFrame
-from vidbench.data.live import Backlog, LiveReader, LiveWindow
-from vidbench.data.media import find_videos
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.window_decoder import Footage, WindowDecoder, WindowTask, file_windows
-from vidbench.data.windows import Grid, Window, lay_grid, slice_windows
+from vidbench.data.video.decode import decode_views
 from vidbench.errors import VideoError
+from vidbench.footage.frames import TimedFrame
+from vidbench.footage.live import Backlog, LiveReader, LiveWindow
+from vidbench.footage.window_decoder import Footage, WindowDecoder, WindowTask, file_windows
+from vidbench.footage.windows import Grid, Window, lay_grid, slice_windows
+from vidbench.storage.video_files import find_videos
 
 UNIFORM = PreprocessSpec(num_frames=8, crop_size=16)
 STRIDED = PreprocessSpec(

@@ -19,13 +19,13 @@ import pytest
 from test_load import sample, stamps
 from videos import write_video
 
-from vidbench.data.cache import ClipCache
+from vidbench.data.clips.cache import ClipCache
+from vidbench.data.clips.prepare import Task, Workers
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.load import VideoLoader, cut
-from vidbench.data.pool import Pool
-from vidbench.data.prepare import Task, Workers
+from vidbench.data.loader import VideoLoader, cut
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
+from vidbench.system.pool import Pool
 
 _PATIENCE_SECONDS = 60
 

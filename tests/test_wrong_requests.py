@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory, gettempdir
 import pytest
 from http_server import FileServer
 
-from vidbench.arguments import build_parser, parse_config
+from vidbench.cli.arguments import build_parser, parse_config
 from vidbench.data.datasets.base import load_dataset
 from vidbench.errors import ConfigError
 
@@ -203,8 +203,8 @@ def test_a_contradiction_is_refused_before_anything_is_done(
 def test_a_folder_in_which_nothing_may_be_written_is_refused(option: str) -> None:
     script = (
         "import os, sys\n"
-        "from vidbench.arguments import parse_config\n"
-        "from vidbench.commands import evaluate\n"
+        "from vidbench.cli.arguments import parse_config\n"
+        "from vidbench.cli.commands import evaluate\n"
         "import vidbench.models.i3d, vidbench.data.datasets.kinetics\n"
         "if os.getuid() == 0:\n"
         "    os.setuid(65534)\n"  # root may write anywhere
@@ -336,7 +336,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
 def test_other_commands_refuse_in_one_line_too(
     command: str, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from vidbench.cli import main
+    from vidbench.cli.main import main
 
     before = listing(workplace)
     for arguments in OTHERS[command]:

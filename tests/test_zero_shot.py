@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from zero_shot_models import MEAN, NUM_FRAMES, SIZE, STD, save_model, save_processor
 
-from vidbench.data.decode import decode_views
-from vidbench.data.features import FeatureCache
+from vidbench.data.clips.features import FeatureCache
+from vidbench.data.video.decode import decode_views
 from vidbench.errors import ConfigError, ModelError
-from vidbench.finished_run import FinishedRun
-from vidbench.labels import load_classes
-from vidbench.models._prompts import CLASS_NAME, CLIP_TEMPLATES, Prompts, read_prompts
+from vidbench.labels.class_lists import load_classes
+from vidbench.models._huggingface.prompts import CLASS_NAME, CLIP_TEMPLATES, Prompts, read_prompts
 from vidbench.models.base import load_model, model_cards
+from vidbench.runs.finished import FinishedRun
 
 Array = NDArray[np.float32]
 
@@ -486,7 +486,7 @@ def test_the_sample_is_evaluated_with_prompts_of_its_classes(
 
 def test_a_zero_shot_run_imports_no_tensorflow(folders: dict[str, Path], tmp_path: Path) -> None:
     program = (
-        "import sys; from vidbench.commands.evaluate import run; run(sys.argv[1:]); "
+        "import sys; from vidbench.cli.commands.evaluate import run; run(sys.argv[1:]); "
         "print(sorted({'torch', 'tensorflow', 'keras'} & sys.modules.keys()))"
     )
     arguments = ["--model_type", "clip", "--model_path", folders["clip"], "--no_report"]

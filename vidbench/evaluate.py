@@ -9,28 +9,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vidbench.config.label_matching import Labels, match_labels
+from vidbench.config.opening import open_loader, open_model
+from vidbench.config.run_config import RunConfig
+from vidbench.config.scope import warn_of_few_classes, warn_of_leakage
 from vidbench.data.datasets.base import Dataset
-from vidbench.data.features import FeatureCache
-from vidbench.data.load import VideoLoader
+from vidbench.data.loader import VideoLoader
 from vidbench.data.records import Selection, VideoRecord
-from vidbench.data.shared import SharedFolder
-from vidbench.data.tarballs import FetchTarballs, fetch_tarballs
-from vidbench.engine import Engine, OneMachine, Work
+from vidbench.data.views import fewer_views
+from vidbench.engines.base import Engine, Work
+from vidbench.engines.one_machine import OneMachine
+from vidbench.engines.scoring import unfinished_batches
 from vidbench.errors import ConfigError
-from vidbench.finished_run import FinishedRun
-from vidbench.identity import RunIdentity
-from vidbench.label_matching import Labels, match_labels
-from vidbench.leakage import Leakage, check_leakage
-from vidbench.machine import default_batch_size
 from vidbench.models.base import Model
-from vidbench.pooling import fewer_views
-from vidbench.predict import unfinished_batches
-from vidbench.predictions import Predictions
 from vidbench.report import write_report
-from vidbench.run_config import RunConfig
-from vidbench.run_folder import RunFolder
-from vidbench.stopwatch import Stopwatch
-from vidbench.summary import Facts
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.folder import RunFolder
+from vidbench.runs.identity import RunIdentity
+from vidbench.runs.predictions import Predictions
+from vidbench.runs.summary import Facts
+from vidbench.storage.remote_store import SharedFolder
+from vidbench.system.machine import default_batch_size
+from vidbench.system.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def open_engine(config: RunConfig) -> Iterator[Engine]:
     if config.ray_address is None:
         yield OneMachine()
         return
-    from vidbench.cluster import RayCluster, connect
+    from vidbench.engines.cluster import RayCluster, connect
 
     with connect(config.ray_address, verbose=config.verbose_logging) as nodes:
         yield RayCluster(config, nodes)
@@ -141,39 +141,6 @@ def _refuse_shared_frames(
         )
 
 
-def open_model(config: RunConfig) -> Model:
-    """The model, not loaded yet, whose weights are found and fit what is asked of them."""
-    model = config.open_model()
-    model.check(config.spec(model.spec))
-    if config.top_n is not None and config.top_n > len(model.classes):
-        raise ConfigError(
-            f"top_n is {config.top_n}, but the model has only {len(model.classes)} classes"
-        )
-    return model
-
-
-def open_loader(
-    config: RunConfig, model: Model, fetch_tarballs: FetchTarballs = fetch_tarballs
-) -> VideoLoader:
-    """The loader of the dataset's videos, by the protocol that was asked for."""
-    return VideoLoader(
-        config.open_dataset(fetch_tarballs),
-        config.spec(model.spec),
-        cache_dir=config.cache_dir,
-        num_workers=config.num_workers,
-        compression=config.compression,
-        policy=config.cache_policy,
-        timeout_seconds=config.decode_timeout,
-        features=open_features(config, model),
-    )
-
-
-def open_features(config: RunConfig, model: Model) -> FeatureCache | None:
-    """Where the model keeps what it makes of clips; None where its classes are fixed."""
-    digest = getattr(model, "embedding_digest", None)
-    return FeatureCache(config.cache_dir, digest(config.precision)) if digest else None
-
-
 def open_run(
     config: RunConfig, model: Model, loader: VideoLoader, selection: Selection, labels: Labels
 ) -> RunFolder:
@@ -212,34 +179,3 @@ def open_run(
     overwrite = config.overwrite_output_dir
     folder.open(config.as_dict(), facts, selection.unlisted, places, overwrite=overwrite)
     return folder
-
-
-def warn_of_leakage(
-    config: RunConfig, trained_on: str | None, dataset: Dataset, records: Sequence[VideoRecord]
-) -> Leakage:
-    """What is known of videos that the model was trained on; a warning says it."""
-    leakage = check_leakage(
-        trained_on,
-        dataset.name,
-        dataset.split,
-        [record.group for record in records],
-        config.data_dir,
-        config.dataset_path,
-        config.training_list,
-    )
-    if leakage.warning:
-        logger.warning("%s", leakage.warning)
-    return leakage
-
-
-def warn_of_few_classes(records: Sequence[VideoRecord], labels: Labels) -> None:
-    """Warn where the requested videos are of less than half of the classes."""
-    found = {record.label for record in records if record.label is not None}
-    if found and 2 * len(found) < len(labels.classes):
-        logger.warning(
-            "the %d requested videos cover %d of the %d classes: the accuracy is not that of "
-            "the whole split",
-            len(records),
-            len(found),
-            len(labels.classes),
-        )

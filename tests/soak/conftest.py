@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vidbench.tables import Table
+from vidbench.terminal.tables import Table
 
 _COLUMNS = ("kind", "tried", "survived", "lost")
 

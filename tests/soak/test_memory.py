@@ -15,7 +15,7 @@ pytestmark = pytest.mark.soak
 PROGRAM = """
 import resource, sys
 from pathlib import Path
-from vidbench.data.decode import decode_views
+from vidbench.data.video.decode import decode_views
 from vidbench.data.spec import PreprocessSpec
 for path in sys.argv[1:]:
     views = decode_views(Path(path), PreprocessSpec())

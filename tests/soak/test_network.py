@@ -35,9 +35,9 @@ from http_server import (
     zipped,
 )
 
-from vidbench.data.archives import MAX_MEMBERS, extract_archive
-from vidbench.data.fetch import fetch
-from vidbench.data.tarballs import fetch_tarballs
+from vidbench.data.fetch.download import fetch
+from vidbench.data.fetch.tar import MAX_MEMBERS, extract_archive
+from vidbench.data.fetch.tarballs import fetch_tarballs
 from vidbench.errors import ArchiveError, VidbenchError
 
 from .conftest import Faults
@@ -165,7 +165,7 @@ def test_downloads_that_are_killed_at_random(tmp_path: Path, faults: Faults) -> 
     random = Random(1)  # noqa: S311
     (tmp_path / "served").mkdir()
     program = (
-        "import sys, pathlib, vidbench.data.tarballs as t; print('.', flush=True); "
+        "import sys, pathlib, vidbench.data.fetch.tarballs as t; print('.', flush=True); "
         "t.fetch_tarballs(sys.argv[1:2], pathlib.Path(sys.argv[2]))"
     )
     with serve(tmp_path / "served") as server:

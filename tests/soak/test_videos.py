@@ -19,10 +19,10 @@ from test_bad_videos import SPEC, evenly, every_frame
 
 from soak.conftest import Faults
 from soak.mutations import MUTATIONS, mutate, parts
-from vidbench.check import check_videos
-from vidbench.data.containers import open_container
-from vidbench.data.load import VideoLoader, cut
+from vidbench.data.loader import VideoLoader, cut
 from vidbench.data.records import Selection, Skip, VideoRecord, Views
+from vidbench.data.video.check import check_videos
+from vidbench.data.video.opening import open_container
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 

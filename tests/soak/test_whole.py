@@ -11,9 +11,9 @@ import pytest
 from soak.conftest import Faults
 from soak.cut_files import Cut, make_cut
 from soak.healthy_files import Healthy, make_healthy
-from vidbench.data.decode import decode_views
-from vidbench.data.scan import scan_video
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
+from vidbench.data.video.scan import scan_video
 from vidbench.errors import VideoError
 
 pytestmark = [

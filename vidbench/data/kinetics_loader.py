@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.load import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, VideoLoader, cut
+from vidbench.data.loader import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, VideoLoader, cut
 from vidbench.data.records import Selection, Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 

@@ -21,8 +21,8 @@ from vidbench.figures.facts import (
 )
 from vidbench.figures.look import BLUE, INK, ORANGE, WIDTH, new_figure, shorten, style
 from vidbench.figures.marks import add_cells, add_whiskers, name_rows, scale_counts, scale_shares
-from vidbench.finished_run import FinishedRun
-from vidbench.metrics import confusion_matrix, most_confused
+from vidbench.metrics.classification import confusion_matrix, most_confused
+from vidbench.runs.finished import FinishedRun
 
 MOST_NAMED = 40
 """Classes that are named one by one; of more, only those at the ends are."""

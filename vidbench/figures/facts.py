@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from vidbench.errors import ConfigError, VidbenchError
 from vidbench.figures.look import shorten
-from vidbench.finished_run import FinishedRun
-from vidbench.metrics import Calibration, CalibrationBin, ClassMetrics, class_metrics
-from vidbench.outcomes import Outcomes
-from vidbench.statistics import Estimate
-from vidbench.summary import restrict_choices
+from vidbench.metrics.classification import Calibration, CalibrationBin, ClassMetrics, class_metrics
+from vidbench.metrics.intervals import Estimate
+from vidbench.metrics.outcomes import Outcomes
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.outcomes import outcomes_of
+from vidbench.runs.summary import restrict_choices
 
 _DAMAGES = (KeyError, TypeError, AttributeError, IndexError, ValueError)
 _T = TypeVar("_T")
@@ -122,7 +123,7 @@ def read_calibration(run: FinishedRun) -> Calibration:
 @_reading
 def read_outcomes(run: FinishedRun) -> Outcomes:
     """At least one video."""
-    outcomes = Outcomes.of(restrict_choices(run.predictions, run.facts.choices))
+    outcomes = outcomes_of(restrict_choices(run.predictions, run.facts.choices))
     if not len(outcomes.targets):
         raise ValueError("an accuracy, but no scored video")
     return outcomes

@@ -22,8 +22,8 @@ import matplotlib.style
 from cycler import cycler
 from matplotlib.figure import Figure
 
-from vidbench.files import replacing
-from vidbench.harmless import visible
+from vidbench.storage.files import replacing
+from vidbench.terminal.sanitize import visible
 
 INK, MUTED, GRID, PAPER = "#1b1f24", "#5b6570", "#d9dee3", "#ffffff"
 BLUE, ORANGE, GREEN, RED = "#2f6fb2", "#c77d1e", "#2e7d4f", "#c4372f"

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from numpy.typing import NDArray
 
 from vidbench.figures.look import BLUE, GRID, INK, MUTED, PAPER, RED
-from vidbench.statistics import Estimate
+from vidbench.metrics.intervals import Estimate
 
 _WIDE = 8  # a scale whose ends differ by more than this factor is logarithmic
 

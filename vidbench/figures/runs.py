@@ -32,7 +32,7 @@ from vidbench.figures.marks import (
     scale_shares,
     show_cost,
 )
-from vidbench.finished_run import FinishedRun
+from vidbench.runs.finished import FinishedRun
 
 MOST_RUNS = 20
 """Runs in a figure; of more, the best, and those on the Pareto front."""

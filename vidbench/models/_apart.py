@@ -18,9 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vidbench.data.fetch import silence_limit
+from vidbench.data.fetch.download import silence_limit
 from vidbench.errors import ModelError
-from vidbench.harmless import one_line
+from vidbench.terminal.sanitize import one_line
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from vidbench.machine import CPUINFO, has_bfloat16
+from vidbench.system.machine import CPUINFO, has_bfloat16
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ def warn_of_slow_bf16(precision: str, cpuinfo: Path = CPUINFO) -> None:
 
     Args:
         precision: ``fp32`` or ``bf16``.
-        cpuinfo: See :func:`~vidbench.machine.has_bfloat16`.
+        cpuinfo: See :func:`~vidbench.system.machine.has_bfloat16`.
     """
     if precision == "bf16" and has_bfloat16(cpuinfo) is False:
         logger.warning(

@@ -84,7 +84,7 @@ def require_output(said: str | None, ending: str | None, num_scores: int | None)
     """Check that scores of a network that ends so may be read as it is said.
 
     Args:
-        said: One of :data:`~vidbench.models._interface.OUTPUTS`, or None where not stated.
+        said: One of :data:`~vidbench.models._files.interface.OUTPUTS`, or None where not stated.
         ending: Of :func:`last_operation`.
         num_scores: Of each clip; None where that is not known, and shows when it runs.
 
@@ -147,7 +147,7 @@ def to_probabilities(scores: NDArray[np.floating], output: str | None) -> NDArra
 
     Args:
         scores: (batch, ...).
-        output: One of :data:`~vidbench.models._interface.OUTPUTS`, or None for logits.
+        output: One of :data:`~vidbench.models._files.interface.OUTPUTS`, or None for logits.
     """
     rows = scores.reshape(len(scores), -1).astype(np.float64)
     if rows.shape[1] == 1:

@@ -15,7 +15,7 @@ import vidbench.models
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
-from vidbench.families import import_family, list_families
+from vidbench.system.plugins import import_family, list_families
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 

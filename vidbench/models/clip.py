@@ -11,9 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from vidbench.data.records import Views
-from vidbench.models._prompts import CLIP_TEMPLATES
-from vidbench.models._towers import Array, ZeroShotClassifier, unit
-from vidbench.models._zero_shot import Family, Variant, ZeroShotModel
+from vidbench.models._huggingface.prompts import CLIP_TEMPLATES
+from vidbench.models._huggingface.towers import Array, ZeroShotClassifier, unit
+from vidbench.models._huggingface.zero_shot import Family, Variant, ZeroShotModel
 from vidbench.models.base import ModelCard
 
 _PAPER = "https://arxiv.org/abs/2103.00020"

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
-from vidbench.labels import find_classes, load_classes
-from vidbench.models._checkpoint import Checkpoint, read_checkpoint
-from vidbench.models._pretrained import load_weights
-from vidbench.models._processor import Scaling
-from vidbench.models._published import VARIANTS, describe
-from vidbench.models._safetensors import require_weights
-from vidbench.models._torch import (
+from vidbench.labels.class_lists import find_classes, load_classes
+from vidbench.models._huggingface.checkpoint import Checkpoint, read_checkpoint
+from vidbench.models._huggingface.pretrained import load_weights
+from vidbench.models._huggingface.processor import Scaling
+from vidbench.models._huggingface.published import VARIANTS, describe
+from vidbench.models._huggingface.safetensors_header import require_weights
+from vidbench.models._huggingface.torch_runtime import (
     choose_device,
     import_torch,
     in_pieces,
@@ -33,7 +33,11 @@ from vidbench.models._torch import (
     require_installed,
     require_precision,
 )
-from vidbench.models._transformers import local_snapshot, weight_files, weights_digest
+from vidbench.models._huggingface.transformers_runtime import (
+    local_snapshot,
+    weight_files,
+    weights_digest,
+)
 from vidbench.models.base import ModelCard
 
 CARDS = (

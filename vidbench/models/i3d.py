@@ -9,10 +9,10 @@ from types import MappingProxyType
 
 from vidbench.data.spec import PRESETS
 from vidbench.errors import ConfigError
-from vidbench.labels import load_classes
-from vidbench.models._frozen import PixelRange
-from vidbench.models._golden import Golden, GoldenScore
-from vidbench.models._weights import Weights, local_weights, published_weights
+from vidbench.labels.class_lists import load_classes
+from vidbench.models._golden.record import Golden, GoldenScore
+from vidbench.models._tensorflow.frozen import PixelRange
+from vidbench.models._tensorflow.weights import Weights, local_weights, published_weights
 from vidbench.models.base import ModelCard
 from vidbench.models.saved_model import SavedModelLoader
 

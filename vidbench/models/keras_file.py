@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError, ModelError
-from vidbench.harmless import one_line
-from vidbench.models._arrays import Network
-from vidbench.models._frameworks import import_keras, import_tensorflow, import_tf_keras
-from vidbench.models._keras_config import (
+from vidbench.models._files.arrays import Network
+from vidbench.models._files.keras_config import (
     KerasConfig,
     keras_shape,
     lambda_refused,
     read_keras_config,
 )
-from vidbench.models._model_file import ModelFile, choose
-from vidbench.models._signature import Signature, Tensor, join
-from vidbench.models._tensorflow import choose_device, choose_threads
+from vidbench.models._files.model_file import ModelFile, choose
+from vidbench.models._files.signature import Signature, Tensor, join
+from vidbench.models._tensorflow.classifier import choose_device, choose_threads
+from vidbench.models._tensorflow.imports import import_keras, import_tensorflow, import_tf_keras
 from vidbench.models.base import ModelCard
+from vidbench.terminal.sanitize import one_line
 
 CARDS = (
     ModelCard(name="keras_file", source="--model_path", classes="its TOML file, --classes_file"),

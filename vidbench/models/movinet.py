@@ -16,11 +16,11 @@ from typing import Literal
 
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.labels import load_classes
-from vidbench.models._fit import require_fit
-from vidbench.models._frozen import PixelRange
-from vidbench.models._streaming import StreamClassifier, read_stream_signature
-from vidbench.models._weights import Weights, local_weights, published_weights
+from vidbench.labels.class_lists import load_classes
+from vidbench.models._files.fit import require_fit
+from vidbench.models._tensorflow.frozen import PixelRange
+from vidbench.models._tensorflow.streaming import StreamClassifier, read_stream_signature
+from vidbench.models._tensorflow.weights import Weights, local_weights, published_weights
 from vidbench.models.base import ModelCard
 from vidbench.models.saved_model import SavedModelLoader
 

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from vidbench.data.hashes import sha256_of
 from vidbench.errors import ConfigError, ModelError
-from vidbench.harmless import one_line
-from vidbench.machine import available_cores
-from vidbench.models._arrays import Network
-from vidbench.models._model_file import ModelFile
-from vidbench.models._protobuf import Fields, message_classes
+from vidbench.models._files.arrays import Network
+from vidbench.models._files.model_file import ModelFile
+from vidbench.models._files.protobuf import Fields, message_classes
+from vidbench.models._files.signature import Signature, Tensor
 from vidbench.models._scores import last_operation
-from vidbench.models._signature import Signature, Tensor
 from vidbench.models.base import ModelCard
+from vidbench.storage.hashes import sha256_of
+from vidbench.system.machine import available_cores
+from vidbench.terminal.sanitize import one_line
 
 CARDS = (
     ModelCard(

@@ -12,21 +12,26 @@ import tarfile
 from functools import cached_property
 from pathlib import Path
 
-from vidbench.checks import require_file
-from vidbench.data.fetch import is_url
+from vidbench.data.fetch.download import is_url
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
-from vidbench.labels import find_classes, read_classes
-from vidbench.models._description import FOLDER_FILE, Description, read_description
-from vidbench.models._fit import count_scores, require_fit, require_types, warn_of_default_frames
-from vidbench.models._interface import PixelRange, decisive, fed_range
-from vidbench.models._model_file import described_card, require_any
-from vidbench.models._saved_graph import read_ending
+from vidbench.labels.class_lists import find_classes, read_classes
+from vidbench.models._files.description import FOLDER_FILE, Description, read_description
+from vidbench.models._files.fit import (
+    count_scores,
+    require_fit,
+    require_types,
+    warn_of_default_frames,
+)
+from vidbench.models._files.interface import PixelRange, decisive, fed_range
+from vidbench.models._files.model_file import described_card, require_any
+from vidbench.models._files.saved_graph import read_ending
+from vidbench.models._files.signature import Signature, read_signature
 from vidbench.models._scores import require_output
-from vidbench.models._signature import Signature, read_signature
-from vidbench.models._tensorflow import SavedModelClassifier
-from vidbench.models._weights import Weights, local_weights
+from vidbench.models._tensorflow.classifier import SavedModelClassifier
+from vidbench.models._tensorflow.weights import Weights, local_weights
 from vidbench.models.base import GRAPH_FOLDER, ModelCard
+from vidbench.system.validation import require_file
 
 CARDS = (
     ModelCard(name="saved_model", source="--model_path", classes="classes.txt, --classes_file"),

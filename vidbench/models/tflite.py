@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError, ModelError
-from vidbench.harmless import one_line
-from vidbench.machine import available_cores
-from vidbench.models._arrays import Network
-from vidbench.models._flatbuffer import Model, read_model
-from vidbench.models._frameworks import TFLITE_LIBRARIES, import_tflite, without_noise
-from vidbench.models._model_file import ModelFile
+from vidbench.models._files.arrays import Network
+from vidbench.models._files.flatbuffer import Model, read_model
+from vidbench.models._files.model_file import ModelFile
+from vidbench.models._files.signature import Signature, Tensor
 from vidbench.models._scores import last_operation
-from vidbench.models._signature import Signature, Tensor
+from vidbench.models._tensorflow.imports import TFLITE_LIBRARIES, import_tflite, without_noise
 from vidbench.models.base import ModelCard
+from vidbench.system.machine import available_cores
+from vidbench.terminal.sanitize import one_line
 
 CARDS = (ModelCard(name="tflite", source="--model_path", classes="its TOML file, --classes_file"),)
 

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from vidbench.data.records import Views
-from vidbench.models._prompts import CLASS_NAME
-from vidbench.models._towers import Array, ZeroShotClassifier
-from vidbench.models._zero_shot import Family, Variant, ZeroShotModel
+from vidbench.models._huggingface.prompts import CLASS_NAME
+from vidbench.models._huggingface.towers import Array, ZeroShotClassifier
+from vidbench.models._huggingface.zero_shot import Family, Variant, ZeroShotModel
 from vidbench.models.base import ModelCard
 
 _REFERENCE = "https://github.com/microsoft/VideoX/tree/master/X-CLIP"

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from vidbench.compare import Comparison, common_rows
 from vidbench.errors import ConfigError
-from vidbench.finished_run import FinishedRun
 from vidbench.report.rendering import data_url, render_page, write_page
 from vidbench.report.run_page import NUM_THUMBNAILS
 from vidbench.report.thumbnails import collect_thumbnails
 from vidbench.report.videos import Videos, describe_videos
-from vidbench.summary import restrict_choices
+from vidbench.runs.compare import Comparison, common_rows
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.summary import restrict_choices
 
 MAX_RUNS = 8
 _SHOWN = 5  # classes that are told of each video
 
 
 def write_comparison(path: Path, runs: Sequence[FinishedRun], comparison: Comparison) -> None:
-    """Writes the page of runs that :func:`~vidbench.compare.compare` has compared.
+    """Writes the page of runs that :func:`~vidbench.runs.compare.compare` has compared.
 
     Raises:
         ConfigError: They are more than a page can show side by side.

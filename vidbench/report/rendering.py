@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidbench.files import disk_errors, replacing
-from vidbench.harmless import visible
+from vidbench.storage.files import disk_errors, replacing
+from vidbench.terminal.sanitize import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from vidbench.finished_run import FinishedRun
-from vidbench.metrics import class_metrics, confusion_matrix
-from vidbench.outcomes import Outcomes
-from vidbench.outputs import warnings_of_ties
+from vidbench.metrics.classification import class_metrics, confusion_matrix
+from vidbench.metrics.outcomes import Outcomes
 from vidbench.report.rendering import data_url, render_page, write_page
 from vidbench.report.thumbnails import collect_thumbnails
 from vidbench.report.videos import describe_videos
-from vidbench.summary import restrict_choices
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.outcomes import outcomes_of
+from vidbench.runs.outputs import warnings_of_ties
+from vidbench.runs.summary import restrict_choices
 
 FILE = "report.html"
 
@@ -56,7 +57,7 @@ def write_report(run: FinishedRun, options: ReportOptions | None = None) -> Path
 def render_report(run: FinishedRun, options: ReportOptions) -> str:
     """The page of a run; ends in ``report.html`` of its folder, whose neighbours it refers to."""
     judged = restrict_choices(run.predictions, run.facts.choices)
-    outcomes = Outcomes.of(judged)
+    outcomes = outcomes_of(judged)
     videos = describe_videos(run, judged, _top_n(run.metrics))
     shown = videos.wrong_first()
     thumbnails = collect_thumbnails(run, shown[: options.num_thumbnails])

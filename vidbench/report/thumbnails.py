@@ -14,17 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-from vidbench.data.clips import CachePolicy, ClipSource
-from vidbench.data.pool import DEFAULT_TIMEOUT_SECONDS
-from vidbench.data.prepare import Workers
+from vidbench.data.clips.prepare import Workers
+from vidbench.data.clips.source import CachePolicy, ClipSource
 from vidbench.data.records import Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
+from vidbench.data.views import fewer_views
 from vidbench.errors import ConfigError
-from vidbench.files import disk_errors, replacing
-from vidbench.finished_run import FinishedRun
-from vidbench.machine import default_num_workers
-from vidbench.pooling import fewer_views
-from vidbench.visualize import encode_jpeg, frame_strip
+from vidbench.runs.finished import FinishedRun
+from vidbench.storage.files import disk_errors, replacing
+from vidbench.system.machine import default_num_workers
+from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
+from vidbench.visualize.videos import encode_jpeg, frame_strip
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbench.files import seen_from
-from vidbench.finished_run import FinishedRun
-from vidbench.predictions import Predictions
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.predictions import Predictions
+from vidbench.storage.files import seen_from
 
 STATES = ("right", "near", "wrong", "unjudged", "skipped")
 """Right; wrong, but right among those told; wrong; without a class to compare to; no scores."""

@@ -11,11 +11,11 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from vidbench.data.datasets._local import Listing, LocalVideos, require_path
+from vidbench.data.datasets._local_videos import Listing, LocalVideos, require_path
 from vidbench.data.datasets._named_videos import NamedVideos, exact_name, find_named_videos
 from vidbench.data.datasets._split_words import SPLIT_WORDS
 from vidbench.data.datasets.base import FetchOptions
-from vidbench.data.fetch import is_url
+from vidbench.data.fetch.download import is_url
 from vidbench.data.records import FrameFolder, Section, VideoRecord
 from vidbench.errors import ConfigError
 

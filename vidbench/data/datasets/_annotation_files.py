@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vidbench.data.datasets._annotations import (
+from vidbench.data.datasets._kinetics_annotations import (
     Annotation,
     ClipKey,
     is_annotation_file,
     read_annotations,
 )
-from vidbench.data.datasets._releases import RELEASES, Release
+from vidbench.data.datasets._kinetics_releases import RELEASES, Release
 from vidbench.data.datasets._spellings import with_class_names
 from vidbench.data.datasets._split_words import SPLIT_WORDS, split_of
-from vidbench.data.fetch import fetch, is_url, join_source
+from vidbench.data.fetch.download import fetch, is_url, join_source
 from vidbench.errors import ConfigError, FetchError
 
 _SUFFIXES = (".csv", ".txt", ".json")

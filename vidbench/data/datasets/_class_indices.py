@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from vidbench.errors import ConfigError
-from vidbench.labels import fold_name, index_of
+from vidbench.labels.class_lists import fold_name, index_of
 
 
 def name_labels(

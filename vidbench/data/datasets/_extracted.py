@@ -8,22 +8,27 @@ from functools import cached_property
 from pathlib import Path
 
 from vidbench.data.datasets._annotation_files import fetch_official, find_beside, read_given
-from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
 from vidbench.data.datasets._extracted_files import (
     find_files,
     list_by_annotations,
     list_by_folders,
     tell_nothing,
 )
-from vidbench.data.datasets._local import Listing, LocalVideos, report_unknown_rate
-from vidbench.data.datasets._releases import Release
+from vidbench.data.datasets._kinetics_annotations import (
+    Annotation,
+    ClipKey,
+    parse_name,
+    read_annotations,
+)
+from vidbench.data.datasets._kinetics_releases import Release
+from vidbench.data.datasets._local_videos import Listing, LocalVideos, report_unknown_rate
 from vidbench.data.datasets._spellings import with_class_names
 from vidbench.data.datasets.base import FetchOptions
-from vidbench.data.fetch import is_url
-from vidbench.data.media import is_media
+from vidbench.data.fetch.download import is_url
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError, FetchError
-from vidbench.labels import load_classes
+from vidbench.labels.class_lists import load_classes
+from vidbench.storage.video_files import is_media
 
 logger = logging.getLogger(__name__)
 

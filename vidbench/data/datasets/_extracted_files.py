@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from vidbench.data.datasets._annotations import Annotation, ClipKey
-from vidbench.data.datasets._local import Listing, refuse_undecodable, report_unlisted
+from vidbench.data.datasets._kinetics_annotations import Annotation, ClipKey
+from vidbench.data.datasets._local_videos import Listing, refuse_undecodable, report_unlisted
 from vidbench.data.datasets._spellings import Spellings
 from vidbench.data.datasets._split_words import split_of
-from vidbench.data.media import is_media, survey
 from vidbench.data.records import FrameFolder, VideoRecord
+from vidbench.storage.video_files import is_media, survey
 
 logger = logging.getLogger(__name__)
 

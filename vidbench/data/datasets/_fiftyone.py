@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidbench.data.datasets._tables import Columns, Table, row_of
-from vidbench.data.media import is_media, list_files
+from vidbench.data.datasets._manifest_rows import Columns, Table, row_of
 from vidbench.errors import ConfigError
+from vidbench.storage.video_files import is_media, list_files
 
 _DATA = "data"
 

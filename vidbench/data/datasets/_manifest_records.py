@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from vidbench.data.datasets._tables import Row
-from vidbench.data.frame_folder import USUAL_FPS
+from vidbench.data.datasets._manifest_rows import Row
 from vidbench.data.records import FrameFolder, Section, VideoRecord
 from vidbench.errors import ConfigError
+from vidbench.storage.frame_folder import USUAL_FPS
 
 Default = TypeVar("Default")
 

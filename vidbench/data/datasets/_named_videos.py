@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vidbench.data.media import survey
+from vidbench.storage.video_files import survey
 
 
 class NamedVideos(NamedTuple):

@@ -27,9 +27,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.datasets._lost import tell_places
-from vidbench.data.datasets._tables import Columns, Table, describe_comments, is_comment, row_of
-from vidbench.data.media import MEDIA_SUFFIXES, names_media
+from vidbench.data.datasets._manifest_rows import (
+    Columns,
+    Table,
+    describe_comments,
+    is_comment,
+    row_of,
+)
 from vidbench.errors import ConfigError
+from vidbench.storage.video_files import MEDIA_SUFFIXES, names_media
 
 _SHOWN = 80  # characters of a line
 _ENDINGS = "|".join(re.escape(suffix) for suffix in sorted(MEDIA_SUFFIXES))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from vidbench.data.datasets._annotations import Annotation
+from vidbench.data.datasets._kinetics_annotations import Annotation
 from vidbench.errors import FetchError
-from vidbench.labels import fold_name
+from vidbench.labels.class_lists import fold_name
 
 Key = TypeVar("Key")
 

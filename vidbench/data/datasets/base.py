@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import vidbench.data.datasets
+from vidbench.data.fetch.tarballs import FetchTarballs, fetch_tarballs
 from vidbench.data.records import Selection
-from vidbench.data.tarballs import FetchTarballs, fetch_tarballs
-from vidbench.families import import_family, list_families
+from vidbench.system.plugins import import_family, list_families
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from vidbench.data.datasets._annotated import (
     read_json,
 )
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.labels import load_classes
+from vidbench.labels.class_lists import load_classes
 
 DEFAULT_SPLIT = "test"
 

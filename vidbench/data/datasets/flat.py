@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from vidbench.data.datasets._local import (
+from vidbench.data.datasets._local_videos import (
     EVERYTHING,
     Listing,
     LocalVideos,
@@ -24,9 +24,9 @@ from vidbench.data.datasets._local import (
     require_path,
 )
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.data.media import find_videos
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
+from vidbench.storage.video_files import find_videos
 
 DEFAULT_SPLIT = EVERYTHING
 

@@ -19,7 +19,7 @@ from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 
-from vidbench.data.datasets._local import (
+from vidbench.data.datasets._local_videos import (
     EVERYTHING,
     Listing,
     LocalVideos,
@@ -30,9 +30,9 @@ from vidbench.data.datasets._local import (
     require_path,
 )
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.data.media import Found, describe_left_out, is_hidden, survey
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
+from vidbench.storage.video_files import Found, describe_left_out, is_hidden, survey
 
 logger = logging.getLogger(__name__)
 

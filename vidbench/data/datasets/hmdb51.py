@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vidbench.data.datasets._official_lists import ListedVideo, OfficialLists, read_lines
-from vidbench.data.datasets._splits import ListedSplit, Release, load_split
+from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, read_lines
+from vidbench.data.datasets._archive_splits import ListedSplit, Release, load_split
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
 from vidbench.errors import FetchError
 

@@ -11,25 +11,30 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from vidbench.data.datasets._annotation_files import read_given
-from vidbench.data.datasets._annotations import Annotation, ClipKey, parse_name, read_annotations
 from vidbench.data.datasets._draw import draw
 from vidbench.data.datasets._extracted import ExtractedKinetics, is_extracted
-from vidbench.data.datasets._releases import CVDF_ROOT, RELEASES, SPLITS, Release
-from vidbench.data.datasets._shelf import Shelf
+from vidbench.data.datasets._kinetics_annotations import (
+    Annotation,
+    ClipKey,
+    parse_name,
+    read_annotations,
+)
+from vidbench.data.datasets._kinetics_releases import CVDF_ROOT, RELEASES, SPLITS, Release
+from vidbench.data.datasets._kinetics_shelf import Shelf
 from vidbench.data.datasets._spellings import with_class_names
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.data.fetch import fetch, is_url, join_source
-from vidbench.data.records import Selection, VideoRecord
-from vidbench.data.tarballs import (
+from vidbench.data.fetch.download import fetch, is_url, join_source
+from vidbench.data.fetch.tarballs import (
     PARALLEL_TARBALLS,
     format_size,
     tarball_name,
     total_bytes,
     unfetched,
 )
+from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError, FetchError
-from vidbench.files import replacing
-from vidbench.labels import load_classes, read_classes
+from vidbench.labels.class_lists import load_classes, read_classes
+from vidbench.storage.files import replacing
 
 logger = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ from pathlib import Path
 
 from vidbench.data.datasets._class_indices import name_labels, refuse_other_folders
 from vidbench.data.datasets._fiftyone import read_labels
-from vidbench.data.datasets._local import (
+from vidbench.data.datasets._local_videos import (
     EVERYTHING,
     Listing,
     LocalVideos,
@@ -48,8 +48,7 @@ from vidbench.data.datasets._local import (
 )
 from vidbench.data.datasets._lost import tell_places
 from vidbench.data.datasets._manifest_records import record_of, refuse_twins
-from vidbench.data.datasets._peer_lists import read_list
-from vidbench.data.datasets._tables import (
+from vidbench.data.datasets._manifest_rows import (
     Row,
     Table,
     find_delimiter,
@@ -58,10 +57,11 @@ from vidbench.data.datasets._tables import (
     read_parquet,
     read_text,
 )
+from vidbench.data.datasets._peer_lists import read_list
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
-from vidbench.labels import are_indices, find_classes
+from vidbench.labels.class_lists import are_indices, find_classes
 
 logger = logging.getLogger(__name__)
 

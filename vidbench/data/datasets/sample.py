@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vidbench.data.datasets._releases import Release
+from vidbench.data.datasets._kinetics_releases import Release
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
 from vidbench.data.datasets.kinetics import Kinetics
 from vidbench.errors import ConfigError

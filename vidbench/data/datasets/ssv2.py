@@ -5,7 +5,7 @@
     vidbench evaluate --dataset ssv2 --dataset_path DIR
 
 The class of a video is its template without brackets: ``Putting something onto something``.
-V-JEPA 2's heads keep the brackets; :func:`vidbench.labels.align` takes both for one.
+V-JEPA 2's heads keep the brackets; :func:`vidbench.labels.alignment.align` takes both for one.
 
 Goyal et al.: The "something something" video database for learning and evaluating visual common
 sense. ICCV 2017 (arXiv:1706.04261).
@@ -29,7 +29,7 @@ from vidbench.data.datasets._annotated import (
     read_text_lines,
 )
 from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.labels import without_brackets
+from vidbench.labels.alignment import without_brackets
 
 DEFAULT_SPLIT = "val"
 

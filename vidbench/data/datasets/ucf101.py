@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vidbench.data.datasets._official_lists import ListedVideo, OfficialLists, read_lines
-from vidbench.data.datasets._splits import (
+from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, read_lines
+from vidbench.data.datasets._archive_splits import (
     SPLITS,
     ListedSplit,
     Release,

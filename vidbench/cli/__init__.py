@@ -1,0 +1,3 @@
+"""The ``vidbench`` command."""
+
+from vidbench.cli.main import main as main

@@ -1,0 +1,66 @@
+"""Fuses finished runs: the mean of their scores becomes a run of its own."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidbench.cli.arguments import OneLineParser, local_path
+from vidbench.cli.commands._results import result_lines
+from vidbench.errors import ConfigError
+from vidbench.runs.finished import FinishedRun
+from vidbench.terminal.tables import Table
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Writes the fusion's folder, and shows its members and accuracies.
+
+    Raises:
+        ConfigError: The runs cannot be fused, or the folder holds something else.
+    """
+    options = _parse(arguments)
+    from vidbench.report import write_report
+    from vidbench.runs.fuse import fuse, write_fusion
+
+    fusion = fuse([FinishedRun(path) for path in options.runs], options.weights)
+    folder = options.results_dir / (options.run_name or fusion.name)
+    metrics = write_fusion(fusion, folder, options.top_n, overwrite=options.overwrite)
+    write_report(FinishedRun(folder))
+    members: list[Mapping[str, Any]] = fusion.identity["members"]
+    if options.json:
+        print(json.dumps({"folder": str(folder), "members": members} | metrics, indent=2))
+    else:
+        print(Table(("run", "digest", "weight"), members).shown() + "\n")
+        print("\n".join(result_lines(folder, metrics)))
+
+
+def _parse(arguments: Sequence[str]) -> Namespace:
+    parser = OneLineParser(
+        prog="vidbench fuse",
+        description="Average the scores of finished runs of the same videos into a new run.",
+        add_config_file_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("runs", type=local_path, nargs="+", metavar="RUN", help="folder of a run")
+    parser.add_argument(
+        "--weights", type=float, nargs="+", metavar="W", help="one a run (default: equal)"
+    )
+    parser.add_argument(
+        "--results_dir", type=local_path, required=True, metavar="DIR", help="folder of run folders"
+    )
+    parser.add_argument("--run_name", metavar="NAME", help="the fusion's folder")
+    parser.add_argument(
+        "--top_n", type=int, default=5, metavar="N", help="k of the second accuracy (5)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="remove another run of this name first"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options: Namespace = parser.parse_args(arguments)
+    name = options.run_name
+    if name is not None and (Path(name).name != name or name == ".."):
+        raise ConfigError(f"--run_name {name!r} must be one plain folder name")
+    return options

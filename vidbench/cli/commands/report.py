@@ -1,0 +1,108 @@
+"""Scores a finished run again, from its folder alone; prints what came out, and draws the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vidbench.cli.arguments import OneLineParser, local_path
+from vidbench.cli.commands._results import result_lines
+from vidbench.errors import ConfigError
+from vidbench.metrics.classification import ClassMetrics, class_metrics
+from vidbench.report import NUM_THUMBNAILS, ReportOptions, write_report
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.outcomes import outcomes_of
+from vidbench.runs.outputs import write_outputs
+from vidbench.runs.summary import restrict_choices
+from vidbench.terminal.tables import Table
+
+_LISTED = 5
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Makes all tables and the page of a finished run again; needs no model.
+
+    Frames of its videos come from the cache, the videos, or the page's own copies in the folder.
+    """
+    options = _parser().parse_args(arguments)
+    finished = FinishedRun(options.run)
+    top_n = _top_n(finished) if options.top_n is None else options.top_n
+    if top_n < 1:
+        raise ConfigError(f"--top_n is {top_n}, must be 1 or more")
+    if options.thumbnails < 0:
+        raise ConfigError(f"--thumbnails is {options.thumbnails}, must be 0 or more")
+    predictions = finished.predictions
+    metrics = write_outputs(finished.path, predictions, finished.run, top_n)
+    write_report(FinishedRun(options.run), ReportOptions(options.thumbnails, options.embed))
+    if options.json:
+        print(json.dumps(metrics, indent=2))
+        return
+    print("\n".join(result_lines(finished.path, metrics)))
+    if metrics["top1"]:
+        judged = restrict_choices(predictions, finished.facts.choices)
+        print("\n".join(_details(metrics, class_metrics(outcomes_of(judged)))))
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog="vidbench report",
+        description="Score a finished run again from its folder, and write its report.html.",
+        add_config_file_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", type=local_path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--top_n", type=int, metavar="N", help="k of the second accuracy")
+    parser.add_argument(
+        "--thumbnails",
+        type=int,
+        default=NUM_THUMBNAILS,
+        metavar="N",
+        help=f"show frames of so many videos, wrong ones first ({NUM_THUMBNAILS})",
+    )
+    parser.add_argument(
+        "--embed", action="store_true", help="put small videos into the page, wrong ones first"
+    )
+    parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
+    return parser
+
+
+def _top_n(finished: FinishedRun) -> int:
+    """The k that it was scored with last."""
+    tops = [int(name.removeprefix("top")) for name in finished.metrics if name.startswith("top")]
+    return max(tops, default=1)
+
+
+def _details(metrics: Mapping[str, Any], classes: Sequence[ClassMetrics]) -> list[str]:
+    macro, error = metrics["macro"], metrics["calibration"]["error"]
+    calibrated = metrics["calibration"]["reason"] if error is None else f"error {error:.1%}"
+    lines = [
+        f"macro      precision {macro['precision']:.1%}, recall {macro['recall']:.1%}, "
+        f"F1 {macro['f1']:.1%}",
+        f"calibration {calibrated}",
+        "",
+        "worst classes",
+        _worst(classes).shown(),
+    ]
+    if metrics["most_confused"]:
+        columns = ["label", "predicted", "videos", "share"]
+        confused = Table(columns, metrics["most_confused"][:_LISTED])
+        lines += ["", "most confused", confused.shown()]
+    return lines
+
+
+def _worst(classes: Sequence[ClassMetrics]) -> Table:
+    judged = [found for found in classes if found.accuracy is not None]
+    judged.sort(key=lambda found: found.accuracy.value if found.accuracy else 0)
+    rows = [
+        {
+            "class": found.name,
+            "videos": found.num_videos,
+            **dict(zip(("accuracy", "low", "high"), found.accuracy or (), strict=False)),
+            "precision": found.precision,
+            "f1": found.f1,
+        }
+        for found in judged[:_LISTED]
+    ]
+    columns = ["class", "videos", "accuracy", "low", "high", "precision", "f1"]
+    return Table(columns, rows)

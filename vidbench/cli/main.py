@@ -1,0 +1,81 @@
+"""The ``vidbench`` command: finds the command by its name, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+
+from vidbench._version import __version__
+from vidbench.errors import ConfigError, VidbenchError
+from vidbench.terminal.output import OutputClosedError, visible_output
+
+_COMMANDS = {
+    "evaluate": "accuracy of a model on a split of a dataset",
+    "score": "the same accuracy of predictions that another program made",
+    "report": "a finished run scored again, and its page, from its folder alone",
+    "figures": "figures of finished runs, as PNG and SVG",
+    "compare": "whether runs really differ, on the videos that all of them scored",
+    "leaderboard": "finished runs side by side",
+    "fuse": "a new run with the averaged scores of several",
+    "models": "the models that come with vidbench, with published accuracies",
+    "datasets": "the datasets that come with vidbench, with counts and licences",
+    "predict": "what happens when in long videos, or before a camera",
+    "verify": "whether a model gives the logits that its authors published",
+    "check": "which videos of a folder are broken, before a long run",
+    "subset": "a small, balanced part of a split, as a list or as files",
+    "cache": "what is cached, and how to remove it",
+}
+_OUTPUT_CLOSED = 141  # as a shell has it of programs that SIGPIPE ends: 128 + 13
+_EXAMPLE = "vidbench evaluate @scripts/config.txt"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted, 141 reader gone."""
+    command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        with visible_output():
+            return _run(command, rest)
+    except OutputClosedError:
+        return _OUTPUT_CLOSED
+
+
+def _run(command: str, arguments: Sequence[str]) -> int:
+    try:
+        if command in ("-h", "--help"):
+            print(_usage())
+            return 0
+        if command == "--version":
+            print(f"vidbench {__version__}")
+            return 0
+        if command not in _COMMANDS:
+            raise ConfigError(f"there is no command {command!r}, only {', '.join(_COMMANDS)}")
+        importlib.import_module(f"vidbench.cli.commands.{command}").run(arguments)
+        sys.stdout.flush()  # here a full disk is one line
+    except VidbenchError as error:
+        print(f"vidbench: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        print(f"vidbench: {error}", file=sys.stderr)
+        return VidbenchError.exit_code
+    except KeyboardInterrupt:
+        print("vidbench: interrupted; the same command goes on from here", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _usage() -> str:
+    lines = [f"  {name:<13}{text}" for name, text in _COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: vidbench COMMAND [OPTION ...]",
+            "       vidbench --version",
+            "",
+            *lines,
+            "",
+            "`vidbench COMMAND --help` lists the options of a command. The first one to try:",
+            "",
+            f"  {_EXAMPLE}",
+        ]
+    )

@@ -1,0 +1,153 @@
+"""What can be known of a request before anything is fetched, loaded or written."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from vidbench.config.run_config import RunConfig, is_module
+from vidbench.data.datasets._kinetics_annotations import read_annotations
+from vidbench.data.fetch.download import is_url
+from vidbench.data.leakage import read_source_ids
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ConfigError, FetchError
+from vidbench.labels.aliases import read_aliases
+from vidbench.labels.class_lists import find_classes, list_names, load_classes, restrict
+from vidbench.models.base import Model, count_classes, takes_option
+from vidbench.storage.remote_store import require_shared
+from vidbench.system.machine import total_memory
+from vidbench.system.validation import require_address, require_file, require_folder
+
+
+def check_request(config: RunConfig) -> None:
+    """Check that what is asked for can be had, as far as files on this machine tell.
+
+    Neither the network nor a framework is needed for it. Modules of others are not imported:
+    of their models and datasets nothing is known here.
+
+    Raises:
+        ConfigError: It contradicts the model, the dataset or the files that it names.
+    """
+    if config.ray_address is not None:
+        _require_ray()
+    check_videos(config)
+    if not is_module(config.model_type):  # last: the protocol of a hub's model comes with it
+        _check_model(config)
+
+
+def check_videos(config: RunConfig) -> None:
+    """Raise ConfigError unless the videos and folders that are asked for can be had.
+
+    The model is not looked at; otherwise as :func:`check_request`.
+    """
+    _check_folders(config)
+    if config.class_aliases is not None:
+        read_aliases(config.class_aliases)
+    if config.training_list is not None:
+        read_source_ids(config.training_list)
+    if not is_module(config.dataset):
+        _check_dataset(config)
+    elif config.classes is not None:
+        _read_classes(config.classes)
+
+
+def _require_ray() -> None:
+    for name in ("ray", "pyarrow"):  # the latter by Ray Data
+        if find_spec(name) is None:
+            raise ConfigError(
+                f'--ray_address needs {name}, which is not installed: pip install "vidbench[ray]"'
+            )
+
+
+def _check_folders(config: RunConfig) -> None:
+    """Of folders that are shared, their stand-ins are checked, and what is needed to reach them."""
+    for name, url in config.shared.items():
+        require_shared(name, url)
+    require_folder("data_dir", config.data_dir, written=False)  # all may be there already
+    require_folder("cache_dir", config.cache_dir)
+    require_folder("results_dir", config.results_dir)
+    if config.run_name is not None:
+        require_folder("run_name", config.results_dir / config.run_name)
+
+
+def _check_model(config: RunConfig) -> None:
+    model = config.open_model()
+    if config.model_path is not None:
+        require_address("model_path", config.model_path)
+        if check_path := getattr(model, "check_path", None):  # of families that take files
+            check_path()
+    _require_memory(config, config.spec(model.spec))
+    classes = load_classes(model.trained_on) if model.trained_on in list_names() else ()
+    if config.classes_file is not None:
+        listed = _read_classes_file(config.classes_file, model)
+        classes = listed if takes_option(config.model_name, "classes_file") else classes
+    if classes and config.top_n is not None and config.top_n > len(classes):
+        raise ConfigError(
+            f"--top_n is {config.top_n}, but the model has only {len(classes)} classes"
+        )
+
+
+def _read_classes_file(path: Path, model: Model) -> tuple[str, ...]:
+    """The class list; one of another form is refused with how many classes the model has."""
+    try:
+        return find_classes(str(path))
+    except ConfigError as error:
+        count = count_classes(model)
+        raise ConfigError(
+            str(error) if count is None else f"{error}; the model has {count} classes"
+        ) from error
+
+
+def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:
+    """Refuses batches that no memory of this machine could hold, even as bytes."""
+    videos = min(config.batch_size or 1, config.num_videos or 10**9)
+    needed, memory = videos * spec.views_bytes, total_memory()
+    if needed > memory:
+        raise ConfigError(
+            f"a batch of {videos} x {spec.describe()} takes {needed / 1e9:.1f} GB, and this "
+            f"machine has {memory / 1e9:.1f} GB: lower --batch_size, --num_frames or --crop_size"
+        )
+
+
+def _refuse_unshared(config: RunConfig) -> None:
+    """Refuses a shared data folder where a dataset would unpack its one archive into it."""
+    family = config.dataset.partition("/")[0]
+    source = config.dataset_path
+    in_place = source is not None and Path(source).is_dir()
+    if "data_dir" in config.shared and family in ("ucf101", "hmdb51") and not in_place:
+        raise ConfigError(
+            f"--data_dir {config.as_dict()['data_dir']}: --dataset {family} is one archive, which "
+            "is not unpacked into shared storage: unpack it into a folder that all machines see, "
+            "and name that with --dataset_path"
+        )
+
+
+def _check_dataset(config: RunConfig) -> None:
+    _refuse_unshared(config)
+    is_kinetics = config.dataset_name.startswith("kinetics/")
+    if is_kinetics and config.annotations is not None and not is_url(config.annotations):
+        try:
+            read_annotations(Path(config.annotations), config.split or "val")
+        except FetchError as error:
+            raise ConfigError(f"--annotations: {error}") from error
+    dataset = config.open_dataset()
+    if config.classes is None:
+        return
+    classes = _read_classes(config.classes)
+    if config.dataset_name.startswith("kinetics/") or config.dataset_path is None:
+        classes = restrict(dataset.classes, classes)  # which need not be fetched
+    top_n = config.top_n or 1
+    if config.restrict_choices and top_n > len(classes):
+        raise ConfigError(
+            f"--top_n is {top_n}, but there are only {len(classes)} classes to choose from"
+        )
+
+
+def _read_classes(name_or_path: str) -> tuple[str, ...]:
+    if name_or_path not in list_names() and os.path.lexists(name_or_path):
+        require_file("classes", Path(name_or_path))
+    try:
+        return find_classes(name_or_path)
+    except OSError as error:
+        raise ConfigError(f"--classes {name_or_path!r}: {error.strerror}") from error

@@ -1,0 +1,431 @@
+"""RunConfig: everything that one evaluation is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from vidbench.config.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
+from vidbench.data.clips.cache import COMPRESSIONS
+from vidbench.data.clips.source import CachePolicy, Places
+from vidbench.data.datasets._kinetics_releases import RELEASES
+from vidbench.data.datasets.base import Dataset, dataset_families, load_dataset
+from vidbench.data.fetch.download import is_url, require_source
+from vidbench.data.fetch.tarballs import FetchTarballs, fetch_tarballs
+from vidbench.data.loader import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
+from vidbench.data.spec import (
+    PRESETS,
+    RESIZE_FILTERS,
+    RESIZE_TYPES,
+    SAMPLINGS,
+    SIDE_ROUNDINGS,
+    TOO_SHORT,
+    PreprocessSpec,
+)
+from vidbench.errors import ConfigError
+from vidbench.labels.class_lists import list_names
+from vidbench.models.base import (
+    PRECISIONS,
+    Model,
+    load_model,
+    model_families,
+    require_device,
+    takes_option,
+)
+from vidbench.storage.remote_store import SharedFolder, is_shared, stand_in, without_password
+from vidbench.storage.store import Folder, LocalFolder
+from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
+from vidbench.system.validation import require_address, require_file, require_number, require_text
+
+_RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mean
+    "batch_size": (1, 100_000),
+    "crop_size": (1, 10_000),
+    "decode_timeout": (0.001, 1_000_000),
+    "fps": (0.001, 1_000),
+    "frames_fps": (0.001, 1_000),
+    "frame_stride": (1, 100_000),
+    "num_clips": (1, 1_000),
+    "num_crops": (1, 3),
+    "num_frames": (1, 100_000),
+    "num_models": (1, 100_000),
+    "num_tarballs": (1, 1_000_000),
+    "num_threads": (1, 10_000),
+    "num_videos": (1, 100_000_000),
+    "num_workers": (0, 1_000),
+    "sampling_seed": (0, 2**64 - 1),
+    "seed": (0, 2**64 - 1),
+    "short_side": (1, 10_000),
+    "top_n": (1, 100_000),
+}
+
+
+DEFAULT_TOP_N = 5
+"""The k of the second accuracy unless another is asked for, if there are so many classes."""
+
+_FOLDERS = ("data_dir", "cache_dir", "results_dir")
+_FILES = ("class_aliases", "classes_file", "prompts", "training_list")
+_OR_LISTS = ("classes_file", "prompts")  # also names of class lists that ship
+_PLACES = (*_FOLDERS, "dataset_path")  # what may be shared
+_LISTED_IN_PLACE = ("folder", "flat", "manifest")  # datasets whose videos lie at --dataset_path
+_HAVE_LISTS = (
+    *("activitynet", "diving48", "hacs", "jester", "kinetics", "moments", "ssv1", "ssv2"),
+)  # datasets with official lists that may lie elsewhere
+_PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that one evaluation is asked for; each field is the option of the same name.
+
+    A folder that is given as the URL of a shared one, e.g. ``s3://bucket/prefix``, becomes its
+    stand-in on this machine (:mod:`vidbench.storage.remote_store`), and on another that one's.
+
+    Attributes:
+        shared: No option: the URLs of the folders that are shared, by option.
+
+    Raises:
+        ConfigError: A value is out of range, or two options contradict one another.
+    """
+
+    model_type: str = "i3d"
+    model_trained_on: str | None = None
+    model_path: str | None = None
+    classes_file: Path | None = None
+    prompts: Path | None = None
+    dataset: str = "kinetics"
+    kinetics_version: str | None = None
+    split: str | None = None
+    dataset_path: str | None = None
+    annotations: str | None = None
+    videos_path: Path | None = None
+    class_aliases: Path | None = None
+    num_tarballs: int | None = None
+    frames_fps: float | None = None
+    num_videos: int | None = None
+    seed: int | None = None
+    classes: str | None = None
+    restrict_choices: bool = False
+    training_list: Path | None = None
+    preset: str | None = None
+    num_frames: int | None = None
+    sampling: str | None = None
+    fps: float | None = None
+    frame_stride: int | None = None
+    num_clips: int | None = None
+    sampling_seed: int | None = None
+    resize_type: str | None = None
+    short_side: int | None = None
+    resize_filter: str | None = None
+    side_rounding: str | None = None
+    crop_size: int | None = None
+    num_crops: int | None = None
+    too_short: str | None = None
+    batch_size: int | None = None
+    top_n: int | None = None
+    num_workers: int | None = None
+    truncated: str = "skip"
+    decode_timeout: float = DEFAULT_TIMEOUT_SECONDS
+    data_dir: Path = DEFAULT_DATA_DIR
+    cache_dir: Path = DEFAULT_CACHE_DIR
+    cache_compression: str = "none"
+    results_dir: Path = Path("results")
+    run_name: str | None = None
+    no_cuda: bool = False
+    device: str = "auto"
+    precision: str = "fp32"
+    num_threads: int | None = None
+    ray_address: str | None = None
+    num_models: int | None = None
+    profile: bool = False
+    no_report: bool = False
+    mlflow: bool = False
+    json: bool = False
+    verbose_logging: bool = False
+    overwrite_output_dir: bool = False
+    overwrite_cache: bool = False
+    retry_skipped: bool = False
+    shared: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in _option_names():
+            if isinstance(value := getattr(self, name), str | Path):
+                require_text(name, str(value))
+        self._note_shared()
+        self._put_stand_ins()
+        for name in (*_FILES, "videos_path", *_FOLDERS):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(value))
+        for name, limits in _RANGES.items():
+            if (value := getattr(self, name)) is not None:
+                require_number(name, value, *limits)
+        self._refuse_unknown_names()
+        self._refuse_contradictions()
+        self._refuse_bad_paths()
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._put_stand_ins()
+
+    def _note_shared(self) -> None:
+        """Notes the URLs that are given, and forgets those that others have taken the place of."""
+        given = {name: getattr(self, name) for name in _PLACES}
+        urls = {n: v for n, v in given.items() if is_shared(v) and self._may_share(n)}
+        kept = {n: u for n, u in self.shared.items() if str(given[n]) == str(self._stand_in(n, u))}
+        object.__setattr__(self, "shared", kept | urls)
+
+    def _may_share(self, name: str) -> bool:
+        """Datasets of others may know URLs of their own, and fetching refuses what it does not."""
+        return name != "dataset_path" or self.dataset in _LISTED_IN_PLACE
+
+    def _put_stand_ins(self) -> None:
+        for name, url in self.shared.items():
+            path = self._stand_in(name, url)
+            object.__setattr__(self, name, str(path) if name == "dataset_path" else path)
+
+    def _stand_in(self, name: str, url: str) -> Path:
+        """What stands for the URL on this machine; a manifest lies in what is shared."""
+        if name == "dataset_path" and self.dataset == "manifest":
+            folder, _, file = url.rstrip("/").rpartition("/")
+            return stand_in(folder) / file
+        return stand_in(url)
+
+    def _refuse_unknown_names(self) -> None:
+        for name, families in (("model_type", model_families()), ("dataset", dataset_families())):
+            value = getattr(self, name).partition("/")[0]
+            if value not in families and not is_module(value):
+                raise ConfigError(f"--{name} {nearest(value, families)}")
+        for name, valid in (
+            ("kinetics_version", list(RELEASES)),
+            ("sampling", list(SAMPLINGS)),
+            ("resize_type", list(RESIZE_TYPES)),
+            ("resize_filter", list(RESIZE_FILTERS)),
+            ("side_rounding", list(SIDE_ROUNDINGS)),
+            ("too_short", list(TOO_SHORT)),
+            ("truncated", ["skip", "score"]),
+            ("cache_compression", list(COMPRESSIONS)),
+            ("precision", list(PRECISIONS)),
+        ):
+            value = getattr(self, name)
+            if value is not None and value not in valid:
+                raise ConfigError(f"--{name} {nearest(value, valid)}")
+        require_device(self.device)
+        if self.preset is not None:
+            self._refuse_unknown_preset(self.preset)
+
+    def _refuse_unknown_preset(self, preset: str) -> None:
+        family, slash, _ = preset.partition("/")
+        if not slash and preset not in PRESETS:
+            raise ConfigError(f"--preset {nearest(preset, list(PRESETS))}")
+        if slash and family not in model_families() and not is_module(family):
+            raise ConfigError(f"--preset {preset!r}: model {nearest(family, model_families())}")
+
+    def _refuse_contradictions(self) -> None:
+        for name, other in (("model_type", "model_trained_on"), ("dataset", "kinetics_version")):
+            if "/" in getattr(self, name) and getattr(self, other) is not None:
+                raise ConfigError(f"--{other} contradicts --{name} {getattr(self, name)}")
+        if self.no_cuda and self.device not in ("auto", "cpu"):
+            raise ConfigError(f"--no_cuda contradicts --device {self.device}")
+        if self.ray_address is not None and self.num_workers == 0:
+            raise ConfigError("--num_workers 0 contradicts --ray_address: decoders are processes")
+        if self.num_models is not None and self.ray_address is None:
+            raise ConfigError("--num_models needs --ray_address: on one machine there is one model")
+        for name, url in self.shared.items():
+            if self.ray_address is None:
+                raise ConfigError(
+                    f"--{name} {without_password(url)} is read and written with Ray alone: add "
+                    "--ray_address local, or the address of a cluster"
+                )
+        if self.model_type == "saved_model" and self.model_trained_on is not None:
+            raise ConfigError("--model_trained_on contradicts --model_type saved_model")
+        if self.annotations is not None and self.dataset.partition("/")[0] not in _HAVE_LISTS:
+            raise ConfigError(
+                f"--annotations names an official list, and {self.dataset} has none of its own"
+            )
+        if self.videos_path is not None and self.dataset != "manifest":
+            raise ConfigError(f"--videos_path is of --dataset manifest, not of {self.dataset}")
+        if self.videos_path is not None and "dataset_path" in self.shared:
+            raise ConfigError(
+                "--videos_path contradicts a list in shared storage, beside its videos"
+            )
+        if self.dataset == "sample" and self.kinetics_version is not None:
+            raise ConfigError("--kinetics_version contradicts --dataset sample")
+        if self.restrict_choices and self.classes is None:
+            raise ConfigError("--restrict_choices needs --classes: to which classes?")
+        if self.preset is not None:
+            for name in sorted(fixed_by(self.preset) & self._protocol().keys()):
+                raise ConfigError(f"--{name} contradicts --preset {self.preset}, which fixes it")
+
+    def _refuse_bad_paths(self) -> None:
+        for option in _FILES:
+            path = getattr(self, option)
+            if path is not None and not (option in _OR_LISTS and str(path) in list_names()):
+                require_file(option, path)
+        if self.videos_path is not None and not self.videos_path.is_dir():
+            raise ConfigError(f"--videos_path {str(self.videos_path)!r} is no folder: name one")
+        name = self.run_name
+        if name is not None and (Path(name).name != name or name == ".."):
+            raise ConfigError(f"--run_name {name!r} must be one plain folder name")
+        if self.dataset_path is not None:
+            require_address("dataset_path", self.dataset_path)
+            self._refuse_source(self.dataset_path)
+        if self.annotations is not None:
+            require_address("annotations", self.annotations)
+            if self.dataset.partition("/")[0] == "kinetics" and not is_url(self.annotations):
+                require_file("annotations", Path(self.annotations))
+
+    def _refuse_source(self, source: str) -> None:
+        family = self.dataset.partition("/")[0]
+        if is_shared(source) and family in dataset_families():
+            raise ConfigError(
+                f"--dataset_path {without_password(source)}: --dataset {family} is fetched from "
+                "http(s) or a folder; only " + ", ".join(_LISTED_IN_PLACE) + " read shared storage"
+            )
+        if family in ("kinetics", "sample"):
+            require_source(source)
+
+    def place(self, name: str) -> Folder:
+        """The folder of an option, and how its files are had.
+
+        Args:
+            name: ``data_dir``, ``cache_dir``, ``results_dir`` or ``dataset_path``; that of a
+                manifest means the folder that it lies in.
+        """
+        above = name == "dataset_path" and self.dataset == "manifest"
+        if name in self.shared:
+            url = self.shared[name]
+            return SharedFolder(url.rstrip("/").rpartition("/")[0] if above else url)
+        path = Path(getattr(self, name) or ".")
+        return LocalFolder(path.parent if above else path)
+
+    def place_of(self, folder: Path) -> Folder:
+        """The folder of one of the options that has this local path; a local one if none has."""
+        places = (self.place(name) for name in self.shared)
+        return next((place for place in places if place.local == folder), LocalFolder(folder))
+
+    @property
+    def model_name(self) -> str:
+        """``family`` or ``family/variant``."""
+        return "/".join(filter(None, (self.model_type, self.model_trained_on)))
+
+    @property
+    def dataset_name(self) -> str:
+        """``family`` or ``family/variant``."""
+        version = self.kinetics_version or ("400" if self.dataset == "kinetics" else None)
+        return "/".join(filter(None, (self.dataset, version)))
+
+    def open_model(self) -> Model:
+        """The model, not loaded yet; nothing is read.
+
+        Raises:
+            ConfigError: There is no such model, or it takes no such options.
+        """
+        classes_file = self.classes_file
+        if self.dataset == "manifest" and not takes_option(self.model_name, "classes_file"):
+            classes_file = None  # it names the labels of the list alone
+        return load_model(
+            self.model_name,
+            model_path=self.model_path,
+            classes_file=classes_file,
+            prompts=self.prompts,
+        )
+
+    def choose_top_n(self, classes: Sequence[str]) -> int:
+        """The k of the second accuracy: as asked for, or 5, or all where there are fewer classes.
+
+        Args:
+            classes: Those that the model may choose from.
+        """
+        return min(DEFAULT_TOP_N, len(classes)) if self.top_n is None else self.top_n
+
+    def shared_places(self, videos: Path) -> Places:
+        """Where the files of a run lie that others share.
+
+        Args:
+            videos: The folder of its dataset.
+        """
+        shared = {place.local: place for place in map(self.place, self.shared)}
+        return Places(shared.get(videos), shared.get(self.cache_dir))
+
+    def open_dataset(self, fetch_tarballs: FetchTarballs = fetch_tarballs) -> Dataset:
+        """The dataset's split; nothing is read or fetched.
+
+        Args:
+            fetch_tarballs: Fetches tarballs when they are wanted.
+
+        Raises:
+            ConfigError: There is no such dataset or split.
+        """
+        return load_dataset(
+            self.dataset_name,
+            self.split,
+            data_dir=self.data_dir,
+            root_url=self.dataset_path,
+            seed=self.seed,
+            num_tarballs=self.num_tarballs,
+            annotations=self.annotations,
+            frames_fps=self.frames_fps,
+            videos_path=self.videos_path,
+            classes_file=self.classes_file if self.dataset == "manifest" else None,
+            fetch_tarballs=fetch_tarballs,
+        )
+
+    @property
+    def processor(self) -> str:
+        """What the model is to run on: ``auto``, ``cpu``, or a GPU as ``device`` names it."""
+        return "cpu" if self.no_cuda else self.device
+
+    @property
+    def compression(self) -> str | None:
+        """How decoded clips are written: ``zstd``, or None for as they are."""
+        return None if self.cache_compression == "none" else self.cache_compression
+
+    @property
+    def cache_policy(self) -> CachePolicy:
+        """Which of the cache's entries are made anew."""
+        return CachePolicy(self.overwrite_cache, self.retry_skipped, self.truncated == "score")
+
+    def spec(self, default: PreprocessSpec) -> PreprocessSpec:
+        """What is done to pixels: the preset or else the model's own, and what goes over it.
+
+        Raises:
+            ConfigError: The options contradict one another, or the protocol.
+        """
+        spec = default if self.preset is None else find_preset(self.preset)
+        return change(spec, self._protocol())
+
+    def _protocol(self) -> dict[str, Any]:
+        """The options of the protocol that are given."""
+        values = {name: getattr(self, name) for name in PROTOCOL_OPTIONS}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options by name, with paths as text, and without the passwords of addresses."""
+        values = {name: _publishable(getattr(self, name)) for name in _option_names()}
+        return values | {name: without_password(url) for name, url in self.shared.items()}
+
+
+def _option_names() -> list[str]:
+    return [field.name for field in fields(RunConfig) if field.name != "shared"]
+
+
+def _publishable(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return _PASSWORD.sub("//", value) if isinstance(value, str) else value
+
+
+def is_module(name: str) -> bool:
+    """Whether this names somebody's own module: identifiers with dots between them."""
+    return "." in name and all(part.isidentifier() for part in name.split("."))
+
+
+def nearest(name: str, valid: Sequence[str]) -> str:
+    """What to say of an unknown name: the valid one that is most like it, or begins so."""
+    asked = name.partition("=")[0]
+    longer = [each for each in valid if each.startswith(asked)]
+    close = difflib.get_close_matches(asked, longer or valid, n=1, cutoff=0.0)
+    return f"{name!r} is unknown: the nearest valid one is {close[0]!r}"

@@ -1,0 +1,1 @@
+"""Decoded clips: prepared in workers, cached by content."""

@@ -1,0 +1,284 @@
+"""Records become clips: from the cache where it has them, else decoded, in order and ahead."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from vidbench.data.clips.cache import CacheKey, ClipCache
+from vidbench.data.clips.prepare import Prepared, Task, Workers, clip_key
+from vidbench.data.records import Skip, VideoRecord, Views
+from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import CacheError
+from vidbench.storage.hashes import HashMemory
+from vidbench.storage.store import Folder, LocalFolder
+from vidbench.system.stopwatch import Stopwatch
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CachePolicy:
+    """Which of the cache's entries are made anew.
+
+    Attributes:
+        overwrite: Decode again what is read.
+        retry_skipped: Try skipped videos again.
+        score_truncated: Take what decodes of truncated videos for the whole.
+    """
+
+    overwrite: bool = False
+    retry_skipped: bool = False
+    score_truncated: bool = False
+
+
+class Places(NamedTuple):
+    """Where files lie that other machines share; None for the folder itself.
+
+    Attributes:
+        videos: Of videos.
+        cache: Of decoded clips.
+        hashes: The SQLite file that keeps hashes of video files; beside the clips otherwise.
+    """
+
+    videos: Folder | None = None
+    cache: Folder | None = None
+    hashes: Path | None = None
+
+
+class _Work(NamedTuple):
+    """A video that is being prepared, and what gives back its file if that is a copy."""
+
+    task: Task
+    future: Future[Prepared]
+    borrowed: ExitStack
+
+
+_Begun = CacheKey | Skip | _Work
+
+_MISSING = Skip("missing", "there is no such file: not fetched, or removed since")
+
+
+class ClipSource:
+    """Clips of videos below one folder, by one spec; constructing it does no I/O.
+
+    Args:
+        folder: The records' paths are relative to it.
+        spec: What is done to pixels.
+        cache_dir: Decoded clips, and the hashes of video files.
+        policy: Which of the cache's entries are made anew.
+        compression: How clips are written, ``zstd`` or None.
+        places: Where files lie if they are shared with other machines.
+
+    Attributes:
+        work: Seconds spent on clips, in all workers together.
+        cache_bytes: Of the clips read so far, on disk.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: PreprocessSpec,
+        cache_dir: Path,
+        policy: CachePolicy,
+        compression: str | None = None,
+        places: Places | None = None,
+    ) -> None:
+        places = places or Places()
+        self.spec = spec
+        self.work = Stopwatch()
+        self.cache_bytes = 0
+        self._notes: dict[CacheKey, str] = {}
+        self._damages: dict[CacheKey, Skip] = {}
+        self._videos = places.videos or LocalFolder(folder)
+        self._policy = policy
+        self._cache = ClipCache(cache_dir, compression, places.cache)
+        self._hashes = HashMemory(places.hashes or cache_dir / "files.sqlite")
+
+    def sweep(self) -> None:
+        """Removes what killed workers left of clips half written."""
+        self._cache.sweep()
+
+    def is_cached(self, record: VideoRecord) -> bool:
+        """Whether the clip of this video is in the cache."""
+        key = self._known_key(record)
+        return key is not None and self._cache.has(key)
+
+    def known_key(self, record: VideoRecord) -> CacheKey | None:
+        """What the video's clip is found by, where its file was hashed before and is unchanged.
+
+        None also where clips are to be made anew.
+        """
+        if self._policy.overwrite:
+            return None
+        return self._known_key(record)
+
+    def skip_stands(self, record: VideoRecord) -> bool:
+        """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
+        if not _is_there(self._file(record), record):
+            return True
+        if self._policy.retry_skipped:
+            return False
+        key = self._known_key(record)
+        return key is not None and isinstance(self._find(key), Skip)
+
+    def damage(self, result: CacheKey) -> Skip | None:
+        """What is wrong with the video of a clip that was read, and is scored in spite of it."""
+        return self._damages.get(result)
+
+    def note(self, result: CacheKey) -> str:
+        """What is odd about the video of a clip that was read; empty for most."""
+        return self._notes.get(result, "")
+
+    def prepare(
+        self, records: Sequence[VideoRecord], workers: Workers, lookahead: int
+    ) -> Iterator[CacheKey | Skip]:
+        """Where the clip of each video is, or why there is none, in order; begins at once.
+
+        Args:
+            records: The videos.
+            workers: Decode what the cache lacks.
+            lookahead: How many later videos are decoded meanwhile, beside those that keep the
+                workers busy.
+        """
+        waiting = iter(records)
+        first = islice(waiting, 1 + lookahead + 2 * workers.num_workers)
+        begun = deque(self._begin(record, workers) for record in first)
+        return self._results(begun, waiting, workers)
+
+    def _results(
+        self,
+        window: deque[_Begun],
+        waiting: Iterator[VideoRecord],
+        workers: Workers,
+    ) -> Iterator[CacheKey | Skip]:
+        while window:
+            begun = window.popleft()
+            result = self._finish(begun, workers) if isinstance(begun, _Work) else begun
+            following = next(waiting, None)
+            if following is None:
+                workers.end_when_done()
+            else:
+                window.append(self._begin(following, workers))
+            yield result
+
+    def read(self, record: VideoRecord, result: CacheKey | Skip, workers: Workers) -> Views | Skip:
+        """Return the clip that :meth:`prepare` left; decode one again that is damaged or pruned.
+
+        What is pruned again before it is read is decoded into a folder that no other process knows.
+        """
+        views = self._read_kept(result)
+        if views is None:
+            views = self._read_kept(self._decode(record, workers, self._cache))
+        if views is None:
+            with TemporaryDirectory(prefix="vidbench-clip-") as folder:
+                private = ClipCache(Path(folder))
+                again = self._decode(record, workers, private)
+                views = again if isinstance(again, Skip) else self._read(again, private)
+        return views
+
+    def _read_kept(self, result: CacheKey | Skip) -> Views | Skip | None:
+        """The clip, or why there is none; None where the cache cannot give it any more."""
+        if isinstance(result, Skip):
+            return result
+        try:
+            with self.work("read_cache"):
+                return self._read(result, self._cache)
+        except CacheError as error:
+            logger.warning("%s; decoding it again", error)
+            return None
+
+    def _read(self, key: CacheKey, cache: ClipCache) -> Views:
+        views, note = cache.read_noted(key)
+        if note:
+            self._notes[key] = note
+        if self._policy.score_truncated and (damage := cache.damage(key)):
+            self._damages[key] = damage
+        self.cache_bytes += cache.num_bytes(key)
+        return views
+
+    def _decode(self, record: VideoRecord, workers: Workers, cache: ClipCache) -> CacheKey | Skip:
+        begun = self._begin_decoding(record, workers, cache, overwrite=True)
+        return self._finish(begun, workers) if isinstance(begun, _Work) else begun
+
+    def _begin(self, record: VideoRecord, workers: Workers) -> _Begun:
+        """What is known of a video at once: that it is missing, or cached; else it is decoded."""
+        key = self._known_key(record)
+        if key and not self._policy.overwrite and isinstance(self._find(key), CacheKey):
+            logger.debug("%s is cached", record.path)
+            return key
+        return self._begin_decoding(record, workers, self._cache, overwrite=self._policy.overwrite)
+
+    def _begin_decoding(
+        self, record: VideoRecord, workers: Workers, cache: ClipCache, *, overwrite: bool
+    ) -> _Work | Skip:
+        borrowed = ExitStack()
+        try:
+            file = borrowed.enter_context(self._videos.borrow(self._file(record)))
+        except FileNotFoundError:
+            return _MISSING
+        if not _is_there(file, record):
+            return _MISSING
+        task = self._task(record, file, cache, overwrite=overwrite)
+        return _Work(task, workers.submit(task), borrowed)
+
+    def _finish(self, work: _Work, workers: Workers) -> CacheKey | Skip:
+        with work.borrowed:
+            outcome = workers.result(work.future, work.task)
+        self.work.add(outcome.seconds)
+        if outcome.identity and outcome.sha256 and work.task.path.exists():
+            self._hashes.remember(work.task.path, outcome.identity, outcome.sha256)
+        _log(work.task.path, outcome)
+        return outcome.result
+
+    def _find(self, key: CacheKey) -> CacheKey | Skip | None:
+        return self._cache.find(key, score_truncated=self._policy.score_truncated)
+
+    def _task(self, record: VideoRecord, file: Path, cache: ClipCache, *, overwrite: bool) -> Task:
+        return Task(
+            file,
+            self.spec,
+            cache,
+            self._known_hash(file),
+            overwrite=overwrite,
+            retry=self._policy.retry_skipped,
+            score_truncated=self._policy.score_truncated,
+            section=record.section,
+            frames=record.frames,
+        )
+
+    def _file(self, record: VideoRecord) -> Path:
+        """The record's file; the folder itself, which is no file, where it has none."""
+        return self._videos.local / (record.path or "")
+
+    def _known_key(self, record: VideoRecord) -> CacheKey | None:
+        sha256 = self._known_hash(self._file(record)) if record.path else None
+        return clip_key(sha256, self.spec, record.section, record.frames) if sha256 else None
+
+    def _known_hash(self, file: Path) -> str | None:
+        try:
+            return self._hashes.recall(file)
+        except OSError:
+            return None
+
+
+def _is_there(path: Path, record: VideoRecord) -> bool:
+    return path.is_file() if record.frames is None else path.is_dir()
+
+
+def _log(file: Path, outcome: Prepared) -> None:
+    result, seconds = outcome.result, outcome.seconds.get("decode")
+    if isinstance(result, Skip):
+        logger.debug("%s is skipped, %s: %s", file.name, result.reason, result.detail)
+    elif seconds is None:
+        logger.debug("%s is cached already", file.name)
+    else:
+        logger.debug("%s decoded in %.3f s", file.name, seconds)

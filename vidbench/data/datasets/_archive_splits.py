@@ -1,0 +1,307 @@
+"""Datasets of one archive of videos, with official lists of what is trained and tested on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, file_key
+from vidbench.data.datasets._draw import draw
+from vidbench.data.datasets._local_videos import report_unknown_rate
+from vidbench.data.datasets._named_videos import NamedVideos, find_named_videos
+from vidbench.data.datasets.base import FetchOptions
+from vidbench.data.fetch.download import is_url, join_source
+from vidbench.data.fetch.unpack import fetch_archive, names_archive
+from vidbench.data.records import FrameFolder, Selection, VideoRecord
+from vidbench.errors import ConfigError, FetchError
+from vidbench.labels.class_lists import load_classes
+from vidbench.storage.files import replacing
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "test")
+NUMBERS = (1, 2, 3)
+_OFFICIAL = ".avi"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A dataset as its authors published it.
+
+    Attributes:
+        family: E.g. ``ucf101``, as its class list is called too.
+        root: Official server.
+        videos: Archive below the root.
+        lists: The official lists, whose archive lies below the root too.
+        nested: Whether the archive holds further archives.
+    """
+
+    family: str
+    root: str
+    videos: str
+    lists: OfficialLists
+    nested: bool = False
+
+
+def load_split(release: Release, variant: str, split: str, options: FetchOptions) -> ListedSplit:
+    """One official split of a release; see :class:`ListedSplit`.
+
+    Args:
+        release: Which dataset.
+        variant: Number of the official split; empty for the first.
+        split: ``train`` or ``test``.
+        options: Where videos go and come from, and which are taken.
+
+    Raises:
+        ConfigError: There is no such split, or an option has no meaning here.
+    """
+    family = release.family
+    if variant not in ("", *map(str, NUMBERS)):
+        raise ConfigError(f"{family} has no split {variant!r}: take {family}/1, /2 or /3")
+    if split not in SPLITS:
+        raise ConfigError(f"{family} has no split {split!r}, only {', '.join(SPLITS)}")
+    if options.num_tarballs is not None:
+        raise ConfigError(f"{family} is one archive: drop --num_tarballs")
+    return ListedSplit(release, int(variant or 1), split, options)
+
+
+class ListedSplit:
+    """One part of an official split; see :class:`~vidbench.data.datasets.base.Dataset`.
+
+    Videos and lists are used where they lie if ``options.root_url`` is a folder. From an archive
+    or a server they are extracted to ``<data folder>/<family>/``, once for all splits.
+
+    Args:
+        release: Which dataset.
+        number: Of the official split, from 1.
+        split: ``train`` or ``test``.
+        options: Where videos go and come from, and which are taken.
+    """
+
+    def __init__(self, release: Release, number: int, split: str, options: FetchOptions) -> None:
+        self.name = f"{release.family}-split{number}"
+        self.split = split
+        self._release = release
+        self._number = number
+        self._seed = options.seed
+        self._frames_fps = options.frames_fps
+        self._source = options.root_url or release.root
+        self._home = options.data_dir / release.family
+        self._in_place = not is_url(self._source) and not names_archive(self._source)
+        self.folder = Path(self._source) if self._in_place else options.data_dir
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the official order."""
+        return load_classes(self._release.family)
+
+    def paths_on_disk(self) -> list[Path]:
+        if not self._videos_folder.is_dir():
+            return []
+        videos = self._find_videos()
+        listed = [video for video in self._read_lists() if video.split == self.split]
+        found = (_choose(_candidates(video, videos), video, videos) for video in listed)
+        return [path for path in found if path is not None]
+
+    def fetch(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
+        """The requested videos in the order of the official list, or as drawn with the seed.
+
+        A listed video that is not there is among them, without a path.
+
+        Args:
+            num_videos: How many; None for all.
+            classes: Videos of these classes only; None for all.
+
+        Raises:
+            ConfigError: The source does not exist, or holds none of the listed videos; or it is
+                a rar archive, and no tool is installed that extracts it.
+            FetchError, ArchiveError: Videos or lists are not available.
+        """
+        self._refuse_bad_source()
+        if is_url(self._source):
+            self._find_lists()  # which may fail before gigabytes are fetched
+        self._fetch_videos()
+        listed, videos = self._read_lists(), self._find_videos()
+        found = {video: _candidates(video, videos) for video in listed}
+        chosen = {video: _choose(paths, video, videos) for video, paths in found.items()}
+        self._refuse_nothing(chosen)
+        strays = videos.everything - {path for paths in found.values() for path in paths}
+        _report(sorted(strays), found, chosen)
+        unlisted = tuple(sorted(videos.everything - set(chosen.values())))
+        selection = self._select(chosen, videos.frames, num_videos, classes)
+        report_unknown_rate(selection.records)
+        return selection._replace(unlisted=unlisted)
+
+    def list_videos(
+        self, num_videos: int | None = None, classes: Sequence[str] | None = None
+    ) -> Selection:
+        """The same videos by the official list alone; those that are there have their paths.
+
+        Raises:
+            ConfigError: The source does not exist.
+            FetchError, ArchiveError: The lists are not available.
+        """
+        self._refuse_bad_source()
+        is_there = self._videos_folder.is_dir()
+        videos = self._find_videos() if is_there else NamedVideos({}, frozenset())
+        chosen = {
+            video: _choose(_candidates(video, videos), video, videos)
+            for video in self._read_lists()
+        }
+        return self._select(chosen, videos.frames, num_videos, classes)
+
+    def _select(
+        self,
+        chosen: Mapping[ListedVideo, Path | None],
+        frames: Set[Path],
+        num_videos: int | None,
+        classes: Sequence[str] | None,
+    ) -> Selection:
+        wanted = [
+            video
+            for video in chosen
+            if video.split == self.split and (classes is None or video.label in classes)
+        ]
+        records = tuple(
+            VideoRecord(
+                video_id=video.video_id,
+                path=(path := chosen[video]),
+                label=video.label,
+                group=video.group,
+                frames=FrameFolder(self._frames_fps) if path in frames else None,
+            )
+            for video in draw(wanted, self._seed, lambda video: video.video_id)[:num_videos]
+        )
+        return Selection(records, (), len(wanted))
+
+    @property
+    def _videos_folder(self) -> Path:
+        return self.folder if self._in_place else self._home / "videos"
+
+    def _fetch_videos(self) -> None:
+        if self._in_place:
+            return
+        source = self._source
+        if not names_archive(source):
+            source = join_source(source, self._release.videos)
+        if not self._videos_folder.exists():
+            with replacing(self._mark) as temporary:
+                temporary.write_text(self._source_text(), "utf-8")
+        advice = "--dataset_path takes an archive or an extracted folder"
+        self._fetch(source, self._videos_folder, advice, nested=self._release.nested)
+
+    def _refuse_bad_source(self) -> None:
+        """Refuses what does not exist, and a data folder with videos from elsewhere."""
+        local = not is_url(self._source)
+        if local and not (self.folder.is_dir() if self._in_place else Path(self._source).is_file()):
+            what = "folder" if self._in_place else "archive"
+            raise ConfigError(f"--dataset_path {self._source!r} is no {what} that exists")
+        if self._in_place or not (self._videos_folder.exists() and self._mark.exists()):
+            return
+        if (found := self._mark.read_text("utf-8")) != self._source_text():
+            raise ConfigError(
+                f"{self._home} holds videos from {found}, not from {self._source_text()}: take "
+                f"another --data_dir, or remove {self._mark} if both have the same files"
+            )
+
+    @property
+    def _mark(self) -> Path:
+        """The file that says where the videos are from."""
+        return self._home / "root.txt"
+
+    def _source_text(self) -> str:
+        return self._source if is_url(self._source) else str(Path(self._source).resolve())
+
+    def _find_videos(self) -> NamedVideos:
+        """All videos by name, in whatever container; relative to the data folder."""
+        return find_named_videos(self._videos_folder, self.folder, file_key)
+
+    def _refuse_nothing(self, chosen: Mapping[ListedVideo, Path | None]) -> None:
+        if any(chosen.values()):
+            return
+        first = next(iter(chosen), None)
+        example = "" if first is None else f", such as {first.label}/{first.name}"
+        raise ConfigError(
+            f"{self._videos_folder} holds none of the {len(chosen)} listed videos{example}: give "
+            "the folder in which the folders of classes lie, or the archive itself, as "
+            "--dataset_path"
+        )
+
+    def _read_lists(self) -> list[ListedVideo]:
+        return self._release.lists.read(self._find_lists(), self._number, self.classes)
+
+    def _find_lists(self) -> Path:
+        """Folder of the official lists: near the videos, fetched before, or fetched now."""
+        lists, home = self._release.lists, self._home / "lists"
+        places = [(self._videos_folder, True), (home, True)]
+        archive = None
+        if not is_url(self._source):
+            beside = Path(self._source).absolute().parent
+            places.insert(1, (beside, False))
+            archive = lists.find_archive(self.folder) if self._in_place else None
+            archive = archive or lists.find_archive(beside)
+        for place, deep in places:
+            if (found := lists.find(place, self._number, deep=deep)) is not None:
+                return found
+        self._fetch(
+            str(archive or join_source(self._root, lists.archive)),
+            home,
+            f"lay {lists.folder} or {lists.archive} beside the videos",
+        )
+        if (found := lists.find(home, self._number, deep=True)) is None:
+            raise FetchError(f"{home} has no {lists.first.format(number=self._number)}")
+        return found
+
+    @property
+    def _root(self) -> str:
+        """The server of videos and lists."""
+        if not is_url(self._source):
+            return self._release.root
+        named = names_archive(self._source)
+        return self._source.rpartition("/")[0] if named else self._source
+
+    def _fetch(self, source: str, folder: Path, advice: str, *, nested: bool = False) -> None:
+        try:
+            fetch_archive(source, folder, nested=nested)
+        except FetchError as error:
+            raise FetchError(f"{error}; {advice}") from error
+
+
+def _candidates(video: ListedVideo, videos: NamedVideos) -> Sequence[Path]:
+    """All files and folders of frames that have the video's name."""
+    return videos.paths.get(file_key(video.video_id), ())
+
+
+def _choose(paths: Sequence[Path], video: ListedVideo, videos: NamedVideos) -> Path | None:
+    """Of several, an avi, as the authors publish it; else a file; else one beside its class."""
+
+    def rank(path: Path) -> tuple[bool, bool, bool]:
+        is_official = path.suffix.lower() == _OFFICIAL
+        return not is_official, path in videos.frames, path.parent.name != video.label
+
+    return min(paths, key=rank, default=None)
+
+
+def _report(
+    strays: Sequence[Path],
+    found: Mapping[ListedVideo, Sequence[Path]],
+    chosen: Mapping[ListedVideo, Path | None],
+) -> None:
+    if strays:
+        logger.warning(
+            "files that no official list names, and that are not evaluated: %d, e.g. %s",
+            len(strays),
+            strays[0],
+        )
+    if several := [video for video, paths in found.items() if len(paths) > 1]:
+        logger.warning(
+            "videos that are there more than once: %d; of %s, %s is taken",
+            len(several),
+            " and ".join(map(str, sorted(found[several[0]])[:2])),
+            chosen[several[0]],
+        )

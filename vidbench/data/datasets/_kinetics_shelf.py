@@ -1,0 +1,58 @@
+"""The wanted videos found so far in the folders of extracted tarballs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Set
+from pathlib import Path
+
+from vidbench.data.datasets._kinetics_annotations import Annotation, ClipKey, parse_name
+
+logger = logging.getLogger(__name__)
+
+
+class Shelf:
+    """The wanted videos found so far, in the order of tarballs and of file names.
+
+    Args:
+        wanted: The videos to look for.
+        listed: All that the split's list has; files of others are noted as unlisted.
+    """
+
+    def __init__(self, wanted: Mapping[ClipKey, Annotation], listed: Set[ClipKey]) -> None:
+        self._wanted = wanted
+        self._listed = listed
+        self.paths: dict[ClipKey, Path] = {}
+        self.unlisted: list[Path] = []
+        self.largest = 0  # videos in the largest tarball
+
+    def add(self, folder: Path, data_dir: Path) -> None:
+        """Adds the videos of an extracted tarball; of two files of one video the first stays."""
+        found = self._read(folder, data_dir)
+        self.largest = max(self.largest, len(found))
+        for key, path in found.items():
+            self.paths.setdefault(key, path)
+
+    def replace(self, folder: Path, data_dir: Path, *, add: bool) -> None:
+        """Puts the folder's videos in the place of those here; others too if ``add``."""
+        found = self._read(folder, data_dir)
+        self.paths.update({k: p for k, p in found.items() if add or k in self.paths})
+
+    def report(self) -> None:
+        if self.unlisted:
+            logger.warning(
+                "files that no annotation lists, and that are not evaluated: %d, e.g. %s",
+                len(self.unlisted),
+                self.unlisted[0],
+            )
+
+    def _read(self, folder: Path, data_dir: Path) -> dict[ClipKey, Path]:
+        found: dict[ClipKey, Path] = {}
+        for path in sorted(folder.iterdir()):
+            relative = path.relative_to(data_dir)
+            key = parse_name(path.name)
+            if key is None or key not in self._listed:
+                self.unlisted.append(relative)
+            elif key in self._wanted:
+                found.setdefault(key, relative)
+        return found

@@ -1,0 +1,222 @@
+"""Tar archives, never trusted: extracted complete or not at all. What others share is here too."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import tarfile
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath, PurePosixPath
+from typing import IO, cast
+
+from vidbench.errors import ArchiveError, DiskFullError
+from vidbench.storage.files import disk_errors, free_bytes, temporary_path
+
+MAX_MEMBERS = 250_000
+"""Files and folders in one archive; the largest split of Kinetics-400 has 246,534 videos."""
+
+MAX_RATIO = 200
+"""Times its own length that an archive may fill, where that is above 1 GiB; videos stay below 2."""
+
+_ALWAYS_ALLOWED_BYTES = 1 << 30
+_CHUNK_BYTES = 1 << 20
+_MAX_NAME_BYTES = 255  # what file systems take
+_MAX_HEADER_BYTES = 1 << 20  # of one member; tarfile takes it into memory whole
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_DAMAGE = (
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    ValueError,  # numbers and texts in headers
+    RecursionError,  # headers of headers
+)
+
+
+def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Path:
+    """The folder, which appears only once every file of the archive is in it.
+
+    Args:
+        archive: A tar file, compressed or not.
+        folder: Made by this call; if it exists, it is complete and nothing is done.
+        flatten: Put all files into one folder, whatever folders the archive has.
+
+    Raises:
+        ArchiveError: The archive is damaged; or holds a link, a device, a sparse file, a path
+            that leads out of the folder, a name that cannot be shown or written, or one file
+            name twice; or is a bomb, by ``MAX_MEMBERS`` and ``MAX_RATIO``.
+        DiskFullError: There is no room for the files; none is kept.
+    """
+    if folder.exists():
+        return folder
+    with staged(archive, folder) as staging:
+        extract_into(archive, staging, flatten=flatten)
+    return folder
+
+
+def extract_into(archive: Path, staging: Path, *, flatten: bool = False) -> None:
+    """As :func:`extract_archive`, into a folder that :func:`staged` made."""
+    with tarfile.open(archive, tarinfo=_Member) as tar:
+        for member, path in _checked_members(tar, archive, staging, flatten):
+            _write(tar, member, path)
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """A new file or folder, with the rights and the owner of such, whatever the archive says.
+
+    Only these are written, below a folder that is new too, so no link can lead elsewhere.
+    ``tarfile.extract`` is safe only with a filter, which Python has since 3.11.4.
+    """
+    if member.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with cast(IO[bytes], tar.extractfile(member)) as content, path.open("xb") as file:
+        shutil.copyfileobj(content, file, _CHUNK_BYTES)
+
+
+@contextmanager
+def staged(archive: Path, folder: Path) -> Iterator[Path]:
+    """A hidden folder for the files of an archive, which becomes ``folder`` if all goes well.
+
+    Raises:
+        ArchiveError: Something went wrong that only a damaged or forged archive explains.
+        DiskFullError: There is no room.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = temporary_path(folder)
+    staging.mkdir()
+    try:
+        with disk_errors(folder.parent):
+            yield staging
+        staging.rename(folder)
+    except _DAMAGE as error:
+        if not folder.exists():
+            raise ArchiveError(f"{archive} cannot be extracted: {_shown(error)}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header is refused before tarfile acts on it, where it would harm."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        member = super().frombuf(buf, encoding, errors)
+        if member.size < 0 or (member.type in _HEADERS and member.size > _MAX_HEADER_BYTES):
+            raise tarfile.ReadError(f"a header claims {member.size} bytes")
+        return member
+
+
+def _checked_members(
+    tar: tarfile.TarFile, archive: Path, staging: Path, flatten: bool
+) -> Iterator[tuple[tarfile.TarInfo, Path]]:
+    """The members to extract, and the paths that they get."""
+    total = 0
+    for number, member in enumerate(tar, start=1):
+        tar.members.clear()  # type: ignore[attr-defined]  # or each stays in memory
+        total += member.size
+        refuse_bomb(archive, number, max(total, tar.offset))
+        if reason := _reason_to_refuse(member):
+            raise ArchiveError(f"{archive} holds {_shown(member.name)}, {reason}: refused")
+        if is_litter(member.name):
+            continue
+        if flatten and member.isdir():
+            continue
+        path = staging / (PurePosixPath(member.name).name if flatten else member.name)
+        if member.isreg() and path.exists():
+            raise ArchiveError(f"{archive} holds {_shown(member.name)} twice")
+        require_room_for(member.name, member.size, archive, staging)
+        yield member, path
+    _require_end(tar, archive)
+
+
+def refuse_bomb(archive: Path, num_members: int, num_bytes: int) -> None:
+    """Check that an archive may hold so many files and folders, and fill so many bytes.
+
+    Raises:
+        ArchiveError: They are more than ``MAX_MEMBERS`` or ``MAX_RATIO`` allow.
+    """
+    limit = max(_ALWAYS_ALLOWED_BYTES, MAX_RATIO * archive.stat().st_size)
+    if num_members > MAX_MEMBERS:
+        raise ArchiveError(f"{archive} holds more than {MAX_MEMBERS} files: refused")
+    if num_bytes > limit:
+        raise ArchiveError(
+            f"{archive} would fill more than {limit / 1e6:.0f} MB, over {MAX_RATIO} times its "
+            "own length: refused"
+        )
+
+
+def is_litter(name: str) -> bool:
+    """Whether this is what macOS adds to archives, and belongs to no video."""
+    name = PurePosixPath(name).name
+    return name.startswith("._") or name == ".DS_Store"
+
+
+def bad_name(name: str) -> str | None:
+    """Why no file of an archive may have this path; None if it may. Where it leads is not seen."""
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
+        return "whose name has line breaks, control characters or broken letters"
+    if any(len(part.encode()) > _MAX_NAME_BYTES for part in name.split("/")):
+        return f"whose name is longer than {_MAX_NAME_BYTES} bytes"
+    return "an absolute path" if name.startswith("/") else None
+
+
+def _reason_to_refuse(member: tarfile.TarInfo) -> str | None:
+    if not (member.isreg() or member.isdir()):
+        return "a link or a device"
+    if member.issparse():
+        return "a sparse file, which may be of any length"
+    if member.size < 0:
+        return "of negative length"
+    if reason := bad_name(member.name):
+        return reason
+    path = PurePath(member.name)  # of this system: Windows has drives, and other slashes
+    is_file_without_name = member.isreg() and not path.parts
+    if ".." in path.parts or path.anchor or is_file_without_name:
+        return "a path that leads out of the folder"
+    return None
+
+
+def require_room_for(name: str, size: int, archive: Path, staging: Path) -> None:
+    """Check that the disk has room for a file of an archive.
+
+    Raises:
+        DiskFullError: It has not.
+    """
+    free = free_bytes(staging)
+    if size > free:
+        raise DiskFullError(
+            f"{staging.parent} has no room for the files of {archive}: {_shown(name)} needs "
+            f"{size / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; make room or choose "
+            "another folder, and run the same command again"
+        )
+
+
+def _shown(what: object) -> str:
+    """A name, quoted, or an error, on one line of bearable length."""
+    text = repr(what) if isinstance(what, str) else " ".join(str(what).split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
+    """Check that the archive has its end mark, and the checksum behind it is right.
+
+    tarfile takes a damaged or missing header for the end, and reads no checksum of gzip.
+    """
+    file = cast(IO[bytes], tar.fileobj)
+    file.seek(tar.offset)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise ArchiveError(f"{archive} is damaged: it breaks off at byte {tar.offset} of its files")
+    while file.read(1 << 20):
+        pass

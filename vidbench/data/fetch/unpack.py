@@ -1,0 +1,224 @@
+"""An archive of any kind becomes a folder: tar, zip or rar, told by content and never trusted."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from vidbench.data.fetch.download import alone, fetch_alone, is_url, size_of
+from vidbench.data.fetch.partial import require_room
+from vidbench.data.fetch.rar import is_rar, open_rar, require_rar_tool
+from vidbench.data.fetch.tar import (
+    bad_name,
+    extract_into,
+    is_litter,
+    refuse_bomb,
+    require_room_for,
+    staged,
+)
+from vidbench.errors import ArchiveError
+from vidbench.storage.files import sweep
+from vidbench.terminal.progress import progress
+
+_SUFFIXES = (".rar", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_CHUNK_BYTES = 1 << 20
+
+
+def names_archive(source: str) -> bool:
+    """Whether a path or url ends as archives do; whether there is one, nobody looks."""
+    return _file_name(source).lower().endswith(_SUFFIXES)
+
+
+def fetch_archive(source: str, folder: Path, *, nested: bool = False) -> Path:
+    """The folder with all files of an archive, fetched and extracted once.
+
+    A downloaded archive is removed once its folder is complete; a local one is read where it
+    lies. Of several processes that want one folder, one makes it.
+
+    Args:
+        source: http(s) url or local path.
+        folder: Made by this call; if it exists, it is complete and nothing is done.
+        nested: As in :func:`unpack`.
+
+    Raises:
+        ConfigError: It is a rar archive, and no tool is installed that extracts it.
+        FetchError, ArchiveError: It could not be had.
+        DiskFullError: There is no room.
+    """
+    if folder.exists():
+        return folder
+    sweep(folder.parent, "")
+    with alone(folder.parent, folder.name):
+        if not folder.exists():  # still, behind another process
+            _fetch_and_unpack(source, folder, nested)
+    return folder
+
+
+def _fetch_and_unpack(source: str, folder: Path, nested: bool) -> None:
+    target = folder.with_name(_file_name(source))
+    if is_url(source):
+        if target.suffix.lower() == ".rar":
+            require_rar_tool(target.name)  # before gigabytes come for nothing
+        size = size_of(source)
+        require_room(folder.parent, 2 * (size or 0), source)  # the archive and its files
+        with progress(f"fetch {target.name}", size, "B") as advance:
+            archive = fetch_alone(source, target, on_bytes=advance)
+    else:
+        archive = fetch_alone(source, target)
+    try:
+        unpack(archive, folder, nested=nested)
+    except ArchiveError:
+        if is_url(source):
+            target.unlink(missing_ok=True)  # so that the next try fetches it anew
+        raise
+    if is_url(source):
+        target.unlink(missing_ok=True)
+
+
+def _file_name(source: str) -> str:
+    if is_url(source):
+        return unquote(urlsplit(source).path).rpartition("/")[2]
+    return Path(source).name
+
+
+def unpack(archive: Path, folder: Path, *, nested: bool = False) -> Path:
+    """The folder, which appears only once every file of the archive is in it.
+
+    Args:
+        archive: Tar (compressed or not), zip or rar.
+        folder: Made by this call; if it exists, it is complete and nothing is done.
+        nested: Extract rar archives inside too, each into a folder of its name.
+
+    Raises:
+        ArchiveError: The archive is damaged, or holds what must not be extracted; see
+            :func:`~vidbench.data.fetch.tar.extract_archive`.
+        ConfigError: It is a rar archive, and no tool is installed that extracts it.
+        DiskFullError: There is no room for the files; none is kept.
+    """
+    if folder.exists():
+        return folder
+    with staged(archive, folder) as staging:
+        _unpack_into(archive, staging)
+        if nested:
+            for inner in sorted(staging.rglob("*.rar")):
+                _unpack_inner(archive, inner)
+    return folder
+
+
+def _unpack_inner(archive: Path, inner: Path) -> None:
+    folder = inner.with_suffix("")
+    if folder.exists():
+        raise ArchiveError(f"{archive} holds both {inner.name} and {folder.name}: refused")
+    try:
+        unpack(inner, folder)
+    except ArchiveError as error:
+        raise ArchiveError(f"{archive}: {error}") from error
+    inner.unlink()
+
+
+class _Member(NamedTuple):
+    """A file or folder of a zip or rar archive, as its directory declares it."""
+
+    name: str
+    size: int
+    is_folder: bool
+    oddity: str  # why it cannot be extracted; empty where it can
+
+
+def _unpack_into(archive: Path, staging: Path) -> None:
+    if is_rar(archive):
+        with open_rar(archive) as rar:
+            _write([_Member(*member) for member in rar.members], rar.contents, archive, staging)
+    elif zipfile.is_zipfile(archive):
+        with _open_zip(archive) as (members, contents):
+            _write(members, contents, archive, staging)
+    else:
+        extract_into(archive, staging)
+
+
+@contextmanager
+def _open_zip(archive: Path) -> Iterator[tuple[Sequence[_Member], Iterator[Iterator[bytes]]]]:
+    """The members, and the content of each file in this order, as of ``Rar`` in ``rar.py``.
+
+    Raises:
+        ArchiveError: It is damaged or encrypted, or compressed in a way that zipfile cannot read.
+    """
+    try:
+        with zipfile.ZipFile(archive) as file:
+            entries = file.infolist()
+            files = [entry for entry in entries if not entry.is_dir()]
+            yield [_describe(entry) for entry in entries], (_read(file, entry) for entry in files)
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
+        raise ArchiveError(f"{archive} cannot be extracted: {error}") from error
+
+
+def _describe(entry: zipfile.ZipInfo) -> _Member:
+    kind = stat.S_IFMT(entry.external_attr >> 16)  # of files that were packed on Unix
+    oddity = "" if kind in (0, stat.S_IFREG, stat.S_IFDIR) else "a link or a device"
+    if entry.flag_bits & 1:
+        oddity = "which is encrypted"
+    return _Member(entry.filename, entry.file_size, entry.is_dir(), oddity)
+
+
+def _read(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    with file.open(entry) as content:  # which compares lengths and checksums
+        while piece := content.read(_CHUNK_BYTES):
+            yield piece
+
+
+def _write(
+    members: Sequence[_Member],
+    contents: Iterator[Iterable[bytes]],
+    archive: Path,
+    staging: Path,
+) -> None:
+    """Checks all members, and only then writes the files among them."""
+    _refuse_bad_members(members, archive)
+    files = [member for member in members if not member.is_folder]
+    require_room_for(archive.name, sum(file.size for file in files), archive, staging)
+    with progress(f"extract {archive.name}", len(files), "files") as advance:
+        for member, content in zip(files, contents, strict=True):
+            _write_file(staging / member.name, content, keep=not is_litter(member.name))
+            advance(1)
+
+
+def _write_file(path: Path, content: Iterable[bytes], *, keep: bool) -> None:
+    if not keep:
+        for _ in content:  # what follows in the same stream is wanted
+            pass
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.writelines(content)
+
+
+def _refuse_bad_members(members: Sequence[_Member], archive: Path) -> None:
+    """Check that all members may be extracted.
+
+    Raises:
+        ArchiveError: One is no plain file or folder, leads out, cannot be shown or is there twice;
+            or they are too many or too large.
+    """
+    refuse_bomb(archive, len(members), sum(member.size for member in members))
+    seen: set[PurePosixPath] = set()
+    for member in members:
+        shown = repr(member.name[:200])
+        if reason := member.oddity or bad_name(member.name) or _way_out(member.name):
+            raise ArchiveError(f"{archive} holds {shown}, {reason}: refused")
+        path = PurePosixPath(member.name)
+        if path in seen and not member.is_folder:
+            raise ArchiveError(f"{archive} holds {shown} twice")
+        seen.add(path)
+
+
+def _way_out(name: str) -> str:
+    """Why a path would leave the folder on some system; empty where it stays."""
+    windows = PureWindowsPath(name)
+    leads_out = ".." in windows.parts or windows.drive or windows.root or not name.strip("./")
+    return "a path that leads out of the folder" if leads_out else ""

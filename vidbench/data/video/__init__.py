@@ -1,0 +1,1 @@
+"""Video files: opening, decoding, scanning, encoding."""

@@ -1,0 +1,212 @@
+"""A video becomes a larger one, for services that refuse small pictures; the only encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.filter import Graph
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidbench.data.video.container import (
+    demuxed,
+    ffmpeg_errors,
+    opened,
+    refuse_huge,
+    stamp_of,
+    stream_time,
+    video_stream,
+)
+from vidbench.data.video.orientation import Orientation, orientation_of
+from vidbench.data.video.timeline import Clock, Stamp, lay_timeline
+from vidbench.data.video.whole import whole_frames
+from vidbench.errors import VideoError
+
+_QUALITY = {"crf": "18", "preset": "medium"}  # 18 is visually lossless, says FFmpeg's H.264 guide
+_STILL = 2  # times as long as other frames
+_THREADS = 4  # other bits with another number: it must not follow the machine's cores
+
+
+class Size(NamedTuple):
+    """A picture's width and height, in square pixels."""
+
+    width: int
+    height: int
+
+
+def shown_size(path: Path) -> Size:
+    """The size at which a player shows the video: orientation and the shape of pixels count.
+
+    Raises:
+        VideoError: The file is unreadable.
+    """
+    with ffmpeg_errors(), opened(path) as container:
+        stream = video_stream(container)
+        packets = (packet.decode() for packet in demuxed(container, stream))
+        first = next((frame for frames in packets for frame in frames), None)
+        if first is None:
+            raise VideoError("unreadable", "no frame could be decoded")
+        return _shown_size(stream, first)
+
+
+def enlarge(size: Size, min_size: int) -> Size:
+    """The smallest even sides of at least ``min_size`` with this aspect ratio, but for rounding.
+
+    Sides that are longer already stay, made even.
+    """
+    shorter = max(min(size), min_size)
+    shorter += shorter % 2
+    longer = 2 * round(max(size) * shorter / min(size) / 2)
+    return Size(longer, shorter) if size.width >= size.height else Size(shorter, longer)
+
+
+def upscale(source: Path, target: Path, min_size: int) -> None:
+    """Writes the video with sides of at least ``min_size`` pixels, as H.264 (yuv420p) in an mp4.
+
+    Frames keep their number and their times, but that joined recordings follow one another. Sound
+    is copied packet by packet, so that enlarged videos have it as the others do. Orientation and
+    the shape of pixels are applied.
+
+    Args:
+        source: Any video that FFmpeg reads.
+        target: An mp4 whatever its suffix; what lies there is overwritten.
+        min_size: Of the shorter side, in pixels.
+
+    Raises:
+        VideoError: The source is unreadable or truncated, its sound does not fit into an mp4, or
+            the frames would be too large. The target may have been begun.
+    """
+    with ffmpeg_errors():
+        with opened(source) as read:
+            times = _read_times(source, read)
+        size = enlarge(shown_size(source), min_size)
+        refuse_huge(*size)
+        with opened(source) as read, av.open(str(target), "w", format="mp4") as written:
+            _transcode(read, written, times, size)
+
+
+def _read_times(path: Path, read: InputContainer) -> list[int]:
+    """When each frame is shown, and when the last one ends, in ticks of the stream.
+
+    Raises:
+        VideoError: Something is missing, as :func:`~vidbench.data.video.whole.whole_frames` has it.
+    """
+    stream = video_stream(read)
+    time = stream_time(stream)
+    stamps = [stamp_of(frame) for frame in whole_frames(path, read, stream)]
+    timeline = lay_timeline(stamps, time)
+    seconds = np.append(timeline.starts_seconds, timeline.duration_seconds)
+    ticks = np.rint((seconds + timeline.begin_seconds) / float(time.tick)).astype(np.int64)
+    rows = np.arange(len(ticks))
+    rising = np.maximum.accumulate(ticks - rows) + rows  # an mp4 has no two frames at one time
+    return [int(tick) for tick in rising + (time.origin or 0)]
+
+
+def _transcode(
+    read: InputContainer, written: OutputContainer, times: list[int], size: Size
+) -> None:
+    source = video_stream(read)
+    lasts = dict(zip(times, np.diff(times).tolist(), strict=False))
+    target = _add_video(written, source, size)
+    if lasts[times[-2]] > _STILL * min(lasts.values()):
+        target.codec_context.max_b_frames = 0  # with them an mp4 does not keep how long it lasts
+    sounds = [_Sound(written, each, source) for each in read.streams.audio]
+    of_index = {sound.index: sound for sound in sounds}
+    scale, left = _scaler(source, size), iter(times)
+
+    def write(packets: list[Packet[VideoStream]]) -> None:
+        for packet in packets:
+            packet.duration = lasts[cast("int", packet.pts)]
+            written.mux(packet)
+
+    for packet in demuxed(read, source, *read.streams.audio):
+        if packet.stream_index in of_index:
+            of_index[packet.stream_index].copy(packet)
+            continue
+        with suppress(av.error.InvalidDataError):  # what comes before the first whole group
+            for frame in packet.decode():
+                scaled = scale(frame)
+                scaled.pts = next(left)
+                write(target.encode(scaled))
+    write(target.encode(None))
+
+
+class _Sound:
+    """Copies the packets of a stream of sound; joined recordings follow one another.
+
+    Args:
+        written: Where to.
+        source: The stream.
+        video: That of the pictures beside it.
+    """
+
+    def __init__(self, written: OutputContainer, source: AudioStream, video: VideoStream) -> None:
+        self.index = source.index
+        self._written = written
+        self._target = written.add_stream_from_template(source)
+        tick = source.time_base or Fraction(1, av.time_base)
+        self._clock = Clock(stream_time(video)._replace(tick=tick, origin=None))
+
+    def copy(self, packet: Packet[Any]) -> None:
+        if packet.pts is None or packet.dts is None or packet.is_discard:
+            return
+        shift = self._clock.ticks(Stamp(packet.pts, packet.dts, packet.duration or 0)) - packet.pts
+        packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+        packet.stream = self._target
+        self._written.mux(packet)
+
+
+def _add_video(written: OutputContainer, source: VideoStream, size: Size) -> VideoStream:
+    """A stream of frames of this size, with the times and the colours of the source."""
+    target = written.add_stream("libx264", rate=source.average_rate, options=dict(_QUALITY))
+    target.width, target.height = size
+    target.pix_fmt = "yuv420p"
+    context = target.codec_context
+    context.time_base = cast("Fraction", source.time_base)
+    context.thread_count, context.thread_type = _THREADS, "FRAME"
+    for name in ("colorspace", "color_primaries", "color_trc"):
+        setattr(context, name, getattr(source.codec_context, name))
+    context.color_range = 1  # limited, as the filters are told
+    return target
+
+
+def _scaler(source: VideoStream, size: Size) -> Callable[[VideoFrame], VideoFrame]:
+    """A function from a decoded frame to the larger one, upright and with square pixels."""
+    graph = Graph()
+
+    def scale(frame: VideoFrame) -> VideoFrame:
+        if not graph.configured:
+            _connect(graph, source, orientation_of(frame), size)
+        graph.vpush(frame)
+        scaled = graph.vpull()
+        scaled.pict_type = 0  # or the encoder would put key frames where the source had them
+        return scaled
+
+    return scale
+
+
+def _connect(graph: Graph, source: VideoStream, orientation: Orientation, size: Size) -> None:
+    nodes = [
+        graph.add_buffer(template=source),
+        *(graph.add(*step) for step in orientation.filters()),
+        graph.add("scale", f"{size.width}:{size.height}:flags=lanczos:out_range=limited"),
+        graph.add("setsar", "1"),
+        graph.add("format", "yuv420p"),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*nodes).configure()
+
+
+def _shown_size(stream: VideoStream, first: VideoFrame) -> Size:
+    aspect = float(stream.sample_aspect_ratio or 1)
+    size = Size(max(1, round(first.width * aspect)), first.height)
+    return Size(*reversed(size)) if orientation_of(first).transposed else size

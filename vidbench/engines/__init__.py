@@ -1,0 +1,1 @@
+"""Engines: run an evaluation on this machine or on a cluster."""

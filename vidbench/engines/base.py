@@ -1,0 +1,72 @@
+"""What does the work of a run: this machine, or a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from vidbench.config.run_config import RunConfig
+from vidbench.data.datasets.base import Dataset
+from vidbench.data.loader import VideoLoader
+from vidbench.data.records import VideoRecord
+from vidbench.models.base import Model
+from vidbench.runs.folder import RunFolder
+from vidbench.runs.predictions import Predictions
+from vidbench.system.stopwatch import Stopwatch
+
+
+class Work(NamedTuple):
+    """What is left to predict of a run.
+
+    Attributes:
+        config: What the run was asked for.
+        model: Not loaded yet.
+        loader: Gives clips.
+        records: All requested videos.
+        predictions: Their table.
+        batches: The places of the videos of each batch to predict.
+        folder: Keeps what is predicted.
+        stopwatch: Tells what the run waited for.
+    """
+
+    config: RunConfig
+    model: Model
+    loader: VideoLoader
+    records: Sequence[VideoRecord]
+    predictions: Predictions
+    batches: Sequence[range]
+    folder: RunFolder
+    stopwatch: Stopwatch
+
+
+class Measured(NamedTuple):
+    """What the work took.
+
+    Attributes:
+        beside: Seconds by stage of what workers did meanwhile, in all of them together.
+        facts: Latency, throughput, memory and bytes, by name with their units.
+    """
+
+    beside: Mapping[str, float]
+    facts: Mapping[str, Any]
+
+
+class Engine(Protocol):
+    """Does the stages of a run; each gives the same bytes for the same work."""
+
+    def bring_lists(self, dataset: Dataset) -> None:
+        """Brings here what a dataset has to read before it can list its videos."""
+        ...
+
+    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
+        """As :func:`vidbench.data.fetch.tarballs.fetch_tarballs`."""
+        ...
+
+    def skip_stands(self, loader: VideoLoader, record: VideoRecord) -> bool:
+        """Whether this skipped video need not be tried again."""
+        ...
+
+    def predict(self, work: Work) -> Measured:
+        """What the work took; afterwards each of its videos is scored or skipped, and kept."""
+        ...

@@ -1,0 +1,168 @@
+"""Shards and tarballs through the stages, by Ray Data: its queues, retries and backpressure."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vidbench import errors
+from vidbench.data.fetch.remote_tarballs import share_lists, show_tarball
+from vidbench.data.fetch.tarballs import PARALLEL_TARBALLS, tarball_name, unfetched
+from vidbench.engines.cluster.plan import Node, Plan
+from vidbench.engines.cluster.shards import Shard
+from vidbench.engines.cluster.stages import Decoder, Fetcher, Job, Predictor
+from vidbench.errors import VidbenchError
+from vidbench.storage.remote_store import SharedFolder
+from vidbench.storage.store import Folder
+from vidbench.terminal.progress import progress
+
+logger = logging.getLogger(__name__)
+
+_AHEAD = 2
+"""Shards that a process has at hand: one in work, and one that waits for it."""
+
+Row = Mapping[str, Any]
+
+
+def map_shards(shards: Sequence[Shard], job: Job, plan: Plan) -> Iterator[Row]:
+    """What ``Predictor`` of ``stages.py`` says of each shard, as they are done.
+
+    Raises:
+        VidbenchError: A stage failed for good; what was given so far stands.
+    """
+    import ray.data
+
+    rows = ray.data.from_items([shard.dump() for shard in shards], override_num_blocks=len(shards))
+    decoders, models = min(plan.decoders, len(shards)), min(plan.models, len(shards))
+    decoded = _mapped(rows, Decoder, [job], decoders, num_cpus=plan.decoder_cores)
+    done = _mapped(
+        decoded, Predictor, [job], models, num_cpus=plan.model_cores, num_gpus=plan.model_gpus
+    )
+    yield from _rows(done)
+
+
+def fetch_all(
+    sources: Sequence[str], folder: Path, data: Folder, nodes: Sequence[Node]
+) -> list[Path]:
+    """Folders with the files of each tarball, in the order of ``sources``, fetched by all nodes.
+
+    Where the data folder is shared storage, the files here are empty: they only have names.
+
+    Raises:
+        FetchError, ArchiveError: One of them could not be had; the others are kept.
+    """
+    import ray.data
+
+    shared = isinstance(data, SharedFolder)
+    if shared:
+        share_lists(data, folder)
+    if waiting := unfetched(sources, folder):
+        there = folder.relative_to(data.local) if shared else folder.absolute()
+        rows = ray.data.from_items(
+            [{"source": source} for source in waiting], override_num_blocks=len(waiting)
+        )
+        processes = min(PARALLEL_TARBALLS * len(nodes), len(waiting))
+        done = _mapped(rows, Fetcher, [there, data], processes, num_cpus=0.1)
+        with progress(f"fetch {len(waiting)} tarballs", len(waiting), "tarballs") as advance:
+            failures = [row for row in _shown(_rows(done), folder, data, advance) if row["error"]]
+        if failures:
+            raise getattr(errors, failures[0]["error"])(failures[0]["text"])
+    return [folder / tarball_name(source) for source in sources]
+
+
+def _shown(
+    rows: Iterator[Row], folder: Path, data: Folder, advance: Callable[[int], None]
+) -> Iterator[Row]:
+    for row in rows:
+        if not row["error"] and isinstance(data, SharedFolder):
+            show_tarball(json.loads(row["files"]), folder / tarball_name(row["source"]))
+        advance(1)
+        yield row
+
+
+def _retries() -> dict[str, int]:
+    """How often work that was lost is done again.
+
+    A process may be lost with its machine, which fails several tries until Ray knows of it;
+    but a shard that takes down more processes is to blame itself.
+    """
+    return {"max_restarts": -1, "max_task_retries": 20}
+
+
+def _mapped(rows: Any, stage: type, arguments: Sequence[Any], processes: int, **claim: Any) -> Any:
+    from ray.data import ActorPoolStrategy
+    from ray.util.annotations import RayDeprecationWarning
+
+    pool = ActorPoolStrategy(size=processes, max_tasks_in_flight_per_actor=_AHEAD)
+    with warnings.catch_warnings():  # Ray 2.64 is to bring another way to say how often
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        return rows.map(
+            stage,
+            fn_constructor_args=arguments,
+            compute=pool,
+            ray_remote_args_fn=_retries,
+            **claim,
+        )
+
+
+def _rows(dataset: Any) -> Iterator[Row]:
+    """The rows as they come; Ray Data itself is quiet."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised, too
+    with plain_errors():
+        yield from dataset.iter_rows()
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raises what a stage raised, instead of what Ray made of it.
+
+    Raises:
+        VidbenchError: What a stage raised, or one line about what Ray gave up on.
+    """
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        for cause in _causes(error):
+            if isinstance(cause, VidbenchError):
+                raise cause from error
+        lines = str(error).strip().splitlines() or [repr(error)]
+        said = f"{lines[-1][:300]}{_likely_cause(error)}"
+        raise VidbenchError(
+            f"the cluster gave up on a piece of work: {said}; what is done is kept, and Ray's logs "
+            "say more: run the same command again"
+        ) from error
+
+
+def _likely_cause(error: BaseException) -> str:
+    """Why processes are lost again and again, of which Ray's last error says nothing."""
+    from ray.exceptions import OutOfMemoryError, RayActorError, WorkerCrashedError
+
+    lost = (RayActorError, WorkerCrashedError, OutOfMemoryError)
+    if not any(isinstance(cause, lost) for cause in _causes(error)):
+        return ""
+    return (
+        " (its process was lost each time, as when a machine runs out of memory: look for OOM in "
+        "session_latest/logs/raylet.out of Ray on its nodes, and lower --num_models, --num_workers "
+        "or --batch_size)"
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    while True:
+        yield error
+        following = getattr(error, "cause", None) or error.__cause__
+        if following is None:
+            return
+        error = following

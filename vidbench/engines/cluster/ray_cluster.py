@@ -1,0 +1,142 @@
+"""RayCluster: the stages of a run, mapped over the machines of a cluster by Ray Data."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vidbench.config.run_config import RunConfig
+from vidbench.data.datasets.base import Dataset
+from vidbench.data.fetch.remote_tarballs import bring_split
+from vidbench.data.loader import VideoLoader
+from vidbench.data.records import VideoRecord
+from vidbench.engines.base import Measured, Work
+from vidbench.engines.cluster.pipeline import fetch_all, map_shards
+from vidbench.engines.cluster.plan import Node, plan
+from vidbench.engines.cluster.preflight import require_equal_nodes
+from vidbench.engines.cluster.shards import cut_shards, take_outcomes
+from vidbench.engines.cluster.stages import Job
+from vidbench.engines.pace import Pace
+from vidbench.engines.scoring import Done
+from vidbench.storage.remote_store import SharedFolder, show
+from vidbench.system.stopwatch import Stopwatch
+from vidbench.terminal.progress import progress
+from vidbench.terminal.signals import unstopped
+
+logger = logging.getLogger(__name__)
+
+_FOLDERS = ("data_dir", "cache_dir", "results_dir")
+_FILES = (  # or other names
+    "annotations",
+    "class_aliases",
+    "classes",
+    "classes_file",
+    "dataset_path",
+    "model_path",
+    "prompts",
+    "videos_path",
+)
+
+
+class RayCluster:
+    """The machines of a Ray cluster; see :class:`~vidbench.engines.base.Engine`.
+
+    Args:
+        config: What the run was asked for.
+        nodes: The machines.
+
+    Raises:
+        ConfigError: They do not see the same folders, or have another vidbench.
+    """
+
+    def __init__(self, config: RunConfig, nodes: Sequence[Node]) -> None:
+        require_equal_nodes(nodes, config)
+        self._config = config
+        self._nodes = nodes
+
+    def bring_lists(self, dataset: Dataset) -> None:
+        data, listed = (self._config.place(name) for name in ("data_dir", "dataset_path"))
+        if isinstance(listed, SharedFolder):
+            show(listed)
+        elif isinstance(data, SharedFolder) and dataset.folder == data.local:
+            bring_split(data, dataset.folder / dataset.name / dataset.split)
+
+    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
+        return fetch_all(sources, folder, self._config.place("data_dir"), self._nodes)
+
+    def skip_stands(self, loader: VideoLoader, record: VideoRecord) -> bool:
+        """Yes, unless it was asked to try again: videos may lie where only workers see them."""
+        return not self._config.retry_skipped
+
+    def predict(self, work: Work) -> Measured:
+        chosen = plan(self._nodes, work.config)
+        cut = cut_shards(work.batches, work.records, chosen.models)
+        shards = {shard.name: shard for shard in cut}
+        logger.info("%d shards; %s", len(shards), chosen.describe())
+        rows = map_shards(cut, self._job(work, chosen.threads), chosen)
+        totals, done = _Totals(), Done(work.predictions)
+        with progress("predict", sum(map(len, work.batches))) as advance:
+            for row in work.stopwatch.each("wait_for_shards", rows):
+                shard = shards[row["name"]]
+                with unstopped(), work.stopwatch("write"):
+                    take_outcomes(work.predictions, shard.rows, row)
+                    work.folder.add(work.predictions, shard.rows)
+                    done.add(shard.rows)
+                logger.debug("%s is kept", shard.name)
+                totals.add(json.loads(row["facts"]))
+                advance(len(shard.records))
+        work.loader.sweep()
+        cluster = {"nodes": len(self._nodes), **chosen._asdict()}
+        return Measured(totals.beside.seconds, totals.summary() | {"cluster": cluster})
+
+    def _job(self, work: Work, threads: int) -> Job:
+        features = work.loader.features
+        return Job(
+            config=_absolute(work.config),
+            spec=work.loader.spec,
+            own_hashes=len(self._nodes) > 1,
+            weights=work.model.digest(),
+            classes=work.predictions.classes,
+            features=features.digest if features else None,
+            threads=threads,
+        )
+
+
+class _Totals:
+    """What workers say of their shards, taken together."""
+
+    def __init__(self) -> None:
+        self.beside = Stopwatch()
+        self._pace = Pace()
+        self._cache_bytes = 0
+        self._peak_memory_bytes = 0
+
+    def add(self, facts: Mapping[str, Any]) -> None:
+        self.beside.add(facts["work"])
+        for seconds, videos in facts["pace"]:
+            if videos:  # else all features were there, which is not the model's pace
+                self._pace.add(seconds, videos)
+        self._cache_bytes += facts["cache_bytes"]
+        self._peak_memory_bytes = max(self._peak_memory_bytes, facts["peak_memory_bytes"])
+
+    def summary(self) -> dict[str, Any]:
+        """For ``run.json``: sizes and pace are those of processes with a model."""
+        return self._pace.summary() | {
+            "peak_memory_bytes": self._peak_memory_bytes,
+            "cache_bytes": self._cache_bytes,
+        }
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    """The same with absolute paths of what lies here: workers have other current folders."""
+    found: dict[str, Any] = {}
+    for name in (*_FOLDERS, *_FILES):
+        value = getattr(config, name)
+        here = value is not None and (name in _FOLDERS or Path(value).exists())
+        if here and name not in config.shared:
+            found[name] = type(value)(Path(value).absolute())
+    return replace(config, **found)

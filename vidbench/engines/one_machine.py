@@ -1,0 +1,50 @@
+"""An engine: the processes and threads of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from vidbench.data.datasets.base import Dataset
+from vidbench.data.fetch.tarballs import fetch_tarballs
+from vidbench.data.loader import VideoLoader
+from vidbench.data.records import VideoRecord
+from vidbench.engines.base import Measured, Work
+from vidbench.engines.scoring import predict
+from vidbench.system.machine import peak_memory
+
+
+class OneMachine:
+    """The processes and threads of this machine."""
+
+    def bring_lists(self, dataset: Dataset) -> None:
+        pass  # it lies here, or is fetched from where it is published
+
+    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
+        return fetch_tarballs(sources, folder)
+
+    def skip_stands(self, loader: VideoLoader, record: VideoRecord) -> bool:
+        return loader.skip_stands(record)
+
+    def predict(self, work: Work) -> Measured:
+        config, loader = work.config, work.loader
+        loader.require_room([work.records[row] for rows in work.batches for row in rows])
+        load = partial(
+            work.model.load,
+            precision=config.precision,
+            device=config.processor,
+            num_threads=config.num_threads,
+            cache_dir=config.cache_dir,
+        )
+        pace = predict(
+            load,
+            loader,
+            work.records,
+            work.predictions,
+            work.batches,
+            work.folder,
+            work.stopwatch,
+        )
+        sizes = {"peak_memory_bytes": peak_memory(), "cache_bytes": loader.cache_bytes}
+        return Measured(loader.work, pace.summary() | sizes)

@@ -1,0 +1,92 @@
+"""What decides a run of predictions that another program made, as name and as signature."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import vidbench
+from vidbench.metrics.ranking import name_evidence
+from vidbench.runs.coverage import digest_videos
+
+_NO_NAME = re.compile(r"[^\w.-]+")
+_MAX_NAME = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignIdentity:
+    """Equal identities, equal predictions; see :class:`~vidbench.runs.identity.Identity`.
+
+    Attributes:
+        model: What made the predictions, as somebody says.
+        file: Name of the file of predictions.
+        sha256: Of the file's content.
+        dataset: E.g. ``kinetics-400``.
+        split: E.g. ``val``.
+        video_ids: The requested videos, in order.
+        labels: How the dataset's labels were matched with the predicted classes.
+        classes: That could have been predicted, in order.
+        choices: Classes that are chosen from; empty for all.
+        evidence: What the predictions are, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        how: How they were read from the file, in a few words; empty where they were taken as is.
+    """
+
+    model: str
+    file: str
+    sha256: str
+    dataset: str
+    split: str
+    video_ids: tuple[str, ...]
+    labels: str
+    classes: tuple[str, ...]
+    choices: tuple[str, ...]
+    evidence: str
+    how: str = ""
+
+    spec_digest = None
+
+    def digest(self) -> str:
+        """8 hexadecimal digits of all but the name of the file."""
+        decisive = self.as_dict() | {"video_ids": self.video_ids, "classes": self.classes}
+        del decisive["file"]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
+
+    def run_name(self) -> str:
+        """Name of the run's folder: what made the predictions, dataset and split, count, digest."""
+        model = _NO_NAME.sub("-", self.model)[:_MAX_NAME].strip("-.") or "predictions"
+        data = f"{self.dataset}-{self.split}".replace("/", "-")
+        return f"{model}_{data}_{len(self.video_ids)}_{self.digest()}"
+
+    def signature(self) -> str:
+        """One line that says what a number is of, with ``{evaluated}`` for the count of videos."""
+        choices = f", {len(self.choices)} to choose from" if self.choices else ""
+        how = f" ({self.how})" if self.how else ""
+        return " | ".join(
+            [
+                f"{self.model}, not run by vidbench: {self.file} {self.sha256[:16]}",
+                f"{self.dataset}/{self.split}",
+                f"{{evaluated}} of {len(self.video_ids)} videos {digest_videos(self.video_ids)}",
+                f"{self.labels}{choices}",
+                f"{name_evidence(self.evidence)}{how}",
+                f"vidbench {vidbench.__version__}",
+            ]
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but videos and classes, for ``run.json``, with names that every run has."""
+        return {
+            "model": self.model,
+            "weights": self.sha256[:16],
+            "file": self.file,
+            "sha256": self.sha256,
+            "dataset": self.dataset,
+            "split": self.split,
+            "precision": "unknown",
+            "labels": self.labels,
+            "choices": list(self.choices),
+            "evidence": self.evidence,
+            "how": self.how,
+        }

@@ -1,0 +1,221 @@
+"""Predictions that another program made become a run like any other: read, matched, scored."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vidbench.config.label_matching import Labels, match_labels
+from vidbench.config.run_config import RunConfig
+from vidbench.config.scope import warn_of_few_classes, warn_of_leakage
+from vidbench.data.datasets.base import Dataset, list_videos
+from vidbench.data.records import Selection, Skip, VideoRecord
+from vidbench.errors import ConfigError
+from vidbench.external.identity import ForeignIdentity
+from vidbench.external.matching import match_rows
+from vidbench.external.read import read_answers
+from vidbench.external.table import ForeignTable, tabulate
+from vidbench.labels.aliases import read_aliases
+from vidbench.labels.alignment import align
+from vidbench.labels.class_lists import find_classes
+from vidbench.metrics.ranking import has_scores, name_evidence
+from vidbench.report import write_report
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.folder import RunFolder
+from vidbench.runs.predictions import Predictions
+from vidbench.runs.summary import Facts
+
+logger = logging.getLogger(__name__)
+
+NO_PREDICTION = "no_prediction"
+"""The reason of a requested video that the file says nothing of."""
+
+UNKNOWN = "unknown"
+"""What stands in a run for what only the other program knows, such as the views of a video."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRequest:
+    """What is asked for.
+
+    Attributes:
+        file: Of predictions, CSV, .npz or JSON lines.
+        config: Which videos, and where the run goes; the options of models say nothing here.
+        options: Those that were given, by name, to be kept in ``run.json``.
+        model_name: What made the predictions; None for the name of the file.
+        scores_are: One of :data:`~vidbench.external.scores.KINDS`.
+        pool: One of :data:`~vidbench.external.scores.POOLS`.
+    """
+
+    file: Path
+    config: RunConfig
+    options: dict[str, Any]
+    model_name: str | None = None
+    scores_are: str = "auto"
+    pool: str = "mean"
+
+
+class Scored(NamedTuple):
+    """What came of it: the run's folder, and the content of its ``metrics.json``."""
+
+    folder: Path
+    metrics: dict[str, Any]
+
+
+class _Source(NamedTuple):
+    """What made the predictions."""
+
+    name: str
+    classes: tuple[str, ...]
+
+
+def score(request: ScoreRequest) -> Scored:
+    """The accuracies of the predictions in a file, with all that an evaluated run has.
+
+    No video is decoded, and none is fetched whose dataset has a list to go by.
+
+    Raises:
+        ConfigError: The file cannot be read, or does not fit the dataset; nothing was written.
+        VidbenchError: The dataset's list is not available.
+    """
+    config, dataset = request.config, request.config.open_dataset()
+    everything = list_videos(dataset).records
+    table = _read(request, dataset, everything)
+    source = _Source(request.model_name or request.file.stem, table.classes)
+    labels = match_labels(config, source, dataset)
+    top_n = _choose_top_n(config, labels, table)
+    selection = list_videos(dataset, config.num_videos, labels.classes if config.classes else None)
+    predictions = _fill(request.file, table, everything, selection.records, labels)
+    warn_of_few_classes(selection.records, labels)
+    folder = _open_run(request, dataset, selection, labels, table, source)
+    folder.add(predictions, range(len(predictions)))
+    metrics = folder.finish(predictions, top_n)
+    if not config.no_report:
+        write_report(FinishedRun(folder.path))
+    return Scored(folder.path, metrics)
+
+
+def _read(request: ScoreRequest, dataset: Dataset, records: Sequence[VideoRecord]) -> ForeignTable:
+    """The file's predictions, a row for each video of the split; says how they were read."""
+    config = request.config
+    listed = None if config.classes_file is None else find_classes(str(config.classes_file))
+    answers = read_answers(request.file, listed or dataset.classes)
+    rows = match_rows(answers, records, dataset.folder)
+    aliases = None if config.class_aliases is None else read_aliases(config.class_aliases)
+    table = tabulate(
+        answers,
+        rows,
+        len(records),
+        listed,
+        dataset.classes,
+        aliases=aliases,
+        kind=request.scores_are,
+        pool=request.pool,
+    )
+    how = "; ".join(
+        filter(None, [name_evidence(table.evidence), table.how, table.why, *answers.notes])
+    )
+    logger.info(
+        "%s: predictions of %d of %d videos among %d classes, read as %s",
+        request.file,
+        int(table.given.sum()),
+        len(records),
+        len(table.classes),
+        how,
+    )
+    others = align(dataset.classes, table.classes, aliases).unused
+    if others and dataset.classes:
+        logger.info(
+            "%s: %d of its classes are none of the dataset's, e.g. %s",
+            request.file,
+            len(others),
+            others[0],
+        )
+    return table
+
+
+def _choose_top_n(config: RunConfig, labels: Labels, table: ForeignTable) -> int:
+    """The k of the second accuracy.
+
+    Raises:
+        ConfigError: There are fewer classes, or a ranking is to be restricted to some.
+    """
+    if labels.choices and not has_scores(table.evidence):
+        kind = name_evidence(table.evidence)
+        raise ConfigError(f"--restrict_choices needs scores of all classes: the file has {kind}")
+    classes = labels.choices or table.classes
+    top_n = config.choose_top_n(classes)
+    if top_n > len(classes):
+        raise ConfigError(f"--top_n is {top_n}, but there are only {len(classes)} classes")
+    return top_n
+
+
+def _fill(
+    file: Path,
+    table: ForeignTable,
+    everything: Sequence[VideoRecord],
+    requested: Sequence[VideoRecord],
+    labels: Labels,
+) -> Predictions:
+    """The table of the requested videos; those without a prediction are skipped."""
+    index = {record.video_id: place for place, record in enumerate(everything)}
+    places = np.array([index[record.video_id] for record in requested], np.intp)
+    pending = Predictions.pending(requested, table.classes, labels.alignment.targets)
+    predictions = replace(
+        pending,
+        scores=table.scores[places],
+        evidence=table.evidence,
+        ranked=table.ranked[places],
+        reasons=np.full(len(requested), "", np.object_),
+    )
+    for row in np.flatnonzero(~table.given[places]).tolist():
+        predictions.set_skip(row, Skip(NO_PREDICTION, f"{file.name} has no row of it"))
+    if left_out := int(table.given.sum()) - int(table.given[places].sum()):
+        logger.info("%s: predictions of %d videos that are not asked for", file, left_out)
+    if unanswered := int(np.count_nonzero(table.ranked[places][table.given[places]] == 0)):
+        logger.warning("%s names no class for %d videos: they count as wrong", file, unanswered)
+    return predictions
+
+
+def _open_run(
+    request: ScoreRequest,
+    dataset: Dataset,
+    selection: Selection,
+    labels: Labels,
+    table: ForeignTable,
+    source: _Source,
+) -> RunFolder:
+    config = request.config
+    identity = ForeignIdentity(
+        model=source.name,
+        file=request.file.name,
+        sha256=hashlib.sha256(request.file.read_bytes()).hexdigest(),
+        dataset=dataset.name,
+        split=dataset.split,
+        video_ids=tuple(record.video_id for record in selection.records),
+        labels=labels.alignment.describe(),
+        classes=table.classes,
+        choices=labels.choices,
+        evidence=table.evidence,
+        how=table.how,
+    )
+    leakage = warn_of_leakage(config, config.model_trained_on, dataset, selection.records)
+    facts = Facts(
+        signature=identity.signature(),
+        views=UNKNOWN,
+        num_listed=selection.num_listed,
+        labels=labels.alignment.as_dict(),
+        choices=labels.choices,
+        leakage=leakage.as_dict(),
+    )
+    folder = RunFolder(config.results_dir / (config.run_name or identity.run_name()), identity)
+    places = {"videos": dataset.folder}
+    overwrite = config.overwrite_output_dir
+    folder.open(request.options, facts, selection.unlisted, places, overwrite=overwrite)
+    return folder

@@ -1,0 +1,100 @@
+"""A file's rows as a table with a row for each video of a dataset's split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.errors import ConfigError
+from vidbench.external.answers import Answers
+from vidbench.external.classes import name_columns, name_rankings
+from vidbench.external.scores import interpret, pool_rows
+from vidbench.metrics.ranking import LABEL, RANKING
+
+Rows = NDArray[np.intp]
+
+
+class ForeignTable(NamedTuple):
+    """Predictions of videos.
+
+    Attributes:
+        classes: That could have been predicted.
+        scores: (videos, classes), NaN where there is no prediction; of a ranking stand-ins.
+        ranked: (videos,), how many classes each prediction ranks at most.
+        evidence: What the predictions are, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        how: What was done to them, in a few words; empty where they were taken as is.
+        why: What tells that they are of this kind, where it may surprise; else empty.
+    """
+
+    classes: tuple[str, ...]
+    scores: NDArray[np.float32]
+    ranked: Rows
+    evidence: str
+    how: str = ""
+    why: str = ""
+
+    @property
+    def given(self) -> NDArray[np.bool_]:
+        """Whether there is a prediction, (videos,)."""
+        return np.asarray(~np.isnan(self.scores).any(axis=1), np.bool_)
+
+
+def tabulate(
+    answers: Answers,
+    rows: Rows,
+    count: int,
+    listed: Sequence[str] | None,
+    known: Sequence[str],
+    *,
+    aliases: Mapping[str, str] | None = None,
+    kind: str = "auto",
+    pool: str = "mean",
+) -> ForeignTable:
+    """The rows as a table of videos; classes that are the dataset's are in its order.
+
+    Args:
+        answers: What the file says.
+        rows: Which video each of its rows is of.
+        count: How many videos there are.
+        listed: The model's classes, where a list of them is given.
+        known: The dataset's.
+        aliases: The predicted class for some of the dataset's names.
+        kind: One of :data:`~vidbench.external.scores.KINDS`.
+        pool: One of :data:`~vidbench.external.scores.POOLS`.
+
+    Raises:
+        ConfigError: The classes are not known, or the scores not of the kind.
+    """
+    if answers.scores is None and kind != "auto":
+        raise ConfigError(f"the file ranks classes, and has no scores: drop --scores_are {kind}")
+    if answers.scores is None:
+        named = name_rankings(answers.rankings or (), listed, known, aliases)
+        return _of_rankings(*named, rows, count)
+    classes = name_columns(answers.classes, answers.scores.shape[1], listed)
+    scored = pool_rows(interpret(answers.scores, kind, answers.keys), rows, count, pool)
+    scores = scored.scores.astype(np.float32)
+    if set(classes) == set(known):  # so that runs with the same classes can be fused
+        scores = scores[:, [classes.index(name) for name in known]]
+        classes = tuple(known)
+    most = 1 if scored.evidence == LABEL else len(classes)
+    return ForeignTable(
+        classes, scores, np.full(count, most), scored.evidence, scored.how, scored.why
+    )
+
+
+def _of_rankings(
+    classes: tuple[str, ...], rankings: Sequence[tuple[str, ...]], rows: Rows, count: int
+) -> ForeignTable:
+    """Scores 1, 1/2, 1/3 and so on in place of ranks, and none for other classes."""
+    index = {name: place for place, name in enumerate(classes)}
+    scores, ranked = np.full((count, len(classes)), np.nan, np.float32), np.zeros(count, np.intp)
+    for row, ranking in zip(rows.tolist(), rankings, strict=True):
+        scores[row] = 0
+        scores[row, [index[name] for name in ranking]] = 1 / np.arange(1, len(ranking) + 1)
+        ranked[row] = len(ranking)
+    if not ranked.any():
+        raise ConfigError("the file names no class for any video")
+    return ForeignTable(classes, scores, ranked, LABEL if ranked.max() == 1 else RANKING)

@@ -1,0 +1,1 @@
+"""Long videos and cameras: what ``vidbench predict`` does."""

@@ -1,0 +1,72 @@
+"""What `vidbench predict` is asked for, and what is refused of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from vidbench.errors import ConfigError
+from vidbench.footage.labelling import Rules
+from vidbench.system.validation import require_number, require_target, require_text
+
+_SCHEMES = ("file", "http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
+_RANGES = {
+    "window_seconds": (0.01, 1e6),
+    "step_seconds": (0.01, 1e6),
+    "threshold": (0, 100),
+    "share": (0, 100),
+    "top_n": (1, 100_000),
+}
+
+
+class PredictOptions(NamedTuple):
+    """The options that no evaluation has; see the help."""
+
+    path: str | None = None
+    source: str | None = None
+    window_seconds: float | None = None
+    step_seconds: float | None = None
+    threshold: float | None = None
+    share: float = Rules().share
+    top_n: int = Rules().top_n
+    include_clips: bool = False
+    json: bool = False
+    csv: Path | None = None
+    output: Path | None = None
+    overwrite: bool = False
+
+
+def check(options: PredictOptions) -> None:
+    """Check that this can be done.
+
+    Raises:
+        ConfigError: It contradicts itself, or what lies on disk.
+    """
+    if (options.path is None) == (options.source is None):
+        raise ConfigError("predict what? Give either VIDEO_OR_FOLDER or --source")
+    for name, limits in _RANGES.items():
+        if (value := getattr(options, name)) is not None:
+            require_number(name, value, *limits)
+    window, step = options.window_seconds, options.step_seconds
+    if window is not None and step is not None and step > window:
+        raise ConfigError(f"--step_seconds {step:g} leaves gaps between windows of {window:g} s")
+    for name in ("output", "csv"):
+        if (path := getattr(options, name)) is not None:
+            require_target(name, path)
+            if os.path.lexists(path) and not options.overwrite:
+                raise ConfigError(f"--{name} {path} exists: name another file, or --overwrite it")
+    if options.output is not None and options.output == options.csv:
+        raise ConfigError(f"--output and --csv are both {options.output}: name two files")
+    if options.source is not None:
+        _check_source(options.source)
+
+
+def _check_source(source: str) -> None:
+    require_text("source", source)
+    scheme, slashes, _ = source.partition("://")
+    if slashes:
+        if scheme not in _SCHEMES:
+            raise ConfigError(f"--source {source!r}: its scheme must be of {', '.join(_SCHEMES)}")
+    elif not source.isdecimal() and (not os.path.lexists(source) or Path(source).is_dir()):
+        raise ConfigError(f"--source {source!r} is no camera's number, address, pipe or file")

@@ -1,0 +1,1 @@
+"""Model files: their formats, signatures and descriptions."""

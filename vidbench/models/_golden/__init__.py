@@ -1,0 +1,1 @@
+"""Published logits of models, and the check against them."""

@@ -1,0 +1,1 @@
+"""PyTorch models in the layout of Hugging Face."""

@@ -1,0 +1,1 @@
+"""TensorFlow graphs: imports, freezing, weights and streaming."""

@@ -1,0 +1,1 @@
+"""Finished and unfinished runs: what is on disk, compared, ranked and fused."""

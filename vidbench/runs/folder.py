@@ -1,0 +1,241 @@
+"""A run's folder: what one evaluation leaves on disk, and from where it goes on."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from vidbench.errors import ConfigError
+from vidbench.runs.identity import Identity
+from vidbench.runs.outputs import write_outputs
+from vidbench.runs.predictions import Predictions
+from vidbench.runs.summary import Facts
+from vidbench.storage.files import disk_errors, seen_from, sweep, temporary_path, write_json
+from vidbench.storage.remote_store import bring_all, is_shared, without_password
+from vidbench.storage.store import Folder, LocalFolder
+from vidbench.system.provenance import now, provenance
+
+logger = logging.getLogger(__name__)
+
+_NOWHERE: Mapping[str, Path | str] = MappingProxyType({})
+
+_OUTPUTS = (  # whoever sees the last one, sees all
+    "scores.npz",
+    "predictions.csv",
+    "skipped.csv",
+    "per_class.csv",
+    "confusion.csv",
+    "metrics.json",
+)
+
+
+class RunFolder:
+    """Predictions on disk: a file after every batch, one table at the end.
+
+    ``batches/`` holds what an unfinished run has so far; ``scores.npz`` the table of a finished
+    one, from which ``predictions.csv``, ``skipped.csv`` and ``metrics.json`` can be made again.
+
+    Args:
+        path: The folder.
+        identity: What decides the run's predictions.
+        shared: The folder of runs where others share it; ``path`` lies in its stand-in. What lies
+            only there, of a driver that was killed, is forgotten.
+    """
+
+    def __init__(self, path: Path, identity: Identity, shared: Folder | None = None) -> None:
+        self.path = path
+        self._identity = identity
+        self._files = shared or LocalFolder(path.parent)
+
+    def open(
+        self,
+        config: Mapping[str, Any],
+        facts: Facts,
+        unlisted: Sequence[Path] = (),
+        places: Mapping[str, Path | str] = _NOWHERE,
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        """Makes the folder, or finds it as an earlier run of the same identity left it.
+
+        Args:
+            config: What was asked for.
+            facts: What is known of the run beside its predictions.
+            unlisted: Files that no annotation lists.
+            places: Where the run's videos and clips lie; the URL of what others share.
+            overwrite: Remove what is there first.
+
+        Raises:
+            ConfigError: The folder belongs to a run of another identity.
+        """
+        self._files.forget(self.path)
+        self._refuse_foreign()
+        if overwrite:
+            self._remove_all()
+        self._files.bring(self.path / "run.json")
+        found = {"facts": facts.as_dict(), "places": self._relative(places)}
+        if (self.path / "run.json").exists():
+            self._refuse_other_identity()
+            self._write_json("run.json", self._read_run() | found)
+        else:
+            self._write_json("run.json", self._describe(config, unlisted) | found)
+
+    def load(self, predictions: Predictions) -> Predictions:
+        """The table as far as it was written; the other rows stay pending."""
+        table = self.path / "scores.npz"
+        bring_all(self._files, [table, *self._files.names(self.path / "batches")])
+        for path in [*([table] if table.exists() else []), *self._batches()]:
+            predictions.update(path)
+        return predictions
+
+    def add(self, predictions: Predictions, rows: Sequence[int]) -> None:
+        """Keeps the rows of one batch; they survive whatever happens next.
+
+        Raises:
+            DiskFullError: There is no room; earlier batches are kept.
+        """
+        path = self.path / "batches" / f"{next(self._numbers):09d}.npz"
+        with disk_errors(self.path):
+            predictions.save(path, rows)
+        self._files.publish(path)
+
+    def finish(self, predictions: Predictions, top_n: int) -> dict[str, Any]:
+        """The metrics; writes everything that a finished run has, and only then drops batches.
+
+        Raises:
+            DiskFullError: There is no room; nothing is lost.
+        """
+        with disk_errors(self.path):
+            if self._batches() or not (self.path / "scores.npz").exists():
+                predictions.save(self.path / "scores.npz")
+            metrics = write_outputs(self.path, predictions, self._read_run(), top_n)
+        for name in _OUTPUTS:
+            self.publish(name)
+        self._drop_batches()
+        sweep(self.path, "")
+        return metrics
+
+    def publish(self, name: str) -> None:
+        """Gives others a file of this folder, such as a report, where the folder is shared."""
+        if (self.path / name).is_file():
+            self._files.publish(self.path / name)
+
+    def add_session(
+        self,
+        videos: int,
+        seconds: Mapping[str, float],
+        beside: Mapping[str, float],
+        measured: Mapping[str, Any],
+    ) -> None:
+        """Notes in ``run.json`` what this session predicted, and what it took.
+
+        Args:
+            videos: How many it predicted.
+            seconds: By stage, one after another.
+            beside: By stage, in other threads and processes meanwhile.
+            measured: Latency, throughput, memory and bytes, by name with their units.
+        """
+        run = self._read_run()
+        session = {"seconds": _rounded(seconds), "beside": _rounded(beside), **measured}
+        run["sessions"].append({"ended": now(), "videos": videos, **session})
+        self._write_json("run.json", run)
+
+    @cached_property
+    def _numbers(self) -> Iterator[int]:
+        """Numbers of new batches; they rise, because later outcomes go over earlier ones."""
+        found = self._batches()
+        return itertools.count(_number(found[-1]) + 1 if found else 0)
+
+    def _drop_batches(self) -> None:
+        """Removes all at once: earlier outcomes must not outlive those that went over them.
+
+        What others share cannot be removed at once, so the earliest goes first.
+        """
+        batches = self.path / "batches"
+        if batches.exists():
+            shutil.rmtree(batches.rename(temporary_path(batches)), ignore_errors=True)
+        for path in self._files.names(batches):
+            self._files.remove(path)
+
+    def _batches(self) -> list[Path]:
+        return sorted((self.path / "batches").glob("[0-9]*.npz"))
+
+    def _refuse_foreign(self) -> None:
+        """Refuses a folder with files that no run wrote; temporary ones have hidden names."""
+        files = self._files
+        if files.has(self.path / "run.json"):
+            return
+        if files.has(self.path) or files.names(self.path):
+            shown = files.address(self.path)
+            raise ConfigError(f"{shown} exists and is no run folder: take another --run_name")
+
+    def _remove_all(self) -> None:
+        """Removes the folder; ``run.json`` last, without which it would seem somebody else's."""
+        for path in self._files.names(self.path):
+            if path.name != "run.json":
+                self._files.clear(path)
+        self._files.clear(self.path)
+
+    def _refuse_other_identity(self) -> None:
+        found, own = self._read_run()["digest"], self._identity.digest()
+        if found != own:
+            raise ConfigError(
+                f"{self._files.address(self.path)} holds run {found}, this is {own} (other model, "
+                "videos or preprocessing): take another --run_name or --overwrite_output_dir"
+            )
+
+    def _read_run(self) -> dict[str, Any]:
+        path = self.path / "run.json"
+        try:
+            run: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            run["digest"], run["sessions"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{self._files.address(path)} is damaged ({error!r}): --overwrite_output_dir "
+                "starts the run again"
+            ) from error
+        return run
+
+    def _relative(self, places: Mapping[str, Path | str]) -> dict[str, str]:
+        """The places as seen from this folder, so that all may be moved together."""
+        return {name: self._seen(place) for name, place in places.items()}
+
+    def _seen(self, place: Path | str) -> str:
+        if isinstance(place, str) and is_shared(place):
+            return without_password(place)
+        if not isinstance(self._files, LocalFolder):  # others have no path to it from here
+            return Path(place).absolute().as_posix()
+        return seen_from(self.path, Path(place))
+
+    def _describe(self, config: Mapping[str, Any], unlisted: Sequence[Path]) -> dict[str, Any]:
+        return {
+            "digest": self._identity.digest(),
+            "identity": self._identity.as_dict(),
+            "spec_digest": self._identity.spec_digest,
+            "config": dict(config),
+            "unlisted": [path.as_posix() for path in unlisted],
+            **provenance(),
+            "sessions": [],
+        }
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        with disk_errors(self.path):
+            write_json(self.path / name, content)
+        self._files.publish(self.path / name)
+
+
+def _number(batch: Path) -> int:
+    found = re.match(r"\d+", batch.name)
+    return int(found[0]) if found else 0
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {stage: round(value, 3) for stage, value in seconds.items()}

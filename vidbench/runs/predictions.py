@@ -1,0 +1,329 @@
+"""The table of predictions: a row for every requested video, with every class score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbench.data.records import FrameFolder, Section, Skip, VideoRecord
+from vidbench.errors import VidbenchError
+from vidbench.metrics.ranking import (
+    PROBABILITIES,
+    Classes,
+    Scores,
+    best_classes,
+    count_ranked,
+    has_scores,
+)
+from vidbench.storage.columns import (
+    SavedColumns,
+    cut_rows,
+    read_columns,
+    unknown_scores,
+    write_columns,
+)
+from vidbench.storage.files import replacing, write_csv
+
+_FEWER = "scores_"  # before the name of a protocol with fewer views
+_SECTIONS = "section"  # a column of those files only in which some video is a section
+_FRAMES = "frames"  # of those only that have folders of frames of which something is known
+_EVIDENCE, _RANKED = "evidence", "ranked"  # of those only whose scores are no probabilities
+_WHOLE: Section = (0.0, math.inf)
+_NOTHING: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+
+PENDING = "pending"
+"""The reason of a row that is neither scored nor skipped yet."""
+
+Texts = NDArray[np.str_]
+
+_COLUMNS = {  # of files, and the attributes that they hold
+    "video_id": "video_ids",
+    "path": "paths",
+    "label": "labels",
+    "target": "targets",
+    "group": "groups",
+    "scores": "scores",
+    "reason": "reasons",
+    "detail": "details",
+}
+BY_VIDEO = (*_COLUMNS.values(), "sections", "frames", "ranked")
+"""The attributes that have a row for each video, but for those of fewer views."""
+
+
+@dataclass
+class Predictions:
+    """Aligned columns, one row for every requested video, in requested order.
+
+    Attributes:
+        classes: Names of the scores' columns.
+        video_ids: Unique.
+        paths: Relative to the data folder; empty where no file was found.
+        labels: The dataset's class names; empty where the split has none.
+        targets: The model's classes that the labels mean; empty where it has none of the kind.
+        groups: Sources of the videos; as in :class:`~vidbench.data.records.VideoRecord`.
+        scores: (videos, classes), the mean over all views; NaN where the video is not scored. Of a
+            ranking they are stand-ins that fall with the rank, and no confidences.
+        reasons: Empty where the video is scored; else why not.
+        details: More about the reason, for a person; of a scored video what is wrong with it.
+        fewer_views: Likewise to ``scores``, from fewer views of the same pass, e.g. of ``1x1``.
+        sections: (videos, 2), start and end in seconds of the part of the file that is meant; 0 and
+            infinity for all of it.
+        frames: (videos, 2), rate and count of the frames of folders of frames; NaN where there is
+            none, or it is unknown.
+        evidence: What the scores are, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        ranked: (videos,), how many classes the prediction ranks at most; all where it scores all.
+        choices: Classes that the model may choose from; empty for all.
+    """
+
+    classes: tuple[str, ...]
+    video_ids: Texts
+    paths: Texts
+    labels: Texts
+    targets: Texts
+    groups: Texts
+    scores: NDArray[np.float32]
+    reasons: NDArray[np.object_]
+    details: NDArray[np.object_]
+    fewer_views: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    sections: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    frames: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    evidence: str = PROBABILITIES
+    ranked: Classes = field(default_factory=lambda: np.empty(0, np.intp))
+    choices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.sections):
+            self.sections = np.tile(_WHOLE, (len(self), 1))
+        if not len(self.frames):
+            self.frames = np.full((len(self), 2), np.nan)
+        if not len(self.ranked):
+            self.ranked = np.full(len(self), len(self.classes), np.intp)
+
+    @classmethod
+    def pending(
+        cls,
+        records: Sequence[VideoRecord],
+        classes: tuple[str, ...],
+        targets: Mapping[str, str] | None = None,
+        fewer_views: Iterable[str] = (),
+    ) -> Predictions:
+        """The table of these videos before anything is predicted.
+
+        Args:
+            records: The requested videos.
+            classes: The model's.
+            targets: The model's class by label, where it has one; None where labels are classes.
+            fewer_views: Names of the protocols with fewer views.
+        """
+        shape = len(records), len(classes)
+        targets = {name: name for name in classes} if targets is None else targets
+        return cls(
+            classes=classes,
+            video_ids=np.array([record.video_id for record in records], np.str_),
+            paths=np.array([(r.path.as_posix() if r.path else "") for r in records], np.str_),
+            labels=np.array([record.label or "" for record in records], np.str_),
+            targets=np.array([targets.get(record.label or "", "") for record in records], np.str_),
+            groups=np.array([record.group for record in records], np.str_),
+            scores=unknown_scores(shape),
+            reasons=np.full(len(records), PENDING, np.object_),
+            details=np.full(len(records), "", np.object_),
+            fewer_views={name: unknown_scores(shape) for name in fewer_views},
+            sections=np.array([record.section or _WHOLE for record in records], np.float64),
+            frames=np.array([record.frames or FrameFolder() for record in records], np.float64),
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Predictions:
+        """The whole table of a file of :meth:`save`.
+
+        Raises:
+            VidbenchError: The file is damaged.
+        """
+        with read_columns(path, (*_COLUMNS, "classes")) as saved:
+            classes, video_ids = tuple(saved.read("classes").tolist()), saved.read("video_id")
+            shape = len(video_ids), len(classes)
+            fewer = [name for name in saved.names if name.startswith(_FEWER)]
+            return cls(
+                classes=classes,
+                video_ids=video_ids,
+                **_read_texts(saved),
+                scores=saved.read_scores("scores", shape),
+                reasons=saved.read_texts("reason", len(video_ids)),
+                details=saved.read_texts("detail", len(video_ids)),
+                fewer_views={
+                    name.removeprefix(_FEWER): saved.read_scores(name, shape) for name in fewer
+                },
+                sections=saved.read(_SECTIONS) if _SECTIONS in saved.names else np.empty((0, 2)),
+                frames=saved.read(_FRAMES) if _FRAMES in saved.names else np.empty((0, 2)),
+                **_read_evidence(saved),
+            )
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+    @property
+    def scored(self) -> NDArray[np.bool_]:
+        """Which rows have scores, (videos,)."""
+        return np.asarray(self.reasons == "", np.bool_)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {video_id: row for row, video_id in enumerate(self.video_ids.tolist())}
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether the scores are the model's own, not stand-ins for a rank."""
+        return has_scores(self.evidence)
+
+    def best(self, top_n: int) -> Classes:
+        """The classes that rank highest, best first, (videos, at most ``top_n``).
+
+        -1 where a prediction ranks no more; :mod:`vidbench.metrics.ranking` says which are ranked.
+        """
+        found = np.empty((len(self), min(top_n, len(self.classes))), np.intp)
+        for rows in self.pieces():
+            found[rows] = best_classes(*self.ranking(rows), top_n)
+        return found
+
+    def ranking(self, rows: slice | NDArray[np.intp]) -> tuple[Scores, Classes]:
+        """The scores by which some rows rank the classes, and how many classes each row ranks.
+
+        What the model may not choose is minus infinity. They are a copy as large as the rows.
+        """
+        scores = self.scores[rows]
+        if self.choices:
+            scores = np.where(np.isin(self.classes, self.choices), scores, np.float32(-np.inf))
+        return scores, np.minimum(count_ranked(scores), self.ranked[rows])
+
+    def pieces(self) -> Iterator[slice]:
+        """All rows, as many at a time as leave the memory to others."""
+        return cut_rows(len(self), 4 * len(self.classes))
+
+    def section(self, row: int) -> Section | None:
+        """The part of the row's file that is meant; None for all of it."""
+        begin, end = self.sections[row].tolist()
+        return None if (begin, end) == _WHOLE else (begin, end)
+
+    def frame_folder(self, row: int) -> FrameFolder:
+        """What is known of the row's frames, if its video is a folder of them."""
+        fps, count = self.frames[row].tolist()
+        known = None if math.isnan(count) else int(count)
+        return FrameFolder(None if math.isnan(fps) else fps, known)
+
+    def only(self, rows: Sequence[int]) -> Predictions:
+        """Some of the rows, in the order given."""
+        chosen = list(rows)
+        columns = {name: getattr(self, name)[chosen] for name in BY_VIDEO}
+        fewer = {name: scores[chosen] for name, scores in self.fewer_views.items()}
+        return replace(self, **columns, fewer_views=fewer)
+
+    def set_scores(
+        self,
+        row: int,
+        scores: NDArray[np.float32],
+        fewer_views: Mapping[str, NDArray[np.float32]] = _NOTHING,
+        note: str = "",
+    ) -> None:
+        """Makes a row a scored one; ``fewer_views`` as the attribute, the note in ``details``."""
+        self.scores[row], self.reasons[row], self.details[row] = scores, "", note
+        for name, column in self.fewer_views.items():
+            column[row] = fewer_views[name]
+
+    def set_skip(self, row: int, skip: Skip) -> None:
+        """Makes a row a skipped one."""
+        self.scores[row], self.reasons[row], self.details[row] = np.nan, skip.reason, skip.detail
+        for column in self.fewer_views.values():
+            column[row] = np.nan
+
+    def save(self, path: Path, rows: Sequence[int] | None = None) -> None:
+        """Writes these rows, or the whole table, as one .npz: there whole or not at all."""
+        chosen = slice(None) if rows is None else np.asarray(rows, np.intp)
+        columns = {name: getattr(self, own)[chosen] for name, own in _COLUMNS.items()}
+        columns["classes"] = np.array(self.classes, np.str_)
+        columns |= {_FEWER + name: column[chosen] for name, column in self.fewer_views.items()}
+        if (self.sections != _WHOLE).any():
+            columns[_SECTIONS] = self.sections[chosen]
+        if not np.isnan(self.frames).all():
+            columns[_FRAMES] = self.frames[chosen]
+        if self.evidence != PROBABILITIES:
+            columns[_EVIDENCE] = np.array([self.evidence], np.str_)
+            columns[_RANKED] = self.ranked[chosen].astype(np.float64)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            write_columns(file, columns)
+
+    def update(self, path: Path) -> None:
+        """Takes scores and skips from a file of :meth:`save`, by video id.
+
+        Raises:
+            VidbenchError: The file is damaged or is of other classes.
+        """
+        columns = {"scores": self.scores, "reason": self.reasons, "detail": self.details}
+        columns |= {_FEWER + name: column for name, column in self.fewer_views.items()}
+        columns |= {} if self.evidence == PROBABILITIES else {_RANKED: self.ranked}
+        with read_columns(path, (*_COLUMNS, "classes")) as saved:
+            if tuple(saved.read("classes").tolist()) != self.classes:
+                raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
+            if not columns.keys() <= set(saved.names):
+                raise VidbenchError(f"{path} has scores of other views: remove it and run again")
+            video_ids = saved.read("video_id").tolist()
+            places = np.array([self._rows.get(video_id, -1) for video_id in video_ids], np.intp)
+            for name, column in columns.items():
+                shape = len(places), *column.shape[1:]
+                for rows, piece in saved.read_pieces(name, shape):
+                    known = places[rows] >= 0
+                    column[places[rows][known]] = piece[known]
+
+    def write_csv(self, path: Path, top_n: int) -> None:
+        """Writes ``predictions.csv``: a line for each scored video, its top classes and scores."""
+        ranks = range(1, top_n + 1)
+        header = ["video_id", "path", "label", "target"]
+        header += [f"pred_{k}" for k in ranks] + [f"score_{k}" for k in ranks] + ["note"]
+        write_csv(path, header, self._lines(top_n))
+
+    def _lines(self, top_n: int) -> Iterator[list[object]]:
+        scored = self.scored
+        for rows in self.pieces():
+            best = best_classes(*self.ranking(rows), top_n).tolist()
+            for row, top in zip(range(rows.start, rows.stop), best, strict=True):
+                if scored[row]:
+                    yield [
+                        *self._identity(row),
+                        self.targets[row],
+                        *("" if place < 0 else self.classes[place] for place in top),
+                        *(self._shown_score(row, place) for place in top),
+                        self.details[row],
+                    ]
+
+    def write_skipped_csv(self, path: Path) -> None:
+        """Writes ``skipped.csv``: a line for each video that was not scored, and why."""
+        lines = (
+            [*self._identity(row), self.reasons[row], self.details[row]]
+            for row in np.flatnonzero(~self.scored).tolist()
+        )
+        write_csv(path, ["video_id", "path", "label", "reason", "detail"], lines)
+
+    def _shown_score(self, row: int, place: int) -> str:
+        return f"{self.scores[row, place]:.6f}" if self.has_scores and place >= 0 else ""
+
+    def _identity(self, row: int) -> list[str]:
+        return [str(column[row]) for column in (self.video_ids, self.paths, self.labels)]
+
+
+def _read_texts(saved: SavedColumns) -> dict[str, Any]:
+    return {_COLUMNS[name]: saved.read(name) for name in ("path", "label", "target", "group")}
+
+
+def _read_evidence(saved: SavedColumns) -> dict[str, Any]:
+    """What a file says of its scores; nothing where they are probabilities."""
+    if _EVIDENCE not in saved.names:
+        return {}
+    ranked = saved.read(_RANKED).astype(np.intp)
+    return {"evidence": str(saved.read(_EVIDENCE)[0]), "ranked": ranked}

@@ -1,0 +1,1 @@
+"""Files and folders: whole files, locks, hashes, large columns, remote stores."""

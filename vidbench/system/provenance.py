@@ -1,0 +1,56 @@
+"""When, with what software and on what machine something was made."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from vidbench.system.machine import available_cores
+
+_PACKAGES = (
+    *("vidbench", "tensorflow", "torch", "transformers", "onnxruntime"),
+    *("numpy", "opencv-python-headless", "av", "h5py"),
+)
+
+
+def provenance() -> dict[str, Any]:
+    """For ``run.json``: time, versions of packages, revision of the checkout, and the machine."""
+    return {
+        "started": now(),
+        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+        "git_revision": _git_revision(),
+        "machine": {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "cores": available_cores(),
+        },
+    }
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The commit of the checkout that vidbench runs from, with ``+`` if files differ from it."""
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():
+        return None
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

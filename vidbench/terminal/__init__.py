@@ -1,0 +1,1 @@
+"""The terminal: progress, logs, tables, signals, and text made safe to print."""
