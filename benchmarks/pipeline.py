@@ -10,7 +10,7 @@ from shutil import rmtree
 from benchmarks.mirror import copy_distinct
 from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import BATCH_SIZE, SPEC, Clips, Workspace
-from vidbench.data.loader import VideoLoader, cut
+from vidbench.data.loader import VideoLoader, batched
 from vidbench.data.records import Selection, VideoRecord, Views
 from vidbench.engines.scoring import predict
 from vidbench.labels.class_lists import load_classes
@@ -74,7 +74,7 @@ class _Loop:
     def __init__(self, home: Path, paths: Sequence[Path], views: Views) -> None:
         self._home = home
         self._dataset = _Videos(paths)
-        self._batches = cut(len(paths), BATCH_SIZE)
+        self._batches = batched(len(paths), BATCH_SIZE)
         self._preloaded = [views[rows.start : rows.stop] for rows in self._batches]
 
     def whole(self, classifier: Classifier, *, cold: bool) -> float:

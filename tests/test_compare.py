@@ -22,7 +22,7 @@ from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.identity import RunIdentity
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import Facts
+from vidbench.runs.summary import RunContext
 
 CLASSES = ("a", "b", "c")
 SKIP = Skip("truncated", "3 of 9 frames")
@@ -41,7 +41,7 @@ def finish_run(
         video_ids=tuple(table.video_ids.tolist()),
         choices=choices,
     )
-    facts = Facts(
+    facts = RunContext(
         signature=decisive.signature(),
         num_listed=len(table),
         labels=alignment.as_dict(),

@@ -15,7 +15,7 @@ from test_evaluate import SAMPLE_RUN, sample_config
 from videos import write_video
 
 from vidbench.data.clips.cache import ClipCache
-from vidbench.data.clips.prepare import Task, prepare_clip
+from vidbench.data.clips.prepare import DecodeTask, prepare_clip
 from vidbench.data.spec import PreprocessSpec
 from vidbench.evaluate import evaluate
 
@@ -23,7 +23,7 @@ SPAWN = multiprocessing.get_context("spawn")
 COMMAND = (sys.executable, "-m", "vidbench")
 
 
-def count_decoded(tasks: list[Task]) -> int:
+def count_decoded(tasks: list[DecodeTask]) -> int:
     return sum("decode" in prepare_clip(task).seconds for task in tasks)
 
 
@@ -31,7 +31,8 @@ def test_no_video_is_decoded_by_two_processes(tmp_path: Path) -> None:
     cache = ClipCache(tmp_path / "cache")
     spec = PreprocessSpec(num_frames=16, crop_size=224)
     tasks = [
-        Task(write_video(tmp_path / f"{i}.mp4", [i * 10 + 5] * 200), spec, cache) for i in range(20)
+        DecodeTask(write_video(tmp_path / f"{i}.mp4", [i * 10 + 5] * 200), spec, cache)
+        for i in range(20)
     ]
     with SPAWN.Pool(3) as pool:
         decoded = pool.map(count_decoded, [tasks] * 3, chunksize=1)

@@ -177,7 +177,7 @@ class Run:
         )
         fewer = fewer_views(loader.spec)
         table = predictions or Predictions.pending(self.records, model.classes, {}, fewer)
-        batches = unfinished_batches(table, self.records, loader.skip_stands, batch_size)
+        batches = unfinished_batches(table, self.records, loader.skip_is_final, batch_size)
         batches = batches[:stop_after]
         identity = RunIdentity(
             model=model.name,

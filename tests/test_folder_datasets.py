@@ -30,7 +30,7 @@ from vidbench.evaluate import evaluate
 from vidbench.models.base import load_model
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.predictions import Predictions
-from vidbench.terminal.sanitize import csv_line
+from vidbench.storage.csv_cells import csv_line
 
 MODEL = ("--model_type", "saved_model", "--model_path", SAMPLE / "model", "--num_frames", 16)
 

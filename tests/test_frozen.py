@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from test_evaluate import sample_config
 
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.loader import VideoLoader, cut
+from vidbench.data.loader import VideoLoader, batched
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ModelError
 from vidbench.evaluate import evaluate
@@ -56,7 +56,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Clips:
     dataset = load_dataset("sample", "val", data_dir=tmp_path_factory.mktemp("raw"), seed=1)
     loader = VideoLoader(dataset, PreprocessSpec(num_frames=16), cache_dir=cache_dir)
     records = loader.select(28).records
-    with loader.stream(records, cut(28, 28)) as stream:
+    with loader.stream(records, batched(28, 28)) as stream:
         (batch,) = stream
     return np.ascontiguousarray(batch.views[:, 0])
 

@@ -26,10 +26,11 @@ from vidbench.data.subset import manifest
 from vidbench.errors import ConfigError, FetchError
 from vidbench.metrics.classification import compute_accuracy
 from vidbench.runs.predictions import Predictions
+from vidbench.storage.csv_cells import csv_line, unescape_cell
 from vidbench.storage.files import write_csv
 from vidbench.terminal.logs import log_handler
 from vidbench.terminal.output import visible_output
-from vidbench.terminal.sanitize import csv_line, csv_text, visible
+from vidbench.terminal.sanitize import escape_controls
 from vidbench.terminal.tables import Table
 
 HOSTILE = (
@@ -82,7 +83,7 @@ def cells_of(path: Path) -> list[list[str]]:
 @given(st.lists(texts, min_size=1, max_size=4))
 def test_no_cell_begins_like_a_formula_and_every_text_comes_back(row: list[str]) -> None:
     (cells,) = csv.reader(io.StringIO(csv_line(row) + "\n", newline=""))
-    assert [csv_text(cell) for cell in cells] == row
+    assert [unescape_cell(cell) for cell in cells] == row
     for cell in cells:
         harmless = re.fullmatch(r"-[A-Za-z0-9_.-]*", cell)
         assert not cell.startswith(FORMULA_STARTS) or harmless
@@ -100,7 +101,7 @@ def test_pandas_reads_what_was_written(
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     write_csv(path, ["first", "text"], [("x", text) for text in column])
     read = pd.read_csv(path, dtype=str, keep_default_na=False)["text"].tolist()
-    assert [csv_text(cell) for cell in read] == column
+    assert [unescape_cell(cell) for cell in read] == column
 
 
 @given(ids)
@@ -136,7 +137,7 @@ def test_the_accuracy_is_right_on_a_table_of_hostile_labels(tmp_path: Path) -> N
     scored = len(HOSTILE) - 1
     assert len(read) == scored
     assert compute_accuracy(read).value == pytest.approx((scored - 1) / scored)
-    assert [csv_text(cell) for cell in read["label"]] == list(HOSTILE[:-1])
+    assert [unescape_cell(cell) for cell in read["label"]] == list(HOSTILE[:-1])
     assert read["video_id"].tolist() == [f"-deadbeef{n:02d}_000000_000010" for n in range(scored)]
 
 
@@ -149,14 +150,14 @@ def test_a_manifest_holds_no_formula(tmp_path: Path) -> None:
     records = [VideoRecord(f"id{n}", Path("x.mp4"), name) for n, name in enumerate(HOSTILE)]
     paths = {record.video_id: tmp_path / "x.mp4" for record in records}
     _, *rows = csv.reader(io.StringIO(manifest(records, paths, tmp_path), newline=""))
-    assert [csv_text(row[1]) for row in rows] == list(HOSTILE)
+    assert [unescape_cell(row[1]) for row in rows] == list(HOSTILE)
     assert not [row for row in rows if row[1].startswith(FORMULA_STARTS) and "(" in row[1]]
 
 
 @given(texts)
 def test_tables_in_csv_hold_no_formula(text: str) -> None:
     lines = io.StringIO(Table(["name"], [{"name": text}]).render("csv"), newline="")
-    assert [csv_text(cell) for cell in list(csv.reader(lines))[1]] == [text]
+    assert [unescape_cell(cell) for cell in list(csv.reader(lines))[1]] == [text]
 
 
 # Terminals and logs -----------------------------------------------------------------------------
@@ -164,7 +165,7 @@ def test_tables_in_csv_hold_no_formula(text: str) -> None:
 
 @given(st.one_of(texts, st.text()))
 def test_what_is_visible_is_one_line_that_any_terminal_shows(text: str) -> None:
-    shown = visible(text)
+    shown = escape_controls(text)
     assert len(shown.splitlines()) <= 1
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown)
     shown.encode("utf-8")
@@ -174,7 +175,7 @@ def test_what_is_visible_is_one_line_that_any_terminal_shows(text: str) -> None:
 
 def test_escapes_are_those_of_json() -> None:
     text = "\x1b[2J\x07\r\n\x7f\x9b\u202e"
-    assert json.loads(f'"{visible(text)}"') == text
+    assert json.loads(f'"{escape_controls(text)}"') == text
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
@@ -185,7 +186,7 @@ def test_a_cell_of_a_table_is_one_line(form: str, name: str) -> None:
     assert all(line.isprintable() for line in lines)
     if form == "markdown":
         assert "<" not in lines[-1]
-        assert html.unescape(lines[-1]).replace("\\|", "|") == f"| {visible(name)} | 1 |"
+        assert html.unescape(lines[-1]).replace("\\|", "|") == f"| {escape_controls(name)} | 1 |"
 
 
 def test_markdown_cells_end_where_they_should() -> None:

@@ -19,7 +19,7 @@ from videos import levels_of, write_video
 
 from vidbench.config.opening import open_loader, open_model
 from vidbench.data.clips.cache import CacheKey, ClipCache
-from vidbench.data.clips.prepare import Task, Workers
+from vidbench.data.clips.prepare import DecodeTask, Workers
 from vidbench.data.loader import VideoLoader
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
@@ -43,7 +43,7 @@ def video(tmp_path: Path) -> Path:
     return write_video(tmp_path / "video.mp4", list(range(0, 240, 4)))
 
 
-def key_of(task: Task) -> CacheKey:
+def key_of(task: DecodeTask) -> CacheKey:
     return CacheKey(sha256_of(task.path), task.spec)
 
 
@@ -61,7 +61,10 @@ def test_a_decoder_that_hangs_is_ended_and_the_next_video_is_decoded(
     cache: ClipCache, video: Path, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "hanging.mp4")  # nobody ever writes: opening it takes for ever
-    hanging, usual = Task(tmp_path / "hanging.mp4", SMALL, cache), Task(video, SMALL, cache)
+    hanging, usual = (
+        DecodeTask(tmp_path / "hanging.mp4", SMALL, cache),
+        DecodeTask(video, SMALL, cache),
+    )
     with closing(Workers(1, timeout_seconds=5)) as workers:
         futures = [workers.submit(task) for task in (hanging, usual)]
         found = workers.result(futures[0], hanging).result
@@ -72,7 +75,7 @@ def test_a_decoder_that_hangs_is_ended_and_the_next_video_is_decoded(
 def test_a_video_that_takes_too_much_memory_is_skipped_also_later(
     cache: ClipCache, video: Path
 ) -> None:
-    task, usual = Task(video, HUGE, cache), Task(video, SMALL, cache)
+    task, usual = DecodeTask(video, HUGE, cache), DecodeTask(video, SMALL, cache)
     with closing(Workers(1)) as workers:
         found = workers.result(workers.submit(task), task).result
         assert found == Skip("unreadable", "decoding needs more than 2048 MiB of memory")
@@ -85,7 +88,7 @@ def test_a_decoder_that_crashes_is_tried_once_more(
     cache: ClipCache, tmp_path: Path, crashes: int, lost: bool
 ) -> None:
     video = write_video(tmp_path / "long.mp4", [100] * 3000, size=(320, 240))
-    task = Task(video, PreprocessSpec(num_frames=500, crop_size=224), cache)
+    task = DecodeTask(video, PreprocessSpec(num_frames=500, crop_size=224), cache)
     crashed: set[int] = set()
 
     def crash() -> None:
@@ -111,14 +114,14 @@ def test_a_decoder_that_crashes_is_tried_once_more(
         assert len(cache.read(key_of(task))[0]) == 500
 
 
-def cut(path: Path, share: float) -> None:
+def batched(path: Path, share: float) -> None:
     os.truncate(path, round(path.stat().st_size * share))
 
 
 def test_what_decodes_of_a_truncated_video_may_be_taken_for_the_whole(tmp_path: Path) -> None:
     levels = list(range(40, 200, 2))
     video = write_video(tmp_path / "video.mp4", levels, faststart=True)
-    cut(video, 0.85)
+    batched(video, 0.85)
     spec = PreprocessSpec(num_frames=10, crop_size=16)
     with pytest.raises(VideoError, match="truncated"):
         decode_views(video, spec)
@@ -153,7 +156,7 @@ def truncate_sample(path: Path) -> None:
     with av.open(str(path)) as source:
         frames = len(list(source.decode(video=0)))
     write_video(path, list(range(frames)), size=(224, 224), faststart=True)
-    cut(path, 0.7)
+    batched(path, 0.7)
 
 
 def test_a_disk_without_room_for_the_clips_is_noticed_before_they_are_decoded(

@@ -16,7 +16,7 @@ from conftest import SAMPLE
 from vidbench.data.clips.source import CachePolicy
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.kinetics_loader import KineticsLoader, LabelledBatch
-from vidbench.data.loader import VideoLoader, cut
+from vidbench.data.loader import VideoLoader, batched
 from vidbench.data.spec import PreprocessSpec
 
 SPEC = PreprocessSpec(num_frames=8, crop_size=32)
@@ -165,7 +165,7 @@ def test_a_changed_video_is_decoded_again(tmp_path: Path) -> None:
     assert not loader.prepare(records)
     one, other = (tmp_path / "raw" / (record.path or "") for record in records)
     shutil.copy(other, one)
-    with loader.stream(records, cut(2, 2)) as stream:
+    with loader.stream(records, batched(2, 2)) as stream:
         (batch,) = stream
     np.testing.assert_array_equal(batch.views[0], batch.views[1])
 
@@ -177,10 +177,10 @@ def test_a_skip_stands_until_asked_or_until_the_file_changes(tmp_path: Path) -> 
     whole = video.read_bytes()
     video.write_bytes(whole[:1000])
     assert loader.prepare(records)[0].reason in ("unreadable", "truncated")
-    assert loader.skip_stands(records[0])
-    assert not sample(tmp_path, retry_skipped=True).skip_stands(records[0])
+    assert loader.skip_is_final(records[0])
+    assert not sample(tmp_path, retry_skipped=True).skip_is_final(records[0])
     video.write_bytes(whole)
-    assert not loader.skip_stands(records[0])
+    assert not loader.skip_is_final(records[0])
     assert not loader.prepare(records)
 
 
@@ -203,7 +203,7 @@ def test_leaving_early_stops_all_workers(tmp_path: Path, mirror: Path) -> None:
 
 def _fail_at_the_first_batch(loader: VideoLoader) -> None:
     records = loader.select().records
-    with loader.stream(records, cut(len(records), 2)) as stream:
+    with loader.stream(records, batched(len(records), 2)) as stream:
         next(stream)
         raise ZeroDivisionError
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import VidbenchError
 from vidbench.runs.predictions import PENDING, Predictions
-from vidbench.terminal.sanitize import csv_text
+from vidbench.storage.csv_cells import unescape_cell
 
 CLASSES = ("plain", 'with, comma and "quotes"', "日本語 ümlaut")
 RECORDS = (
@@ -41,7 +41,7 @@ def assert_equal_tables(one: Predictions, other: Predictions) -> None:
 
 def rows_of(path: Path) -> list[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
-        return [[csv_text(cell) for cell in row] for row in csv.reader(file)]
+        return [[unescape_cell(cell) for cell in row] for row in csv.reader(file)]
 
 
 def test_a_new_table_has_every_record_and_no_score() -> None:

@@ -16,7 +16,7 @@ from vidbench.errors import ConfigError, VidbenchError
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.identity import RunIdentity
 from vidbench.runs.predictions import PENDING, Predictions
-from vidbench.runs.summary import Facts
+from vidbench.runs.summary import RunContext
 
 CLASSES = ("a", "b", "c")
 RECORDS = tuple(VideoRecord(f"v{i}", Path(f"{i}.mp4"), CLASSES[i % 3]) for i in range(6))
@@ -28,7 +28,7 @@ IDENTITY = RunIdentity(
     spec=PRESETS["hub"],
     video_ids=tuple(record.video_id for record in RECORDS),
 )
-FACTS = Facts(signature=IDENTITY.signature(), num_listed=7, labels={}, leakage={})
+FACTS = RunContext(signature=IDENTITY.signature(), num_listed=7, labels={}, leakage={})
 
 
 def opened(path: Path, identity: RunIdentity = IDENTITY, *, overwrite: bool = False) -> RunFolder:

@@ -257,7 +257,7 @@ def test_each_section_is_cached_found_and_skipped_alone(
     assert nothing == Skip("too_short", detail)
     again = ClipSource(folder, SMALL, tmp_path, policy)
     assert [again.is_cached(r) for r in RECORDS] == [True] * 3 + [False]
-    assert [again.skip_stands(record) for record in RECORDS] == [False] * 3 + [True]
+    assert [again.skip_is_final(record) for record in RECORDS] == [False] * 3 + [True]
     assert [result for result, _ in read_all(again)] == [result for result, _ in found]
     assert "decode" not in again.work.seconds
 

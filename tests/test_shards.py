@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidbench.data.clips.cache import CacheKey
-from vidbench.data.loader import cut
+from vidbench.data.loader import batched
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.data.spec import PreprocessSpec
 from vidbench.engines.cluster.shards import (
@@ -38,7 +38,7 @@ def records_of(count: int) -> list[VideoRecord]:
 def test_shards_hold_all_open_batches_once_and_in_order(
     count: int, batch_size: int, data: st.DataObject
 ) -> None:
-    batches = cut(count, batch_size)
+    batches = batched(count, batch_size)
     chosen = [rows for rows in batches if data.draw(st.booleans())]
     records = records_of(count)
     shards = cut_shards(chosen, records)
@@ -57,7 +57,9 @@ def test_a_worker_gets_the_files_and_sections_that_are_meant(
         VideoRecord(str(row), path, "label", section=section)
         for row, (path, section) in enumerate(videos)
     ]
-    shard = Shard([range(7 + r.start, 7 + r.stop) for r in cut(len(records), batch_size)], records)
+    shard = Shard(
+        [range(7 + r.start, 7 + r.stop) for r in batched(len(records), batch_size)], records
+    )
     found = Shard.load(shard.dump())
     assert found.batches == shard.batches
     assert found.name == shard.name == f"shard 7-{6 + len(records)}"

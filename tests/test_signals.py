@@ -18,7 +18,11 @@ from conftest import REPOSITORY, SAMPLE, RunCli
 from http_server import serve, stalling
 
 from vidbench.errors import StoppedError
-from vidbench.terminal.signals import hidden_from_children, stoppable, unstopped
+from vidbench.terminal.signals import (
+    block_signals_in_children,
+    finish_before_stopping,
+    handle_stop_signals,
+)
 
 _PATIENCE_SECONDS = 60
 _NUM_VIDEOS = 40
@@ -199,8 +203,8 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         "import pathlib, time\n"
-        "from vidbench.terminal.signals import stoppable, unstopped\n"
-        "with stoppable(lambda begun: 'again'), unstopped():\n"
+        "from vidbench.terminal.signals import handle_stop_signals, finish_before_stopping\n"
+        "with handle_stop_signals(lambda begun: 'again'), finish_before_stopping():\n"
         "    pathlib.Path('busy').touch()\n"
         "    time.sleep(600)\n"
     )
@@ -265,13 +269,13 @@ def test_other_commands_end_without_a_traceback(tmp_path: Path) -> None:
 
 def test_nothing_is_handled_outside_and_all_is_restored() -> None:
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    with unstopped():
+    with finish_before_stopping():
         assert signal.getsignal(signal.SIGINT) is before[0]
     reached = []
 
     def work() -> None:
-        with stoppable(lambda begun: "again"):
-            with unstopped():
+        with handle_stop_signals(lambda begun: "again"):
+            with finish_before_stopping():
                 signal.raise_signal(signal.SIGTERM)
                 reached.append("the end of what was in work")
             reached.append("what comes after")
@@ -287,7 +291,7 @@ def test_a_thread_may_call_it_and_handles_no_signal() -> None:
     handlers = []
 
     def call() -> None:
-        with stoppable(lambda begun: ""):
+        with handle_stop_signals(lambda begun: ""):
             handlers.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=call)
@@ -298,7 +302,7 @@ def test_a_thread_may_call_it_and_handles_no_signal() -> None:
 
 def test_children_are_born_deaf_to_the_terminal() -> None:
     show = "import signal; print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
-    with hidden_from_children():
+    with block_signals_in_children():
         hidden = subprocess.run(
             [sys.executable, "-c", show], capture_output=True, text=True, check=True
         )

@@ -17,7 +17,7 @@ from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.views import fewer_views
 from vidbench.engines.cluster.shards import cut_shards, take_outcomes
-from vidbench.engines.cluster.stages import Decoder, Job, Predictor
+from vidbench.engines.cluster.stages import Decoder, Predictor, WorkerSetup
 from vidbench.engines.scoring import unfinished_batches
 from vidbench.errors import ConfigError
 from vidbench.evaluate import evaluate
@@ -95,7 +95,7 @@ def by_shards(config: RunConfig) -> Predictions:
     return table
 
 
-def job_of(config: RunConfig, **changed: Any) -> tuple[Job, Any]:
+def job_of(config: RunConfig, **changed: Any) -> tuple[WorkerSetup, Any]:
     model = open_model(config)
     loader = open_loader(config, model)
     features = loader.features
@@ -108,7 +108,7 @@ def job_of(config: RunConfig, **changed: Any) -> tuple[Job, Any]:
         "features": features.digest if features else None,
         "threads": None,  # tests of this process may have chosen
     }
-    return Job(**(known | changed)), loader.select(config.num_videos).records
+    return WorkerSetup(**(known | changed)), loader.select(config.num_videos).records
 
 
 def test_a_node_with_other_weights_is_refused(data_dir: Path, tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from test_metrics import random_table
 
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import Facts, restrict_choices, summarize
+from vidbench.runs.summary import RunContext, restrict_choices, summarize
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-def facts(signature: str = "", **others: Any) -> Facts:
-    return replace(Facts(signature=signature, labels={}, leakage={}), **others)
+def facts(signature: str = "", **others: Any) -> RunContext:
+    return replace(RunContext(signature=signature, labels={}, leakage={}), **others)
 
 
 @given(seeds, st.integers(0, 30), st.data())

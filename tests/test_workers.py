@@ -20,9 +20,9 @@ from test_load import sample, stamps
 from videos import write_video
 
 from vidbench.data.clips.cache import ClipCache
-from vidbench.data.clips.prepare import Task, Workers
+from vidbench.data.clips.prepare import DecodeTask, Workers
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.loader import VideoLoader, cut
+from vidbench.data.loader import VideoLoader, batched
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
 from vidbench.system.pool import Pool
@@ -54,7 +54,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 def test_workers_end_while_the_rest_of_the_batches_is_read(tmp_path: Path) -> None:
     loader = sample(tmp_path)
     records = loader.select(24).records
-    with loader.stream(records, cut(24, 2)) as stream:
+    with loader.stream(records, batched(24, 2)) as stream:
         # Two batches wait ahead, and for each batch taken one more is read.
         taken = [next(stream) for _ in range(10)]
         assert eventually(lambda: not decoders())
@@ -65,12 +65,12 @@ def test_workers_end_while_the_rest_of_the_batches_is_read(tmp_path: Path) -> No
 def test_a_clip_damaged_meanwhile_is_decoded_by_new_workers(tmp_path: Path) -> None:
     loader = sample(tmp_path)
     records = loader.select(24).records
-    with loader.stream(records, cut(24, 2)) as stream:
+    with loader.stream(records, batched(24, 2)) as stream:
         undamaged = [batch.views for batch in stream]
     for clip in stamps(tmp_path):
         clip.write_bytes(clip.read_bytes()[:3000])
     before = stamps(tmp_path)
-    with loader.stream(records, cut(24, 2)) as stream:
+    with loader.stream(records, batched(24, 2)) as stream:
         for batch, expected in zip(stream, undamaged, strict=True):
             np.testing.assert_array_equal(batch.views, expected)
     assert all(before[path] != now for path, now in stamps(tmp_path).items())
@@ -85,7 +85,7 @@ def test_clips_are_read_however_often_somebody_prunes(tmp_path: Path) -> None:
             ClipCache(tmp_path / "cache").prune("all")
 
     records = loader.select(48).records
-    with ThreadPoolExecutor(1) as pool, loader.stream(records, cut(48, 4)) as stream:
+    with ThreadPoolExecutor(1) as pool, loader.stream(records, batched(48, 4)) as stream:
         pruning = pool.submit(prune)
         try:
             rows = [row for batch in stream for row in batch.rows]
@@ -98,7 +98,7 @@ def test_clips_are_read_however_often_somebody_prunes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_no_task_is_lost_where_the_workers_are_just_ending(tmp_path: Path, seed: int) -> None:
     delays = random.Random(seed)  # noqa: S311 - nothing secret
-    task = Task(tmp_path / "missing.mp4", PreprocessSpec(), ClipCache(tmp_path))
+    task = DecodeTask(tmp_path / "missing.mp4", PreprocessSpec(), ClipCache(tmp_path))
     workers = Workers(1)
     try:
         workers.end_when_done()
@@ -114,7 +114,7 @@ def test_no_task_is_lost_where_the_workers_are_just_ending(tmp_path: Path, seed:
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_a_worker_killed_while_idle_costs_nothing(tmp_path: Path, num_workers: int) -> None:
-    task = Task(tmp_path / "missing.mp4", PreprocessSpec(), ClipCache(tmp_path / "cache"))
+    task = DecodeTask(tmp_path / "missing.mp4", PreprocessSpec(), ClipCache(tmp_path / "cache"))
     with closing(Workers(num_workers)) as workers:
         for _ in range(2):
             assert workers.submit(task).result(_PATIENCE_SECONDS).result is not None
@@ -128,7 +128,7 @@ def test_workers_killed_again_and_again_cost_no_video(tmp_path: Path) -> None:
     """Whatever they are doing just then; twice at one video is what a crash looks like."""
     cache, spec = ClipCache(tmp_path / "cache"), PreprocessSpec(num_frames=8, crop_size=16)
     videos = [write_video(tmp_path / f"{i}.mp4", [4 * i] * 20) for i in range(60)]
-    tasks = [Task(video, spec, cache) for video in videos]
+    tasks = [DecodeTask(video, spec, cache) for video in videos]
     kills = 0
     with closing(Workers(2)) as workers:
         futures = [workers.submit(task) for task in tasks]
@@ -143,7 +143,7 @@ def test_workers_killed_again_and_again_cost_no_video(tmp_path: Path) -> None:
 
 
 def test_closing_leaves_no_worker_behind(tmp_path: Path) -> None:
-    task = Task(tmp_path / "missing.mp4", PreprocessSpec(), ClipCache(tmp_path))
+    task = DecodeTask(tmp_path / "missing.mp4", PreprocessSpec(), ClipCache(tmp_path))
     for _ in range(3):
         workers = Workers(2)
         future = workers.submit(task)
@@ -174,11 +174,11 @@ def test_workers_run_before_a_framework_is_imported(tmp_path: Path) -> None:
         "import sys, pathlib\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "if __name__ == '__main__':\n"
-        "    from test_load import cut, sample\n"
+        "    from test_load import batched, sample\n"
         "    from test_workers import decoders, eventually\n"
         "    loader = sample(pathlib.Path.cwd())\n"
         "    records = loader.select(8).records\n"
-        "    with loader.stream(records, cut(8, 2)) as stream:\n"
+        "    with loader.stream(records, batched(8, 2)) as stream:\n"
         "        print(eventually(lambda: bool(decoders())), 'tensorflow' in sys.modules)\n"
         "        print(sum(len(batch.rows) for batch in stream))\n"
     )
@@ -201,7 +201,7 @@ def test_batches_are_bytes_and_few_are_in_memory(tmp_path: Path) -> None:
     size = 8
     tracemalloc.start()
     try:
-        with loader.stream(records, cut(96, size)) as stream:
+        with loader.stream(records, batched(96, size)) as stream:
             for batch in stream:
                 assert batch.views.dtype == np.uint8
                 assert batch.views.nbytes == size * spec.views_bytes

@@ -17,7 +17,7 @@ from vidbench.data.datasets.base import Dataset
 from vidbench.data.loader import VideoLoader
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.data.views import fewer_views
-from vidbench.engines.base import Engine, Work
+from vidbench.engines.base import Engine, Workload
 from vidbench.engines.one_machine import OneMachine
 from vidbench.engines.scoring import unfinished_batches
 from vidbench.errors import ConfigError
@@ -27,7 +27,7 @@ from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.identity import RunIdentity
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import Facts
+from vidbench.runs.summary import RunContext
 from vidbench.storage.remote_store import SharedFolder
 from vidbench.system.machine import default_batch_size
 from vidbench.system.stopwatch import Stopwatch
@@ -90,7 +90,7 @@ def open_engine(config: RunConfig) -> Iterator[Engine]:
 def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwatch) -> Evaluation:
     with stopwatch("check"):
         loader = open_loader(config, model, engine.fetch_tarballs)
-        engine.bring_lists(loader.dataset)
+        engine.sync_listing(loader.dataset)
         labels = match_labels(config, model, loader.dataset)
     with stopwatch("fetch"):
         selection = loader.select(config.num_videos, labels.classes if config.classes else None)
@@ -107,16 +107,16 @@ def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwa
             )
         )
         batch_size = config.batch_size or default_batch_size(loader.spec.views_bytes)
-        skip_stands = partial(engine.skip_stands, loader)
-        batches = unfinished_batches(predictions, selection.records, skip_stands, batch_size)
+        skip_is_final = partial(engine.skip_is_final, loader)
+        batches = unfinished_batches(predictions, selection.records, skip_is_final, batch_size)
     beside: Mapping[str, float] = {}
     if batches:
         videos = sum(map(len, batches))
         logger.info("%s: %d of %d videos to predict", folder.path, videos, len(predictions))
         records = selection.records
-        work = Work(config, model, loader, records, predictions, batches, folder, stopwatch)
-        beside, facts = engine.predict(work)
-        folder.add_session(videos, stopwatch.seconds, beside, facts)
+        work = Workload(config, model, loader, records, predictions, batches, folder, stopwatch)
+        beside, numbers = engine.predict(work)
+        folder.add_session(videos, stopwatch.seconds, beside, numbers)
     else:
         logger.info("%s is finished: its predictions are scored again", folder.path)
     with stopwatch("score"):
@@ -159,7 +159,7 @@ def open_run(
         frames=tuple(record.frames for record in selection.records if record.frames),
     )
     leakage = warn_of_leakage(config, model.trained_on, loader.dataset, selection.records)
-    facts = Facts(
+    facts = RunContext(
         signature=identity.signature(),
         views=loader.spec.views_name,
         num_listed=selection.num_listed,

@@ -19,7 +19,7 @@ from test_bad_videos import SPEC, evenly, every_frame
 
 from soak.conftest import Faults
 from soak.mutations import MUTATIONS, mutate, parts
-from vidbench.data.loader import VideoLoader, cut
+from vidbench.data.loader import VideoLoader, batched
 from vidbench.data.records import Selection, Skip, VideoRecord, Views
 from vidbench.data.video.check import check_videos
 from vidbench.data.video.opening import open_container
@@ -129,7 +129,7 @@ def results(
     records = loader.select().records
     assert [record.path for record in records] == [Path(m.path.name) for m in mutants]
     found: dict[int, Views | Skip] = {}
-    with loader.stream(records, cut(len(records), 16)) as batches:
+    with loader.stream(records, batched(len(records), 16)) as batches:
         for batch in batches:
             rows = {**dict(zip(batch.rows, batch.views, strict=True)), **batch.skips}
             assert len(rows) == len(batch.rows) + len(batch.skips)

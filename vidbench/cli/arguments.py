@@ -27,7 +27,7 @@ from vidbench.data.spec import (
 from vidbench.errors import ConfigError
 from vidbench.models.base import model_families
 from vidbench.storage.remote_store import is_shared, without_password
-from vidbench.terminal.sanitize import visible
+from vidbench.terminal.sanitize import escape_controls
 
 _ENVIRONMENT_PREFIX = "VIDBENCH_"
 _FORMER = {"kinetics_split": "split", "kinetics_root_url": "dataset_path"}
@@ -255,7 +255,7 @@ class OneLineParser(configargparse.ArgumentParser):  # type: ignore[misc]
     """A parser whose errors are one line each: :class:`ConfigError`."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(visible(message))
+        raise ConfigError(escape_controls(message))
 
 
 def _expand_files(arguments: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.loader import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, VideoLoader, cut
+from vidbench.data.loader import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR, VideoLoader, batched
 from vidbench.data.records import Selection, Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 
@@ -117,7 +117,7 @@ class KineticsLoader(VideoLoader):
         """
         loader = self if num_frames is None else self._with_frames(num_frames)
         records = self.select(num_videos).records
-        with loader.stream(records, cut(len(records), batch_size)) as batches:
+        with loader.stream(records, batched(len(records), batch_size)) as batches:
             for batch in batches:
                 for row, skip in batch.skips.items():
                     logger.warning("%s skipped: %s", records[row].video_id, skip.detail)

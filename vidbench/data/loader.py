@@ -105,7 +105,7 @@ class VideoLoader:
         return self.dataset.fetch(num_videos, classes)
 
     @property
-    def work(self) -> Mapping[str, float]:
+    def seconds_by_stage(self) -> Mapping[str, float]:
         """Seconds spent on clips so far, by stage, in all workers together."""
         return self._clips.work.seconds
 
@@ -118,9 +118,9 @@ class VideoLoader:
         """Removes what killed workers left in the cache of clips half written."""
         self._clips.sweep()
 
-    def skip_stands(self, record: VideoRecord) -> bool:
+    def skip_is_final(self, record: VideoRecord) -> bool:
         """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
-        return self._clips.skip_stands(record)
+        return self._clips.skip_is_final(record)
 
     def require_room(self, records: Sequence[VideoRecord]) -> None:
         """Check that the disk has room for the clips that are not cached yet.
@@ -267,6 +267,6 @@ class VideoLoader:
         return self.features.read(result)
 
 
-def cut(count: int, size: int) -> list[range]:
+def batched(count: int, size: int) -> list[range]:
     """``range(count)`` in consecutive pieces of ``size``, the last one as short as it comes."""
     return [range(start, min(start + size, count)) for start in range(0, count, size)]

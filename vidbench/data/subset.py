@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from vidbench.data.records import FrameFolder, Section, VideoRecord
 from vidbench.errors import ConfigError, VideoError
+from vidbench.storage.csv_cells import csv_line
 from vidbench.storage.files import replacing, sweep, temporary_path
 from vidbench.storage.frame_folder import find_frames
 from vidbench.terminal.progress import progress
-from vidbench.terminal.sanitize import csv_line
 
 MANIFEST_COLUMNS = ("path", "label", "group", "source_id")
 

@@ -16,7 +16,7 @@ from vidbench.runs.predictions import Predictions
 from vidbench.system.stopwatch import Stopwatch
 
 
-class Work(NamedTuple):
+class Workload(NamedTuple):
     """What is left to predict of a run.
 
     Attributes:
@@ -45,17 +45,17 @@ class Measured(NamedTuple):
 
     Attributes:
         beside: Seconds by stage of what workers did meanwhile, in all of them together.
-        facts: Latency, throughput, memory and bytes, by name with their units.
+        numbers: Latency, throughput, memory and bytes, by name with their units.
     """
 
     beside: Mapping[str, float]
-    facts: Mapping[str, Any]
+    numbers: Mapping[str, Any]
 
 
 class Engine(Protocol):
     """Does the stages of a run; each gives the same bytes for the same work."""
 
-    def bring_lists(self, dataset: Dataset) -> None:
+    def sync_listing(self, dataset: Dataset) -> None:
         """Brings here what a dataset has to read before it can list its videos."""
         ...
 
@@ -63,10 +63,10 @@ class Engine(Protocol):
         """As :func:`vidbench.data.fetch.tarballs.fetch_tarballs`."""
         ...
 
-    def skip_stands(self, loader: VideoLoader, record: VideoRecord) -> bool:
+    def skip_is_final(self, loader: VideoLoader, record: VideoRecord) -> bool:
         """Whether this skipped video need not be tried again."""
         ...
 
-    def predict(self, work: Work) -> Measured:
+    def predict(self, work: Workload) -> Measured:
         """What the work took; afterwards each of its videos is scored or skipped, and kept."""
         ...

@@ -10,7 +10,7 @@ from vidbench.data.datasets.base import Dataset
 from vidbench.data.fetch.tarballs import fetch_tarballs
 from vidbench.data.loader import VideoLoader
 from vidbench.data.records import VideoRecord
-from vidbench.engines.base import Measured, Work
+from vidbench.engines.base import Measured, Workload
 from vidbench.engines.scoring import predict
 from vidbench.system.machine import peak_memory
 
@@ -18,16 +18,16 @@ from vidbench.system.machine import peak_memory
 class OneMachine:
     """The processes and threads of this machine."""
 
-    def bring_lists(self, dataset: Dataset) -> None:
+    def sync_listing(self, dataset: Dataset) -> None:
         pass  # it lies here, or is fetched from where it is published
 
     def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
         return fetch_tarballs(sources, folder)
 
-    def skip_stands(self, loader: VideoLoader, record: VideoRecord) -> bool:
-        return loader.skip_stands(record)
+    def skip_is_final(self, loader: VideoLoader, record: VideoRecord) -> bool:
+        return loader.skip_is_final(record)
 
-    def predict(self, work: Work) -> Measured:
+    def predict(self, work: Workload) -> Measured:
         config, loader = work.config, work.loader
         loader.require_room([work.records[row] for rows in work.batches for row in rows])
         load = partial(
@@ -47,4 +47,4 @@ class OneMachine:
             work.stopwatch,
         )
         sizes = {"peak_memory_bytes": peak_memory(), "cache_bytes": loader.cache_bytes}
-        return Measured(loader.work, pace.summary() | sizes)
+        return Measured(loader.seconds_by_stage, pace.summary() | sizes)

@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 
 from vidbench.data.clips.features import FeatureCache
-from vidbench.data.loader import Batch, VideoLoader, cut
+from vidbench.data.loader import Batch, VideoLoader, batched
 from vidbench.data.records import VideoRecord
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.views import Scores, ViewIndices, fewer_views, pool, require_probabilities
@@ -23,7 +23,11 @@ from vidbench.runs.predictions import PENDING, Predictions
 from vidbench.system.stopwatch import Stopwatch
 from vidbench.terminal.progress import progress
 from vidbench.terminal.sanitize import one_line
-from vidbench.terminal.signals import hidden_from_children, note_progress, unstopped
+from vidbench.terminal.signals import (
+    block_signals_in_children,
+    finish_before_stopping,
+    note_progress,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +35,7 @@ logger = logging.getLogger(__name__)
 def unfinished_batches(
     predictions: Predictions,
     records: Sequence[VideoRecord],
-    skip_stands: Callable[[VideoRecord], bool],
+    skip_is_final: Callable[[VideoRecord], bool],
     batch_size: int,
 ) -> list[range]:
     """The batches in which a video has no outcome yet, or a skip that no longer stands.
@@ -42,15 +46,15 @@ def unfinished_batches(
     Args:
         predictions: The table.
         records: Its videos.
-        skip_stands: Whether a video that was skipped need not be tried again.
+        skip_is_final: Whether a video that was skipped need not be tried again.
         batch_size: Most videos in a batch.
     """
 
     def is_open(row: int) -> bool:
         reason = predictions.reasons[row]
-        return bool(reason) and (reason == PENDING or not skip_stands(records[row]))
+        return bool(reason) and (reason == PENDING or not skip_is_final(records[row]))
 
-    return [rows for rows in cut(len(records), batch_size) if any(map(is_open, rows))]
+    return [rows for rows in batched(len(records), batch_size) if any(map(is_open, rows))]
 
 
 def predict(
@@ -83,11 +87,11 @@ def predict(
     with stopwatch("load_model"):
         classifier = rehearsed(load, loader.spec, predictions.classes)
     with ExitStack() as stack:
-        with hidden_from_children():
+        with block_signals_in_children():
             stream = stack.enter_context(loader.stream(records, batches))  # decoding starts here
         advance = stack.enter_context(progress("predict", total))
         for rows, batch in zip(batches, stopwatch.each("wait_for_clips", stream), strict=True):
-            with unstopped():
+            with finish_before_stopping():
                 begun = time.perf_counter()
                 with stopwatch("predict"):
                     fill(predictions, batch, classifier, loader.features, fewer)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError
 from vidbench.external.answers import Answers, Name
-from vidbench.terminal.sanitize import csv_text
+from vidbench.storage.csv_cells import unescape_cell
 
 # Columns that score no class, unless one is called so; pandas writes its index under no name.
 _BESIDE = ("", "index", "video_id", "path", "label", "target", "group", "note", "view", "split")
@@ -62,7 +62,7 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
             first = file.readline()
             file.seek(0)
             lines = csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True)
-            header = [csv_text(name.strip()) for name in next(lines, [])]
+            header = [unescape_cell(name.strip()) for name in next(lines, [])]
             if len(set(header)) < len(header):
                 twice = next(name for name in header if header.count(name) > 1)
                 raise ConfigError(f"{path} names the column {twice!r} twice")
@@ -73,7 +73,7 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
                         f"{place} has {len(cells)} cells, and the header {len(header)}: a cell "
                         "with a comma in it needs quotes"
                     )
-                yield place, dict(zip(header, map(csv_text, cells), strict=True))
+                yield place, dict(zip(header, map(unescape_cell, cells), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read as CSV: {error}") from error
 

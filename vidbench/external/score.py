@@ -29,7 +29,7 @@ from vidbench.report import write_report
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import Facts
+from vidbench.runs.summary import RunContext
 
 logger = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ def _open_run(
         how=table.how,
     )
     leakage = warn_of_leakage(config, config.model_trained_on, dataset, selection.records)
-    facts = Facts(
+    facts = RunContext(
         signature=identity.signature(),
         views=UNKNOWN,
         num_listed=selection.num_listed,

@@ -3,7 +3,7 @@
 from vidbench.figures.classes import class_accuracy as class_accuracy
 from vidbench.figures.classes import class_counts as class_counts
 from vidbench.figures.classes import confusion as confusion
-from vidbench.figures.facts import NoFigureError as NoFigureError
+from vidbench.figures.readings import NoFigureError as NoFigureError
 from vidbench.figures.runs import accuracy as accuracy
 from vidbench.figures.runs import accuracy_by_latency as accuracy_by_latency
 from vidbench.figures.runs import draw as draw

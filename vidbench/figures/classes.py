@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vidbench.figures.facts import (
+from vidbench.figures.look import BLUE, INK, ORANGE, WIDTH, new_figure, shorten, style
+from vidbench.figures.marks import add_cells, add_whiskers, name_rows, scale_counts, scale_shares
+from vidbench.figures.readings import (
     NoFigureError,
     count_labels,
     rate_classes,
@@ -19,8 +21,6 @@ from vidbench.figures.facts import (
     require_accuracy,
     sign,
 )
-from vidbench.figures.look import BLUE, INK, ORANGE, WIDTH, new_figure, shorten, style
-from vidbench.figures.marks import add_cells, add_whiskers, name_rows, scale_counts, scale_shares
 from vidbench.metrics.classification import confusion_matrix, most_confused
 from vidbench.runs.finished import FinishedRun
 

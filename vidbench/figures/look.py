@@ -23,7 +23,7 @@ from cycler import cycler
 from matplotlib.figure import Figure
 
 from vidbench.storage.files import replacing
-from vidbench.terminal.sanitize import visible
+from vidbench.terminal.sanitize import escape_controls
 
 INK, MUTED, GRID, PAPER = "#1b1f24", "#5b6570", "#d9dee3", "#ffffff"
 BLUE, ORANGE, GREEN, RED = "#2f6fb2", "#c77d1e", "#2e7d4f", "#c4372f"
@@ -135,7 +135,7 @@ def shorten(text: str, length: int = 36) -> str:
         length: In Latin letters, at least 3; others may be twice as wide.
     """
     whole = "".join(
-        f"\\u{ord(char):04x}" if _is_no_character(char) else char for char in visible(text)
+        f"\\u{ord(char):04x}" if _is_no_character(char) else char for char in escape_controls(text)
     )
     if _width(whole) <= length:
         return whole

@@ -13,15 +13,6 @@ from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError
 from vidbench.figures.classes import class_accuracy, class_counts, confusion
-from vidbench.figures.facts import (
-    NoFigureError,
-    Result,
-    rate_runs,
-    read_calibration,
-    read_latency,
-    require_accuracy,
-    sign,
-)
 from vidbench.figures.look import BLUE, INK, MUTED, ORANGE, WIDTH, new_figure, shorten, style
 from vidbench.figures.marks import (
     add_numbered,
@@ -31,6 +22,15 @@ from vidbench.figures.marks import (
     scale_counts,
     scale_shares,
     show_cost,
+)
+from vidbench.figures.readings import (
+    NoFigureError,
+    Result,
+    rate_runs,
+    read_calibration,
+    read_latency,
+    require_accuracy,
+    sign,
 )
 from vidbench.runs.finished import FinishedRun
 

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
+from vidbench.storage.csv_cells import csv_line
 from vidbench.storage.files import disk_errors
-from vidbench.terminal.sanitize import csv_line
 
 _TAIL = "\n  ]\n}\n"
 

@@ -19,7 +19,7 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
 from vidbench.footage.windows import Grid, Window, lay_grid, slice_windows
 from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS, MEMORY_BYTES, start_worker
-from vidbench.terminal.signals import hidden_from_children
+from vidbench.terminal.signals import block_signals_in_children
 
 if TYPE_CHECKING:
     from vidbench.footage.frames import TimedFrame
@@ -137,7 +137,7 @@ class WindowDecoder:
             context = multiprocessing.get_context("spawn")
             self._connection, theirs = context.Pipe()
             self._process = context.Process(target=_serve, args=(theirs, self._task), daemon=True)
-            with hidden_from_children():
+            with block_signals_in_children():
                 self._process.start()
             theirs.close()  # or nobody would notice that the process is gone
         return self._connection

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import fold_name
-from vidbench.terminal.sanitize import csv_text
+from vidbench.storage.csv_cells import unescape_cell
 
 _LIKE = 0.85  # of 1: names that differ in a letter or two
 _DELIMITERS = ",;\t"
@@ -126,7 +126,7 @@ def _read_csv(text: str, path: Path) -> list[tuple[str, str]]:
             f"--class_aliases {path} must have two columns, the dataset's name and the model's "
             f"class; one row is {','.join(wrong)[:80]!r}"
         )
-    pairs = [(csv_text(name), csv_text(target)) for name, target in rows]
+    pairs = [(unescape_cell(name), unescape_cell(target)) for name, target in rows]
     return pairs[1:] if pairs and pairs[0] == ("dataset", "model") else pairs
 
 

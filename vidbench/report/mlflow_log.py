@@ -20,7 +20,7 @@ from typing import Any
 from vidbench.errors import ConfigError, VidbenchError
 from vidbench.report.mlflow_values import MAX_NAME, cut, metrics_of, params_of, tags_of
 from vidbench.runs.finished import FinishedRun
-from vidbench.terminal.sanitize import visible
+from vidbench.terminal.sanitize import escape_controls
 
 logger = logging.getLogger(__name__)
 
@@ -261,4 +261,4 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             text = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return cut(_PASSWORD.sub("//", visible(" ".join(text.split()))), _MAX_REASON)
+    return cut(_PASSWORD.sub("//", escape_controls(" ".join(text.split()))), _MAX_REASON)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidbench.storage.files import disk_errors, replacing
-from vidbench.terminal.sanitize import visible
+from vidbench.terminal.sanitize import escape_controls
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -87,7 +87,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, size=size, visible=visible)
+    environment.filters.update(percent=percent, size=size, visible=escape_controls)
     return environment
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from vidbench.data.clips.source import Places
 from vidbench.errors import ConfigError
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import Facts
+from vidbench.runs.summary import RunContext
 from vidbench.storage.remote_store import is_shared, stand_in
 
 
@@ -40,14 +40,14 @@ class FinishedRun:
         return self._read_json("run.json")
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> RunContext:
         """What is known of the run beside its predictions.
 
         Raises:
             ConfigError: ``run.json`` does not say it.
         """
         try:
-            return Facts.of(self.run)
+            return RunContext.of(self.run)
         except ConfigError as error:
             raise ConfigError(f"{self.path}: {error}") from error
 

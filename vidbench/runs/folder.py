@@ -17,7 +17,7 @@ from vidbench.errors import ConfigError
 from vidbench.runs.identity import Identity
 from vidbench.runs.outputs import write_outputs
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import Facts
+from vidbench.runs.summary import RunContext
 from vidbench.storage.files import disk_errors, seen_from, sweep, temporary_path, write_json
 from vidbench.storage.remote_store import bring_all, is_shared, without_password
 from vidbench.storage.store import Folder, LocalFolder
@@ -58,7 +58,7 @@ class RunFolder:
     def open(
         self,
         config: Mapping[str, Any],
-        facts: Facts,
+        facts: RunContext,
         unlisted: Sequence[Path] = (),
         places: Mapping[str, Path | str] = _NOWHERE,
         *,

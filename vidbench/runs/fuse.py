@@ -21,7 +21,7 @@ from vidbench.runs.coverage import digest_videos
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.outputs import write_outputs
 from vidbench.runs.predictions import BY_VIDEO, Predictions
-from vidbench.runs.summary import Facts, restrict_choices
+from vidbench.runs.summary import RunContext, restrict_choices
 from vidbench.storage.files import seen_from, write_json
 from vidbench.system.provenance import provenance
 
@@ -43,7 +43,7 @@ class Member:
     weight: float
     digest: str
     identity: Mapping[str, Any]
-    facts: Facts
+    facts: RunContext
     predictions: Predictions
 
     @classmethod
@@ -88,7 +88,7 @@ class Fusion:
     predictions: Predictions
     digest: str
     identity: Mapping[str, Any]
-    facts: Facts
+    facts: RunContext
 
     @property
     def name(self) -> str:
@@ -245,7 +245,9 @@ def _identity(members: Sequence[Member]) -> dict[str, Any]:
     }
 
 
-def _facts(members: Sequence[Member], identity: Mapping[str, Any], ids: Sequence[str]) -> Facts:
+def _facts(
+    members: Sequence[Member], identity: Mapping[str, Any], ids: Sequence[str]
+) -> RunContext:
     views = _join(member.facts.views for member in members)
     equal = len({member.weight for member in members}) == 1
     digests = (own.digest + ("" if equal else f" x {own.weight:.4g}") for own in members)

@@ -14,7 +14,7 @@ from vidbench.metrics.classification import ClassMetrics, class_metrics, confusi
 from vidbench.metrics.outcomes import Outcomes
 from vidbench.runs.outcomes import outcomes_of
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import Facts, restrict_choices, summarize
+from vidbench.runs.summary import RunContext, restrict_choices, summarize
 from vidbench.storage.files import write_csv, write_json
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def write_outputs(
     Raises:
         ConfigError: The model has fewer classes than ``top_n``, or nothing is known of the run.
     """
-    facts = Facts.of(run)
+    facts = RunContext.of(run)
     num_classes = len(facts.choices or predictions.classes)
     if top_n > num_classes:
         raise ConfigError(f"top_n is {top_n}, but there are only {num_classes} classes to choose")

@@ -24,7 +24,7 @@ from vidbench.metrics.ranking import (
     has_scores,
 )
 from vidbench.storage.columns import (
-    SavedColumns,
+    ColumnReader,
     cut_rows,
     read_columns,
     unknown_scores,
@@ -317,11 +317,11 @@ class Predictions:
         return [str(column[row]) for column in (self.video_ids, self.paths, self.labels)]
 
 
-def _read_texts(saved: SavedColumns) -> dict[str, Any]:
+def _read_texts(saved: ColumnReader) -> dict[str, Any]:
     return {_COLUMNS[name]: saved.read(name) for name in ("path", "label", "target", "group")}
 
 
-def _read_evidence(saved: SavedColumns) -> dict[str, Any]:
+def _read_evidence(saved: ColumnReader) -> dict[str, Any]:
     """What a file says of its scores; nothing where they are probabilities."""
     if _EVIDENCE not in saved.names:
         return {}

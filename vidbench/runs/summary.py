@@ -24,11 +24,11 @@ from vidbench.metrics.ranking import PROBABILITIES, has_scores, name_evidence
 from vidbench.runs.coverage import bound, cover
 from vidbench.runs.outcomes import outcomes_of
 from vidbench.runs.predictions import Predictions
-from vidbench.storage.columns import Scores, gather
+from vidbench.storage.columns import Scores, stack_rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class RunContext:
     """What is known of a run beside its predictions; kept in ``run.json``.
 
     Attributes:
@@ -48,7 +48,7 @@ class Facts:
     leakage: Mapping[str, Any]
 
     @classmethod
-    def of(cls, run: Mapping[str, Any]) -> Facts:
+    def of(cls, run: Mapping[str, Any]) -> RunContext:
         """The facts in a ``run.json``.
 
         Raises:
@@ -64,7 +64,7 @@ class Facts:
         return asdict(self) | {"choices": list(self.choices)}
 
 
-def summarize(predictions: Predictions, top_n: int, facts: Facts) -> dict[str, Any]:
+def summarize(predictions: Predictions, top_n: int, facts: RunContext) -> dict[str, Any]:
     """What ``metrics.json`` holds; nothing of time or place.
 
     Args:
@@ -108,7 +108,7 @@ def restrict_choices(predictions: Predictions, choices: Sequence[str]) -> Predic
 
     def restrict(scores: Scores) -> Scores:
         pieces = (_share_out(scores[rows], allowed) for rows in predictions.pieces())
-        return gather(pieces, (len(predictions), len(allowed)))
+        return stack_rows(pieces, (len(predictions), len(allowed)))
 
     fewer = {name: restrict(scores) for name, scores in predictions.fewer_views.items()}
     scores = restrict(predictions.scores)
@@ -126,7 +126,7 @@ def _sign(signature: str, predictions: Predictions) -> str:
     return signature.replace("{evaluated}", str(int(predictions.scored.sum())))
 
 
-def _scores(predictions: Predictions, ks: Sequence[int], facts: Facts) -> dict[str, Any]:
+def _scores(predictions: Predictions, ks: Sequence[int], facts: RunContext) -> dict[str, Any]:
     outcomes = outcomes_of(predictions)
     if why := _why_not(predictions, outcomes):
         return {f"top{k}": None for k in ks} | {"not_scored": why}
@@ -204,7 +204,7 @@ def _bounds(predictions: Predictions, outcomes: Outcomes, num_listed: int) -> di
     return {name: bound(right, counted, total) for name, total in totals.items()}
 
 
-def _fewer_views(predictions: Predictions, ks: Sequence[int], facts: Facts) -> dict[str, Any]:
+def _fewer_views(predictions: Predictions, ks: Sequence[int], facts: RunContext) -> dict[str, Any]:
     return {
         f"{name} of {facts.views}": {
             **_accuracies(outcomes_of(replace(predictions, scores=scores)), ks),

@@ -43,7 +43,7 @@ def cut_rows(num_rows: int, row_bytes: int) -> Iterator[slice]:
         yield slice(start, min(start + step, num_rows))
 
 
-def gather(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
+def stack_rows(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
     """The rows of all pieces as one array, which may be written to.
 
     More than 256 MiB lie in a file without a name, in the system's folder for temporary files
@@ -68,9 +68,9 @@ def gather(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
 
 
 def unknown_scores(shape: tuple[int, int]) -> Scores:
-    """NaN in each row and column; kept as :func:`gather` keeps its rows."""
+    """NaN in each row and column; kept as :func:`stack_rows` keeps its rows."""
     lengths = (rows.stop - rows.start for rows in cut_rows(shape[0], 4 * shape[1]))
-    return gather((np.full((own, shape[1]), np.nan, np.float32) for own in lengths), shape)
+    return stack_rows((np.full((own, shape[1]), np.nan, np.float32) for own in lengths), shape)
 
 
 def _gather_in_file(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
@@ -112,7 +112,7 @@ def _write_column(member: IO[bytes], column: Column) -> None:
 
 
 @contextmanager
-def read_columns(path: Path, required: Iterable[str]) -> Iterator[SavedColumns]:
+def read_columns(path: Path, required: Iterable[str]) -> Iterator[ColumnReader]:
     """The columns of a file of :func:`write_columns`, which was found whole.
 
     Raises:
@@ -123,7 +123,7 @@ def read_columns(path: Path, required: Iterable[str]) -> Iterator[SavedColumns]:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
-            saved = SavedColumns(archive)
+            saved = ColumnReader(archive)
             if missing := [name for name in required if name not in saved.names]:
                 raise ValueError(f"it has no {missing[0]}")
             yield saved
@@ -131,7 +131,7 @@ def read_columns(path: Path, required: Iterable[str]) -> Iterator[SavedColumns]:
         raise VidbenchError(f"{path} cannot be read ({error}): remove it and run again") from error
 
 
-class SavedColumns:
+class ColumnReader:
     """Columns in an archive; nothing is unpickled.
 
     Attributes:
@@ -158,12 +158,12 @@ class SavedColumns:
         return column
 
     def read_scores(self, name: str, shape: tuple[int, int]) -> Scores:
-        """A column of scores, kept as :func:`gather` keeps its rows.
+        """A column of scores, kept as :func:`stack_rows` keeps its rows.
 
         Raises:
             ValueError: The column is of another shape.
         """
-        return gather((piece for _, piece in self.read_pieces(name, shape)), shape)
+        return stack_rows((piece for _, piece in self.read_pieces(name, shape)), shape)
 
     def read_pieces(self, name: str, shape: tuple[int, ...]) -> Iterator[tuple[slice, Column]]:
         """The column's rows, piece by piece, and which they are.

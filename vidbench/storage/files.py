@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vidbench.errors import DiskFullError
-from vidbench.terminal.sanitize import csv_line
+from vidbench.storage.csv_cells import csv_line
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STALE_SECONDS = 3600  # no file takes so long to write, on whatever machine its writer ran
@@ -83,7 +83,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Writes a table whose first line is the header.
 
-    :func:`~vidbench.terminal.sanitize.csv_line` says what becomes of texts that look like formulas.
+    :func:`~vidbench.storage.csv_cells.csv_line` says what becomes of texts that look like formulas.
     """
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         file.writelines(f"{csv_line(row)}\n" for row in chain([header], rows))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, TextIO, cast
 
-from vidbench.terminal.sanitize import visible
+from vidbench.terminal.sanitize import escape_controls
 
 
 class OutputClosedError(Exception):
@@ -65,7 +65,7 @@ class _VisibleStream:
     def write(self, text: str) -> int:
         # A bar of tqdm begins with a carriage return, which does no harm where a line begins.
         start = "\r" if text.startswith("\r") else ""
-        shown = start + visible(text.removeprefix(start), keep="\n\t")
+        shown = start + escape_controls(text.removeprefix(start), keep="\n\t")
         with self._guarded():
             self._stream.write(self._encodable(shown))
         return len(text)

@@ -31,7 +31,7 @@ class _Interrupt(KeyboardInterrupt):
 
 
 class _Stop:
-    """What signals have asked of the block in :func:`stoppable`.
+    """What signals have asked of the block in :func:`handle_stop_signals`.
 
     Attributes:
         number: The signal that asked, or None; known once the main thread has received it.
@@ -113,7 +113,7 @@ _current: _Stop | None = None
 
 
 @contextmanager
-def stoppable(resume: Callable[[bool], str]) -> Iterator[None]:
+def handle_stop_signals(resume: Callable[[bool], str]) -> Iterator[None]:
     """SIGINT, SIGTERM and SIGHUP end the block, but let what is in work be finished.
 
     Whatever the block does must be safe against a kill: where it does not end soon, or a second
@@ -186,8 +186,8 @@ def note_progress(done: int, total: int) -> None:
 
 
 @contextmanager
-def unstopped() -> Iterator[None]:
-    """A first signal ends the run after this block; outside :func:`stoppable` nothing changes."""
+def finish_before_stopping() -> Iterator[None]:
+    """A first signal ends the run after this block, inside :func:`handle_stop_signals`."""
     stop = _current
     if stop is None:
         yield
@@ -217,7 +217,7 @@ def handlers_kept() -> Iterator[None]:
 
 
 @contextmanager
-def hidden_from_children() -> Iterator[None]:
+def block_signals_in_children() -> Iterator[None]:
     """Threads and processes that are started meanwhile get no signal of a terminal.
 
     A terminal sends SIGINT and SIGHUP to all processes of a command. One that is still starting

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from vidbench.terminal.sanitize import csv_line, visible
+from vidbench.storage.csv_cells import csv_line
+from vidbench.terminal.sanitize import escape_controls
 
 FORMATS = ("text", "csv", "markdown", "json")
 
@@ -58,7 +59,7 @@ class Table:
         cells = [[_shown(row.get(name)) for name in self.columns] for row in self.rows]
         if form == "csv":
             return "\n".join(map(csv_line, [self.columns, *cells]))
-        lines = [[visible(cell) for cell in line] for line in ([*self.columns], *cells)]
+        lines = [[escape_controls(cell) for cell in line] for line in ([*self.columns], *cells)]
         return _markdown(*lines) if form == "markdown" else _fitting(lines, width)
 
     def shown(self) -> str:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from vidbench.data.records import Frame, FrameFolder, VideoRecord
 from vidbench.errors import ConfigError, VideoError
 from vidbench.storage.hashes import FileIdentity
-from vidbench.terminal.sanitize import visible
+from vidbench.terminal.sanitize import escape_controls
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vidbench.data.video.container import VideoFacts
+    from vidbench.data.video.container import VideoInfo
 
 Frames = NDArray[np.uint8]
 """Consecutive images: (frames, height, width, 3), RGB."""
@@ -146,7 +146,7 @@ def show_image(content: bytes, alt: str) -> Html:
 
 def escape_text(text: object) -> str:
     """Text from outside as HTML that shows it, whatever it is."""
-    return escape(visible(text))
+    return escape(escape_controls(text))
 
 
 def make_video_table(
@@ -229,7 +229,7 @@ def _row(record: VideoRecord, folder: Path) -> dict[str, object]:
     return row | {"fps": facts.fps, "width": facts.width, "height": facts.height}
 
 
-def _describe(path: Path, frames: FrameFolder | None = None) -> VideoFacts:
+def _describe(path: Path, frames: FrameFolder | None = None) -> VideoInfo:
     from vidbench.data.video.container import describe
     from vidbench.data.video.frame_reader import describe_frames
 

@@ -20,7 +20,7 @@ from vidbench.config.run_config import RunConfig
 from vidbench.errors import VidbenchError
 from vidbench.system.stopwatch import Stopwatch
 from vidbench.terminal.logs import set_up_logging
-from vidbench.terminal.signals import stoppable
+from vidbench.terminal.signals import handle_stop_signals
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> None:
     """
     config = parse_config(arguments)
     set_up_logging(verbose=config.verbose_logging)
-    with stoppable(partial(_resuming, arguments)):
+    with handle_stop_signals(partial(_resuming, arguments)):
         _evaluate(config, partial(_resuming, arguments, True))
 
 

@@ -32,7 +32,12 @@ from vidbench.footage.window_decoder import WindowDecoder, WindowTask
 from vidbench.storage.video_files import describe_usual_rate, find_videos
 from vidbench.terminal.logs import set_up_logging
 from vidbench.terminal.progress import above_bar, progress
-from vidbench.terminal.signals import note_progress, stop_asked, stoppable, unstopped
+from vidbench.terminal.signals import (
+    finish_before_stopping,
+    handle_stop_signals,
+    note_progress,
+    stop_asked,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +61,7 @@ def run(arguments: Sequence[str]) -> None:
     set_up_logging(verbose=config.verbose_logging)
     videos = [] if request.source else _find(Path(str(request.path)), config.frames_fps)
     again = shlex.join(["vidbench", "predict", *arguments])
-    with stoppable(lambda _: again):
+    with handle_stop_signals(lambda _: again):
         model = open_window_model(config, request)
         with Outputs(request.output, request.csv, model.facts) as outputs:
             if request.source:
@@ -96,7 +101,7 @@ def _predict_files(
         for video in videos:
             note_progress(len(records), len(videos))
             record = predict_file(video, decoder, model)
-            with unstopped():
+            with finish_before_stopping():
                 records.append(record)
                 outputs.add(record)
                 if not request.json:
@@ -151,7 +156,7 @@ def _predict_live(
     try:
         with reader:
             while live := reader.next_window():
-                with unstopped():
+                with finish_before_stopping():
                     scored.add(live.window)
                     latencies.append(1000 * (time.monotonic() - live.arrived))
                     _print_window(live.window.end, latencies[-1], scored, model, request)

@@ -26,10 +26,10 @@ from vidbench.data.subset import (
 )
 from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import find_classes
+from vidbench.storage.csv_cells import unescape_cell
 from vidbench.storage.files import replacing
 from vidbench.system.validation import require_folder, require_number, require_target
 from vidbench.terminal.logs import set_up_logging
-from vidbench.terminal.sanitize import csv_text
 from vidbench.terminal.tables import Table
 
 Draw = Callable[[Collection[str]], tuple[VideoRecord, ...]]
@@ -200,7 +200,7 @@ def _read_column(path: Path, name: str) -> list[str]:
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return [csv_text(row.get(name) or "") for row in csv.DictReader(file)]
+        return [unescape_cell(row.get(name) or "") for row in csv.DictReader(file)]
 
 
 def _write_text(path: Path, text: str, overwrite: bool) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vidbench.data.video.decode import Decoded
 
 
-class Task(NamedTuple):
+class DecodeTask(NamedTuple):
     """What to prepare, and what of the cache may serve.
 
     Attributes:
@@ -95,7 +95,7 @@ def clip_key(
     return CacheKey(sha256, spec)
 
 
-def prepare_clip(task: Task) -> Prepared:
+def prepare_clip(task: DecodeTask) -> Prepared:
     """What became of the video; reads, decodes and writes no more than the cache lacks."""
     stopwatch = Stopwatch()
     try:
@@ -113,14 +113,14 @@ def prepare_clip(task: Task) -> Prepared:
     return Prepared(result, identity, sha256, stopwatch.seconds)
 
 
-def _find(task: Task, key: CacheKey) -> CacheKey | Skip | None:
+def _find(task: DecodeTask, key: CacheKey) -> CacheKey | Skip | None:
     if task.overwrite:
         return None
     found = task.cache.find(key, score_truncated=task.score_truncated)
     return None if isinstance(found, Skip) and task.retry else found
 
 
-def _decode(task: Task, key: CacheKey, stopwatch: Stopwatch) -> CacheKey | Skip:
+def _decode(task: DecodeTask, key: CacheKey, stopwatch: Stopwatch) -> CacheKey | Skip:
     damage = None
     try:
         with stopwatch("decode"):
@@ -139,7 +139,7 @@ def _decode(task: Task, key: CacheKey, stopwatch: Stopwatch) -> CacheKey | Skip:
     return key
 
 
-def _decode_video(task: Task, key: CacheKey, *, keep_truncated: bool = False) -> Decoded:
+def _decode_video(task: DecodeTask, key: CacheKey, *, keep_truncated: bool = False) -> Decoded:
     # Here, because the process that runs the model has no use for decoders in its memory.
     from vidbench.data.video.decode import decode_video
 
@@ -161,13 +161,13 @@ def _skip(error: VideoError) -> Skip:
     return Skip(error.reason, " ".join(error.detail.split()))
 
 
-class Workers(Pool[Task, Prepared]):
+class Workers(Pool[DecodeTask, Prepared]):
     """Prepares videos beside the caller; the arguments are those of the pool."""
 
     def __init__(self, num_workers: int, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         super().__init__(prepare_clip, num_workers, timeout_seconds)
 
-    def result(self, future: Future[Prepared], argument: Task) -> Prepared:
+    def result(self, future: Future[Prepared], argument: DecodeTask) -> Prepared:
         """What became of the video; a decoder that hangs or crashes costs this one video."""
         try:
             return super().result(future, argument)
@@ -175,7 +175,7 @@ class Workers(Pool[Task, Prepared]):
             return _give_up(argument, str(error))
 
 
-def _give_up(task: Task, detail: str) -> Prepared:
+def _give_up(task: DecodeTask, detail: str) -> Prepared:
     """Skips a video that its process could not skip itself, also in later runs."""
     skip = Skip("unreadable", detail)
     if not (task.path.is_file() or task.path.is_dir()):  # opening a pipe would wait for its writer

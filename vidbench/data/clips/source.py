@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from vidbench.data.clips.cache import CacheKey, ClipCache
-from vidbench.data.clips.prepare import Prepared, Task, Workers, clip_key
+from vidbench.data.clips.prepare import DecodeTask, Prepared, Workers, clip_key
 from vidbench.data.records import Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import CacheError
@@ -54,15 +54,15 @@ class Places(NamedTuple):
     hashes: Path | None = None
 
 
-class _Work(NamedTuple):
+class _PendingClip(NamedTuple):
     """A video that is being prepared, and what gives back its file if that is a copy."""
 
-    task: Task
+    task: DecodeTask
     future: Future[Prepared]
     borrowed: ExitStack
 
 
-_Begun = CacheKey | Skip | _Work
+_Begun = CacheKey | Skip | _PendingClip
 
 _MISSING = Skip("missing", "there is no such file: not fetched, or removed since")
 
@@ -121,7 +121,7 @@ class ClipSource:
             return None
         return self._known_key(record)
 
-    def skip_stands(self, record: VideoRecord) -> bool:
+    def skip_is_final(self, record: VideoRecord) -> bool:
         """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
         if not _is_there(self._file(record), record):
             return True
@@ -162,7 +162,7 @@ class ClipSource:
     ) -> Iterator[CacheKey | Skip]:
         while window:
             begun = window.popleft()
-            result = self._finish(begun, workers) if isinstance(begun, _Work) else begun
+            result = self._finish(begun, workers) if isinstance(begun, _PendingClip) else begun
             following = next(waiting, None)
             if following is None:
                 workers.end_when_done()
@@ -207,7 +207,7 @@ class ClipSource:
 
     def _decode(self, record: VideoRecord, workers: Workers, cache: ClipCache) -> CacheKey | Skip:
         begun = self._begin_decoding(record, workers, cache, overwrite=True)
-        return self._finish(begun, workers) if isinstance(begun, _Work) else begun
+        return self._finish(begun, workers) if isinstance(begun, _PendingClip) else begun
 
     def _begin(self, record: VideoRecord, workers: Workers) -> _Begun:
         """What is known of a video at once: that it is missing, or cached; else it is decoded."""
@@ -219,7 +219,7 @@ class ClipSource:
 
     def _begin_decoding(
         self, record: VideoRecord, workers: Workers, cache: ClipCache, *, overwrite: bool
-    ) -> _Work | Skip:
+    ) -> _PendingClip | Skip:
         borrowed = ExitStack()
         try:
             file = borrowed.enter_context(self._videos.borrow(self._file(record)))
@@ -228,9 +228,9 @@ class ClipSource:
         if not _is_there(file, record):
             return _MISSING
         task = self._task(record, file, cache, overwrite=overwrite)
-        return _Work(task, workers.submit(task), borrowed)
+        return _PendingClip(task, workers.submit(task), borrowed)
 
-    def _finish(self, work: _Work, workers: Workers) -> CacheKey | Skip:
+    def _finish(self, work: _PendingClip, workers: Workers) -> CacheKey | Skip:
         with work.borrowed:
             outcome = workers.result(work.future, work.task)
         self.work.add(outcome.seconds)
@@ -242,8 +242,10 @@ class ClipSource:
     def _find(self, key: CacheKey) -> CacheKey | Skip | None:
         return self._cache.find(key, score_truncated=self._policy.score_truncated)
 
-    def _task(self, record: VideoRecord, file: Path, cache: ClipCache, *, overwrite: bool) -> Task:
-        return Task(
+    def _task(
+        self, record: VideoRecord, file: Path, cache: ClipCache, *, overwrite: bool
+    ) -> DecodeTask:
+        return DecodeTask(
             file,
             self.spec,
             cache,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vidbench.errors import ConfigError
-from vidbench.terminal.sanitize import csv_text
+from vidbench.storage.csv_cells import unescape_cell
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def describe_comments(lines: Iterable[str]) -> str:
 def read_csv(path: Path, text: str, columns: Columns, delimiter: str = ",") -> Table:
     """The rows of a text with a header.
 
-    What :func:`~vidbench.terminal.sanitize.csv_line` wrote comes back as it was. Blanks behind
+    What :func:`~vidbench.storage.csv_cells.csv_line` wrote comes back as it was. Blanks behind
     delimiters are left out where the header, or all rows, have them behind each one. Comments
     are left out.
 
@@ -128,7 +128,7 @@ def read_csv(path: Path, text: str, columns: Columns, delimiter: str = ",") -> T
                 f"{place} has {len(cells)} cells, and the header {len(header)}: a cell with "
                 f"{_DELIMITERS[delimiter]} in it needs quotes"
             )
-        found = {name: csv_text(cells[column]) for name, column in places.items()}
+        found = {name: unescape_cell(cells[column]) for name, column in places.items()}
         rows.append(row_of(place, found, columns))
     comments = describe_comments(text.split("\n"))
     return Table(f"a table with {_DELIMITERS[delimiter]} and a header{comments}", rows)

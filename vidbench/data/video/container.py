@@ -31,7 +31,7 @@ _USUAL_RATE = 25  # of a stream that says nothing
 _LISTS = frozenset({"concat", "hls", "dash"})
 
 
-class VideoFacts(NamedTuple):
+class VideoInfo(NamedTuple):
     """What is known of a video file from its frames.
 
     Attributes:
@@ -51,7 +51,7 @@ class VideoFacts(NamedTuple):
     codec: str
 
 
-def describe(path: Path) -> VideoFacts:
+def describe(path: Path) -> VideoInfo:
     """What a video file is, after decoding all of it.
 
     Packets alone do not tell: two fields may be one frame, and a recording that begins amid a group
@@ -79,13 +79,13 @@ def describe(path: Path) -> VideoFacts:
         return _facts(stream, first, stamps)
 
 
-def _facts(stream: VideoStream, first: VideoFrame, stamps: list[Stamp]) -> VideoFacts:
+def _facts(stream: VideoStream, first: VideoFrame, stamps: list[Stamp]) -> VideoInfo:
     seconds = lay_timeline(stamps, stream_time(stream)).duration_seconds
     width, height = round(first.width * float(stream.sample_aspect_ratio or 1)), first.height
     if orientation_of(first).transposed:
         width, height = height, width
     codec = stream.codec_context.codec.canonical_name
-    return VideoFacts(seconds, len(stamps) / seconds, width, height, len(stamps), codec)
+    return VideoInfo(seconds, len(stamps) / seconds, width, height, len(stamps), codec)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from PIL import Image
 
 from vidbench.data.records import Frame, FrameFolder, Section, Views
 from vidbench.data.spec import PreprocessSpec
-from vidbench.data.video.container import VideoFacts, refuse_huge
+from vidbench.data.video.container import VideoInfo, refuse_huge
 from vidbench.data.video.pixels import Indices, sample_frames
 from vidbench.data.video.resize import Crops, fit_frame
 from vidbench.data.video.timeline import Timeline, cut_section
@@ -225,7 +225,7 @@ def iterate_frames(folder: Path, facts: FrameFolder | None = None) -> Iterator[t
     _refuse_incomplete(found, facts)
 
 
-def describe_frames(folder: Path, facts: FrameFolder | None = None) -> VideoFacts:
+def describe_frames(folder: Path, facts: FrameFolder | None = None) -> VideoInfo:
     """What the folder is, after decoding its first frame; it is described as far as it goes.
 
     Raises:
@@ -236,4 +236,4 @@ def describe_frames(folder: Path, facts: FrameFolder | None = None) -> VideoFact
     period = 1 / fps_of(facts)
     codec = pictures[0].path.suffix[1:].lower()
     seconds = pictures[-1].seconds + period
-    return VideoFacts(seconds, 1 / period, width, height, len(pictures), codec)
+    return VideoInfo(seconds, 1 / period, width, height, len(pictures), codec)

@@ -15,7 +15,7 @@ from vidbench.data.fetch.remote_tarballs import share_lists, show_tarball
 from vidbench.data.fetch.tarballs import PARALLEL_TARBALLS, tarball_name, unfetched
 from vidbench.engines.cluster.plan import Node, Plan
 from vidbench.engines.cluster.shards import Shard
-from vidbench.engines.cluster.stages import Decoder, Fetcher, Job, Predictor
+from vidbench.engines.cluster.stages import Decoder, Fetcher, Predictor, WorkerSetup
 from vidbench.errors import VidbenchError
 from vidbench.storage.remote_store import SharedFolder
 from vidbench.storage.store import Folder
@@ -29,7 +29,7 @@ _AHEAD = 2
 Row = Mapping[str, Any]
 
 
-def map_shards(shards: Sequence[Shard], job: Job, plan: Plan) -> Iterator[Row]:
+def map_shards(shards: Sequence[Shard], job: WorkerSetup, plan: Plan) -> Iterator[Row]:
     """What ``Predictor`` of ``stages.py`` says of each shard, as they are done.
 
     Raises:

@@ -14,18 +14,18 @@ from vidbench.data.datasets.base import Dataset
 from vidbench.data.fetch.remote_tarballs import bring_split
 from vidbench.data.loader import VideoLoader
 from vidbench.data.records import VideoRecord
-from vidbench.engines.base import Measured, Work
+from vidbench.engines.base import Measured, Workload
 from vidbench.engines.cluster.pipeline import fetch_all, map_shards
 from vidbench.engines.cluster.plan import Node, plan
 from vidbench.engines.cluster.preflight import require_equal_nodes
 from vidbench.engines.cluster.shards import cut_shards, take_outcomes
-from vidbench.engines.cluster.stages import Job
+from vidbench.engines.cluster.stages import WorkerSetup
 from vidbench.engines.pace import Pace
 from vidbench.engines.scoring import Done
 from vidbench.storage.remote_store import SharedFolder, show
 from vidbench.system.stopwatch import Stopwatch
 from vidbench.terminal.progress import progress
-from vidbench.terminal.signals import unstopped
+from vidbench.terminal.signals import finish_before_stopping
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class RayCluster:
         self._config = config
         self._nodes = nodes
 
-    def bring_lists(self, dataset: Dataset) -> None:
+    def sync_listing(self, dataset: Dataset) -> None:
         data, listed = (self._config.place(name) for name in ("data_dir", "dataset_path"))
         if isinstance(listed, SharedFolder):
             show(listed)
@@ -68,11 +68,11 @@ class RayCluster:
     def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
         return fetch_all(sources, folder, self._config.place("data_dir"), self._nodes)
 
-    def skip_stands(self, loader: VideoLoader, record: VideoRecord) -> bool:
+    def skip_is_final(self, loader: VideoLoader, record: VideoRecord) -> bool:
         """Yes, unless it was asked to try again: videos may lie where only workers see them."""
         return not self._config.retry_skipped
 
-    def predict(self, work: Work) -> Measured:
+    def predict(self, work: Workload) -> Measured:
         chosen = plan(self._nodes, work.config)
         cut = cut_shards(work.batches, work.records, chosen.models)
         shards = {shard.name: shard for shard in cut}
@@ -82,7 +82,7 @@ class RayCluster:
         with progress("predict", sum(map(len, work.batches))) as advance:
             for row in work.stopwatch.each("wait_for_shards", rows):
                 shard = shards[row["name"]]
-                with unstopped(), work.stopwatch("write"):
+                with finish_before_stopping(), work.stopwatch("write"):
                     take_outcomes(work.predictions, shard.rows, row)
                     work.folder.add(work.predictions, shard.rows)
                     done.add(shard.rows)
@@ -93,9 +93,9 @@ class RayCluster:
         cluster = {"nodes": len(self._nodes), **chosen._asdict()}
         return Measured(totals.beside.seconds, totals.summary() | {"cluster": cluster})
 
-    def _job(self, work: Work, threads: int) -> Job:
+    def _job(self, work: Workload, threads: int) -> WorkerSetup:
         features = work.loader.features
-        return Job(
+        return WorkerSetup(
             config=_absolute(work.config),
             spec=work.loader.spec,
             own_hashes=len(self._nodes) > 1,

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerSetup:
     """What every worker has to know of a run.
 
     Attributes:
@@ -92,7 +92,7 @@ class Job:
 class Decoder:
     """Puts the clips of a shard's videos into the cache, one video after another."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: WorkerSetup) -> None:
         set_up_logging(verbose=job.config.verbose_logging)
         self._loader = job.open_loader()
         self._workers = Workers(1, job.config.decode_timeout)
@@ -100,7 +100,7 @@ class Decoder:
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The row, and in ``clips`` where its clips are or why there are none."""
         shard, begun = Shard.load(row), time.perf_counter()
-        before = dict(self._loader.work)
+        before = dict(self._loader.seconds_by_stage)
         results = list(self._loader.results(shard.records, self._workers))
         skips = sum(isinstance(result, Skip) for result in results)
         logger.info(
@@ -113,14 +113,14 @@ class Decoder:
         return {
             **row,
             "clips": dump_results(results),
-            "work": json.dumps(_since(before, self._loader.work)),
+            "work": json.dumps(_since(before, self._loader.seconds_by_stage)),
         }
 
 
 class Predictor:
     """Scores the clips of shards with a model that is loaded once."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: WorkerSetup) -> None:
         set_up_logging(verbose=job.config.verbose_logging)
         self._job = job
         self._loader = job.open_loader()
@@ -151,7 +151,7 @@ class Predictor:
         begun, fewer = time.perf_counter(), fewer_views(self._job.spec)
         predictions = Predictions.pending(shard.records, self._job.classes, {}, fewer)
         results = load_results(row["clips"], self._job.spec)
-        before, bytes_before = dict(self._loader.work), self._loader.cache_bytes
+        before, bytes_before = dict(self._loader.seconds_by_stage), self._loader.cache_bytes
         slots, pace = _slots(shard.batches), []
         with self._loader.stream(shard.records, slots, results) as batches:
             for batch in batches:
@@ -162,7 +162,7 @@ class Predictor:
         logger.info("%s: %d videos predicted in %.1f s", row["name"], len(predictions), seconds)
         work = Stopwatch()
         work.add(json.loads(row["work"]))
-        work.add(_since(before, self._loader.work))
+        work.add(_since(before, self._loader.seconds_by_stage))
         work.add({"predict_shards": sum(seconds for seconds, _ in pace)})
         facts = {
             "pace": pace,

@@ -44,36 +44,36 @@ class Weights(NamedTuple):
         return digest.hexdigest()
 
 
-class Place(NamedTuple):
+class WeightSource(NamedTuple):
     """One place where weights may be: how to say it, and how to look."""
 
     name: str
     look: Callable[[], Weights]
 
 
-def first_found(model: str, places: Sequence[Place]) -> Weights:
+def first_found(model: str, sources: Sequence[WeightSource]) -> Weights:
     """The weights from the first place that has them.
 
     Raises:
         ModelError: None has; the message lists every place and what came of it.
     """
     tried = []
-    for place in places:
-        found = _look(place)
+    for source in sources:
+        found = _look(source)
         if isinstance(found, Weights):
-            logger.debug("weights of %s from %s: %s", model, place.name, found.folder)
+            logger.debug("weights of %s from %s: %s", model, source.name, found.folder)
             return found
-        tried.append(f"  {place.name}: {found}")
+        tried.append(f"  {source.name}: {found}")
     raise ModelError(
         f"no weights of {model} were found; --model_path takes a SavedModel folder or archive. "
         "Tried, in this order:\n" + "\n".join(tried)
     )
 
 
-def _look(place: Place) -> Weights | str:
+def _look(source: WeightSource) -> Weights | str:
     """The weights, or why this place does not have them."""
     try:
-        return place.look()
+        return source.look()
     except Exception as error:  # noqa: BLE001 - the errors of three libraries; all are shown
         return one_line(error)
 
@@ -112,10 +112,10 @@ def published_weights(
         ModelError: None has; the message lists every place and what came of it.
     """
     places = [
-        Place("TF Hub's cache", partial(from_hub_cache, handle)),
-        Place(f"Kaggle {kaggle}", partial(from_kaggle, kaggle)),
-        Place(archive, partial(from_archive, archive, handle, sha256)),
-        Place(handle, partial(from_hub, handle)),
+        WeightSource("TF Hub's cache", partial(from_hub_cache, handle)),
+        WeightSource(f"Kaggle {kaggle}", partial(from_kaggle, kaggle)),
+        WeightSource(archive, partial(from_archive, archive, handle, sha256)),
+        WeightSource(handle, partial(from_hub, handle)),
     ]
     return first_found(model, places)
 
