@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.events import Clock, Resource
 from benchmarks.simulate import Cluster, Cost, Job, cut, simulate
-from vidbench.data.loader import cut as cut_batches
+from vidbench.data.loader import batched as cut_batches
 from vidbench.data.records import VideoRecord
 from vidbench.engines.cluster.shards import SHARD_VIDEOS, cut_shards
 
