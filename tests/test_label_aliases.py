@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from vidbench.cli.arguments import parse_config
 from vidbench.config.label_matching import match_labels
+from vidbench.config.opening import find_model, open_dataset
 from vidbench.config.run_config import DEFAULT_TOP_N, RunConfig
 from vidbench.errors import ConfigError
 from vidbench.labels.aliases import near_misses, read_aliases
@@ -41,7 +42,7 @@ def config(tmp_path: Path, *labels: str, **options: Any) -> RunConfig:
 
 
 def matched(asked: RunConfig) -> Any:
-    return match_labels(asked, asked.open_model(), asked.open_dataset())
+    return match_labels(asked, find_model(asked), open_dataset(asked))
 
 
 # Near misses --------------------------------------------------------------------------------------
@@ -169,8 +170,8 @@ def test_indices_without_a_list_are_told(tmp_path: Path) -> None:
 def test_a_list_may_name_its_indices_where_the_model_has_classes_of_its_own(tmp_path: Path) -> None:
     asked = RunConfig(**{**config(tmp_path, "0").__dict__, "model_type": "i3d", "model_path": None,
                          "classes_file": "kinetics-400", "shared": {}})  # fmt: skip
-    assert asked.open_model().classes[0] == "abseiling"
-    assert asked.open_dataset().classes == ("abseiling",)
+    assert find_model(asked).classes[0] == "abseiling"
+    assert open_dataset(asked).classes == ("abseiling",)
 
 
 # Class lists --------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from vidbench.cli.arguments import parse_config
+from vidbench.config.opening import find_model
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.models._files.description import read_description
@@ -709,11 +710,11 @@ def test_options_go_over_the_file(files: Files, tmp_path: Path) -> None:
     names.write_text("\n".join(reversed(NAMES)))
     options = ["--model_type", "onnx", "--model_path", str(path)]
     config = parse_config([*options, "--num_frames", "9", "--classes_file", str(names)], {})
-    model = config.open_model()
+    model = find_model(config)
     spec = config.spec(model.spec)
     assert (spec.num_frames, spec.crop_size, spec.fps) == (9, 32, 12.5)
     assert model.classes == tuple(reversed(NAMES))
-    assert parse_config(options, {}).open_model().spec.num_frames == 8
+    assert find_model(parse_config(options, {})).spec.num_frames == 8
 
 
 def test_an_archive_is_described_beside_and_not_inside(

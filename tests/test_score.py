@@ -23,6 +23,7 @@ from vidbench.cli.commands.fuse import run as run_fuse
 from vidbench.cli.commands.leaderboard import run as run_leaderboard
 from vidbench.cli.commands.report import run as run_report
 from vidbench.cli.commands.score import run as run_score
+from vidbench.config.opening import open_dataset
 from vidbench.data.datasets.base import list_videos
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
@@ -433,9 +434,9 @@ def test_a_part_of_the_split_is_asked_for_as_of_a_model(
     found = score(path, "--num_videos", 20, "--seed", 3)
     again = sample_config(tmp_path, num_videos=20, seed=3, no_report=True)
     assert found.metrics["coverage"]["listed"] == 112
-    requested = again.open_dataset().fetch(20).records
+    requested = open_dataset(again).fetch(20).records
     assert found.predictions.video_ids.tolist() == [record.video_id for record in requested]
-    listed = list_videos(again.open_dataset(), 20).records
+    listed = list_videos(open_dataset(again), 20).records
     assert [r.video_id for r in listed] == [r.video_id for r in requested]
     (tmp_path / "three.txt").write_text("moving up\nmoving down\nbouncing\n")
     found = score(path, "--classes", tmp_path / "three.txt", "--restrict_choices", "--top_n", 2)

@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from s3_server import S3Server, require_moto, s3, s3_server  # noqa: F401 - fixtures
 from test_run_folder import CLASSES, FACTS, IDENTITY, RECORDS, assert_equal_tables, filled, tree
 
+from vidbench.config.opening import open_dataset
+from vidbench.config.places import place, place_of
 from vidbench.config.run_config import RunConfig
 from vidbench.data.clips.cache import CacheKey, ClipCache
 from vidbench.data.clips.features import FeatureCache
@@ -594,14 +596,14 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
 def test_a_shared_option_becomes_its_stand_in(config: RunConfig, tmp_path: Path) -> None:
     assert config.data_dir == SharedFolder("s3://bucket/data").local
     assert config.data_dir.is_relative_to(tmp_path / "a")
-    assert config.place("data_dir") == SharedFolder("s3://bucket/data")
-    assert config.place("cache_dir") == LocalFolder(Path("cache"))
-    manifests = config.place("dataset_path")
+    assert place(config, "data_dir") == SharedFolder("s3://bucket/data")
+    assert place(config, "cache_dir") == LocalFolder(Path("cache"))
+    manifests = place(config, "dataset_path")
     assert manifests == SharedFolder("sftp://me:secret@host/videos")
     assert config.dataset_path == str(manifests.local / "list.csv")
-    assert config.place_of(manifests.local) == manifests
-    assert config.place_of(Path("cache")) == LocalFolder(Path("cache"))
-    assert config.open_dataset().name == "manifest-list"
+    assert place_of(config, manifests.local) == manifests
+    assert place_of(config, Path("cache")) == LocalFolder(Path("cache"))
+    assert open_dataset(config).name == "manifest-list"
 
 
 def test_a_configuration_travels_and_is_changed_with_its_urls(
@@ -611,11 +613,11 @@ def test_a_configuration_travels_and_is_changed_with_its_urls(
     monkeypatch.setenv(STAND_INS, str(tmp_path / "b"))
     arrived: RunConfig = pickle.loads(packed)  # noqa: S301 - our own
     assert arrived.data_dir.is_relative_to(tmp_path / "b")
-    assert arrived.place("data_dir") == config.place("data_dir")
-    assert arrived.place("dataset_path") == config.place("dataset_path")
+    assert place(arrived, "data_dir") == place(config, "data_dir")
+    assert place(arrived, "dataset_path") == place(config, "dataset_path")
     assert (arrived.top_n, arrived.cache_dir) == (3, Path("cache"))
     moved = replace(arrived, data_dir=Path("elsewhere"))
-    assert moved.place("data_dir") == LocalFolder(Path("elsewhere"))
+    assert place(moved, "data_dir") == LocalFolder(Path("elsewhere"))
 
 
 def test_what_is_recorded_has_urls_and_no_password(config: RunConfig) -> None:

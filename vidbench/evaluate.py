@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from vidbench.config.label_matching import Labels, match_labels
 from vidbench.config.opening import open_loader, open_model
+from vidbench.config.places import place, place_of, shared_places
 from vidbench.config.run_config import RunConfig
 from vidbench.config.scope import warn_of_few_classes, warn_of_leakage
 from vidbench.data.datasets.base import Dataset
@@ -123,7 +124,7 @@ def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwa
         metrics = folder.finish(predictions, config.choose_top_n(labels.choices or model.classes))
     if not config.no_report:
         with stopwatch("report"):
-            write_report(FinishedRun(folder.path, config.shared_places(loader.dataset.folder)))
+            write_report(FinishedRun(folder.path, shared_places(config, loader.dataset.folder)))
             folder.publish("report.html")
             folder.publish("thumbnails.zip")
     return Evaluation(folder.path, metrics, stopwatch.seconds, beside)
@@ -133,7 +134,7 @@ def _refuse_shared_frames(
     config: RunConfig, dataset: Dataset, records: Sequence[VideoRecord]
 ) -> None:
     """Refuses folders of frames behind a URL: videos are brought from there file by file."""
-    shared = isinstance(config.place_of(dataset.folder), SharedFolder)
+    shared = isinstance(place_of(config, dataset.folder), SharedFolder)
     if shared and any(record.frames is not None for record in records):
         raise ConfigError(
             f"{dataset.name} has folders of frames, which are not read from shared storage: name "
@@ -168,12 +169,12 @@ def open_run(
         leakage=leakage.as_dict(),
     )
     path = config.results_dir / (config.run_name or identity.run_name())
-    folder = RunFolder(path, identity, config.place("results_dir"))
+    folder = RunFolder(path, identity, place(config, "results_dir"))
     places = {
-        name: place.address(place.local) if isinstance(place, SharedFolder) else place.local
-        for name, place in (
-            ("videos", config.place_of(loader.dataset.folder)),
-            ("cache", config.place("cache_dir")),
+        name: found.address(found.local) if isinstance(found, SharedFolder) else found.local
+        for name, found in (
+            ("videos", place_of(config, loader.dataset.folder)),
+            ("cache", place(config, "cache_dir")),
         )
     }
     overwrite = config.overwrite_output_dir

@@ -1,18 +1,42 @@
-"""Open what a run is asked for: its model, its loader, its features."""
+"""Open what a run is asked for: its model, its dataset, its loader, its features."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from vidbench.config.places import shared_places
 from vidbench.config.run_config import RunConfig
 from vidbench.data.clips.features import FeatureCache
+from vidbench.data.clips.source import CachePolicy
+from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.data.fetch.tarballs import FetchTarballs, fetch_tarballs
 from vidbench.data.loader import VideoLoader
+from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.models.base import Model
+from vidbench.models.base import Model, load_model, takes_option
+from vidbench.storage.remote_store import stand_in
+
+
+def find_model(config: RunConfig) -> Model:
+    """The model, not loaded yet; nothing is read.
+
+    Raises:
+        ConfigError: There is no such model, or it takes no such options.
+    """
+    classes_file = config.classes_file
+    if config.dataset == "manifest" and not takes_option(config.model_name, "classes_file"):
+        classes_file = None  # it names the labels of the list alone
+    return load_model(
+        config.model_name,
+        model_path=config.model_path,
+        classes_file=classes_file,
+        prompts=config.prompts,
+    )
 
 
 def open_model(config: RunConfig) -> Model:
     """The model, not loaded yet, whose weights are found and fit what is asked of them."""
-    model = config.open_model()
+    model = find_model(config)
     model.check(config.spec(model.spec))
     if config.top_n is not None and config.top_n > len(model.classes):
         raise ConfigError(
@@ -21,19 +45,82 @@ def open_model(config: RunConfig) -> Model:
     return model
 
 
+def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_tarballs) -> Dataset:
+    """The dataset's split; nothing is read or fetched.
+
+    Args:
+        config: What is asked for.
+        fetch_tarballs: Fetches tarballs when they are wanted.
+
+    Raises:
+        ConfigError: There is no such dataset or split.
+    """
+    return load_dataset(
+        config.dataset_name,
+        config.split,
+        data_dir=config.data_dir,
+        root_url=config.dataset_path,
+        seed=config.seed,
+        num_tarballs=config.num_tarballs,
+        annotations=config.annotations,
+        frames_fps=config.frames_fps,
+        videos_path=config.videos_path,
+        classes_file=config.classes_file if config.dataset == "manifest" else None,
+        fetch_tarballs=fetch_tarballs,
+    )
+
+
 def open_loader(
     config: RunConfig, model: Model, fetch_tarballs: FetchTarballs = fetch_tarballs
 ) -> VideoLoader:
     """The loader of the dataset's videos, by the protocol that was asked for."""
-    return VideoLoader(
-        config.open_dataset(fetch_tarballs),
+    return _open_loader(
+        config,
+        open_dataset(config, fetch_tarballs),
         config.spec(model.spec),
-        cache_dir=config.cache_dir,
         num_workers=config.num_workers,
-        compression=config.compression,
-        policy=config.cache_policy,
-        timeout_seconds=config.decode_timeout,
         features=open_features(config, model),
+    )
+
+
+def open_worker_loader(
+    config: RunConfig, spec: PreprocessSpec, embedding: str | None, *, own_hashes: bool
+) -> VideoLoader:
+    """The loader of one of a cluster's processes, which decodes one video at a time.
+
+    Args:
+        config: What is asked for, with absolute paths.
+        spec: What is done to pixels.
+        embedding: Digest of what decides the features of clips; None for a model without.
+        own_hashes: Keep hashes of video files on this machine alone, because SQLite is not made
+            for folders that machines share.
+    """
+    dataset = open_dataset(config)
+    places = shared_places(config, dataset.folder)
+    if own_hashes:
+        places = places._replace(hashes=stand_in(str(config.cache_dir)) / "files.sqlite")
+    return _open_loader(
+        config,
+        dataset,
+        spec,
+        num_workers=1,
+        features=FeatureCache(config.cache_dir, embedding, places.cache) if embedding else None,
+        places=places,
+        sweep=False,  # after each shard; the driver does it, once
+    )
+
+
+def _open_loader(
+    config: RunConfig, dataset: Dataset, spec: PreprocessSpec, **others: Any
+) -> VideoLoader:
+    return VideoLoader(
+        dataset,
+        spec,
+        cache_dir=config.cache_dir,
+        compression=config.compression,
+        policy=cache_policy(config),
+        timeout_seconds=config.decode_timeout,
+        **others,
     )
 
 
@@ -41,3 +128,8 @@ def open_features(config: RunConfig, model: Model) -> FeatureCache | None:
     """Where the model keeps what it makes of clips; None where its classes are fixed."""
     digest = getattr(model, "embedding_digest", None)
     return FeatureCache(config.cache_dir, digest(config.precision)) if digest else None
+
+
+def cache_policy(config: RunConfig) -> CachePolicy:
+    """Which entries of the cache are made again."""
+    return CachePolicy(config.overwrite_cache, config.retry_skipped, config.truncated == "score")

@@ -6,6 +6,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from vidbench.config.opening import find_model, open_dataset
 from vidbench.config.run_config import RunConfig, is_module
 from vidbench.data.datasets._kinetics_annotations import read_annotations
 from vidbench.data.fetch.download import is_url
@@ -72,7 +73,7 @@ def _check_folders(config: RunConfig) -> None:
 
 
 def _check_model(config: RunConfig) -> None:
-    model = config.open_model()
+    model = find_model(config)
     if config.model_path is not None:
         require_address("model_path", config.model_path)
         if check_path := getattr(model, "check_path", None):  # of families that take files
@@ -131,7 +132,7 @@ def _check_dataset(config: RunConfig) -> None:
             read_annotations(Path(config.annotations), config.split or "val")
         except FetchError as error:
             raise ConfigError(f"--annotations: {error}") from error
-    dataset = config.open_dataset()
+    dataset = open_dataset(config)
     if config.classes is None:
         return
     classes = _read_classes(config.classes)

@@ -11,11 +11,9 @@ from typing import Any
 
 from vidbench.config.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
 from vidbench.data.clips.cache import COMPRESSIONS
-from vidbench.data.clips.source import CachePolicy, Places
 from vidbench.data.datasets._kinetics_releases import RELEASES
-from vidbench.data.datasets.base import Dataset, dataset_families, load_dataset
+from vidbench.data.datasets.base import dataset_families
 from vidbench.data.fetch.download import is_url, require_source
-from vidbench.data.fetch.tarballs import FetchTarballs, fetch_tarballs
 from vidbench.data.loader import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.spec import (
     PRESETS,
@@ -30,14 +28,10 @@ from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import list_names
 from vidbench.models.base import (
     PRECISIONS,
-    Model,
-    load_model,
     model_families,
     require_device,
-    takes_option,
 )
-from vidbench.storage.remote_store import SharedFolder, is_shared, stand_in, without_password
-from vidbench.storage.store import Folder, LocalFolder
+from vidbench.storage.remote_store import is_shared, stand_in, without_password
 from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.system.validation import require_address, require_file, require_number, require_text
 
@@ -287,25 +281,6 @@ class RunConfig:
         if family in ("kinetics", "sample"):
             require_source(source)
 
-    def place(self, name: str) -> Folder:
-        """The folder of an option, and how its files are had.
-
-        Args:
-            name: ``data_dir``, ``cache_dir``, ``results_dir`` or ``dataset_path``; that of a
-                manifest means the folder that it lies in.
-        """
-        above = name == "dataset_path" and self.dataset == "manifest"
-        if name in self.shared:
-            url = self.shared[name]
-            return SharedFolder(url.rstrip("/").rpartition("/")[0] if above else url)
-        path = Path(getattr(self, name) or ".")
-        return LocalFolder(path.parent if above else path)
-
-    def place_of(self, folder: Path) -> Folder:
-        """The folder of one of the options that has this local path; a local one if none has."""
-        places = (self.place(name) for name in self.shared)
-        return next((place for place in places if place.local == folder), LocalFolder(folder))
-
     @property
     def model_name(self) -> str:
         """``family`` or ``family/variant``."""
@@ -317,22 +292,6 @@ class RunConfig:
         version = self.kinetics_version or ("400" if self.dataset == "kinetics" else None)
         return "/".join(filter(None, (self.dataset, version)))
 
-    def open_model(self) -> Model:
-        """The model, not loaded yet; nothing is read.
-
-        Raises:
-            ConfigError: There is no such model, or it takes no such options.
-        """
-        classes_file = self.classes_file
-        if self.dataset == "manifest" and not takes_option(self.model_name, "classes_file"):
-            classes_file = None  # it names the labels of the list alone
-        return load_model(
-            self.model_name,
-            model_path=self.model_path,
-            classes_file=classes_file,
-            prompts=self.prompts,
-        )
-
     def choose_top_n(self, classes: Sequence[str]) -> int:
         """The k of the second accuracy: as asked for, or 5, or all where there are fewer classes.
 
@@ -340,38 +299,6 @@ class RunConfig:
             classes: Those that the model may choose from.
         """
         return min(DEFAULT_TOP_N, len(classes)) if self.top_n is None else self.top_n
-
-    def shared_places(self, videos: Path) -> Places:
-        """Where the files of a run lie that others share.
-
-        Args:
-            videos: The folder of its dataset.
-        """
-        shared = {place.local: place for place in map(self.place, self.shared)}
-        return Places(shared.get(videos), shared.get(self.cache_dir))
-
-    def open_dataset(self, fetch_tarballs: FetchTarballs = fetch_tarballs) -> Dataset:
-        """The dataset's split; nothing is read or fetched.
-
-        Args:
-            fetch_tarballs: Fetches tarballs when they are wanted.
-
-        Raises:
-            ConfigError: There is no such dataset or split.
-        """
-        return load_dataset(
-            self.dataset_name,
-            self.split,
-            data_dir=self.data_dir,
-            root_url=self.dataset_path,
-            seed=self.seed,
-            num_tarballs=self.num_tarballs,
-            annotations=self.annotations,
-            frames_fps=self.frames_fps,
-            videos_path=self.videos_path,
-            classes_file=self.classes_file if self.dataset == "manifest" else None,
-            fetch_tarballs=fetch_tarballs,
-        )
 
     @property
     def processor(self) -> str:
@@ -382,11 +309,6 @@ class RunConfig:
     def compression(self) -> str | None:
         """How decoded clips are written: ``zstd``, or None for as they are."""
         return None if self.cache_compression == "none" else self.cache_compression
-
-    @property
-    def cache_policy(self) -> CachePolicy:
-        """Which of the cache's entries are made anew."""
-        return CachePolicy(self.overwrite_cache, self.retry_skipped, self.truncated == "score")
 
     def spec(self, default: PreprocessSpec) -> PreprocessSpec:
         """What is done to pixels: the preset or else the model's own, and what goes over it.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vidbench.config.label_matching import Labels, match_labels
+from vidbench.config.opening import open_dataset
 from vidbench.config.run_config import RunConfig
 from vidbench.config.scope import warn_of_few_classes, warn_of_leakage
 from vidbench.data.datasets.base import Dataset, list_videos
@@ -84,7 +85,7 @@ def score(request: ScoreRequest) -> Scored:
         ConfigError: The file cannot be read, or does not fit the dataset; nothing was written.
         VidbenchError: The dataset's list is not available.
     """
-    config, dataset = request.config, request.config.open_dataset()
+    config, dataset = request.config, open_dataset(request.config)
     everything = list_videos(dataset).records
     table = _read(request, dataset, everything)
     source = _Source(request.model_name or request.file.stem, table.classes)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vidbench.config.opening import find_model
 from vidbench.config.run_config import RunConfig
 from vidbench.data.spec import PreprocessSpec
 from vidbench.engines.scoring import rehearsed
@@ -52,7 +53,7 @@ class WindowModel(NamedTuple):
 
 def open_window_model(config: RunConfig, options: PredictOptions) -> WindowModel:
     """The loaded model, rehearsed, with the rules of its labels."""
-    model = config.open_model()
+    model = find_model(config)
     spec = config.spec(model.spec)
     model.check(spec)
     rules = Rules(options.threshold, options.share, options.top_n, options.include_clips)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from vidbench.cli.arguments import OneLineParser, add_dataset_options, local_path
+from vidbench.config.opening import open_dataset
 from vidbench.config.run_config import RunConfig
 from vidbench.data.loader import DEFAULT_DATA_DIR
 from vidbench.data.video.check import check_videos
@@ -100,7 +101,7 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
 
 def _split_on_disk(options: argparse.Namespace) -> Found:
     config = RunConfig(**{name: getattr(options, name) for name in _DATASET_OPTIONS})
-    dataset = config.open_dataset()
+    dataset = open_dataset(config)
     videos = [dataset.folder / path for path in dataset.paths_on_disk()]
     if not videos:
         raise ConfigError(

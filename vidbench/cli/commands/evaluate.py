@@ -16,6 +16,7 @@ import psutil
 
 from vidbench.cli.arguments import parse_config
 from vidbench.cli.commands._results import result_lines
+from vidbench.config.places import place
 from vidbench.config.run_config import RunConfig
 from vidbench.errors import VidbenchError
 from vidbench.system.stopwatch import Stopwatch
@@ -52,7 +53,7 @@ def _evaluate(config: RunConfig, again: Callable[[], str]) -> None:
     if config.json:
         print(json.dumps({"folder": str(folder), **metrics}, indent=2))
     else:
-        print("\n".join(result_lines(folder, metrics, config.place("results_dir"))))
+        print("\n".join(result_lines(folder, metrics, place(config, "results_dir"))))
     if config.profile:
         print("\n".join(_profile(seconds, beside)), file=sys.stderr if config.json else sys.stdout)
     if experiment is not None:

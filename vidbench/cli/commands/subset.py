@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from vidbench.cli.arguments import OneLineParser, add_dataset_options, local_path
+from vidbench.config.opening import open_dataset
 from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.loader import DEFAULT_DATA_DIR
@@ -61,7 +62,7 @@ def run(arguments: Sequence[str]) -> None:
     set_up_logging()
     config = RunConfig(**{name: getattr(options, name) for name in _DATASET_OPTIONS})
     _refuse_contradictions(options)
-    dataset = config.open_dataset()
+    dataset = open_dataset(config)
     classes = _read_classes(options, dataset)
     records, _, num_listed = dataset.fetch(classes=classes)
     if others := num_listed - len(records):

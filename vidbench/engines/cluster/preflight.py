@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vidbench._version import __version__
+from vidbench.config.places import place
 from vidbench.config.run_config import RunConfig
 from vidbench.engines.cluster.plan import Node
 from vidbench.errors import ConfigError
@@ -48,7 +49,7 @@ def look(wanted: Mapping[str, Path]) -> tuple[str, list[str]]:
 def _tokens(config: RunConfig) -> Iterator[dict[str, Path]]:
     """By option a path that only who sees this machine's folder can see."""
     names = ("cache_dir", "data_dir", "dataset_path")
-    places = {name: config.place(name) for name in names if getattr(config, name) is not None}
+    places = {name: place(config, name) for name in names if getattr(config, name) is not None}
     folders = {n: p.local.absolute() for n, p in places.items() if isinstance(p, LocalFolder)}
     tokens = {name: temporary_path(folder / "token") for name, folder in folders.items()}
     made = {name: token for name, token in tokens.items() if _touch(token)}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vidbench.config.places import place
 from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.fetch.remote_tarballs import bring_split
@@ -59,14 +60,14 @@ class RayCluster:
         self._nodes = nodes
 
     def sync_listing(self, dataset: Dataset) -> None:
-        data, listed = (self._config.place(name) for name in ("data_dir", "dataset_path"))
+        data, listed = (place(self._config, name) for name in ("data_dir", "dataset_path"))
         if isinstance(listed, SharedFolder):
             show(listed)
         elif isinstance(data, SharedFolder) and dataset.folder == data.local:
             bring_split(data, dataset.folder / dataset.name / dataset.split)
 
     def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
-        return fetch_all(sources, folder, self._config.place("data_dir"), self._nodes)
+        return fetch_all(sources, folder, place(self._config, "data_dir"), self._nodes)
 
     def skip_is_final(self, loader: VideoLoader, record: VideoRecord) -> bool:
         """Yes, unless it was asked to try again: videos may lie where only workers see them."""

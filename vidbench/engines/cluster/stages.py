@@ -15,8 +15,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from vidbench.config.opening import find_model, open_worker_loader
 from vidbench.config.run_config import RunConfig
-from vidbench.data.clips.features import FeatureCache
 from vidbench.data.clips.prepare import Workers
 from vidbench.data.fetch.remote_tarballs import fetch_shared
 from vidbench.data.fetch.tarballs import fetch_tarball
@@ -34,7 +34,6 @@ from vidbench.engines.scoring import fill, rehearsed
 from vidbench.errors import ConfigError, VidbenchError
 from vidbench.models.base import Classifier
 from vidbench.runs.predictions import Predictions
-from vidbench.storage.remote_store import stand_in
 from vidbench.storage.store import Folder, LocalFolder
 from vidbench.system.machine import peak_memory
 from vidbench.system.stopwatch import Stopwatch
@@ -68,25 +67,7 @@ class WorkerSetup:
 
     def open_loader(self) -> VideoLoader:
         """The loader of one process of the cluster."""
-        config, dataset = self.config, self.config.open_dataset()
-        places = config.shared_places(dataset.folder)
-        if self.own_hashes:
-            places = places._replace(hashes=stand_in(str(config.cache_dir)) / "files.sqlite")
-        features = None
-        if self.features is not None:
-            features = FeatureCache(config.cache_dir, self.features, places.cache)
-        return VideoLoader(
-            dataset,
-            self.spec,
-            cache_dir=config.cache_dir,
-            num_workers=1,
-            policy=config.cache_policy,
-            compression=config.compression,
-            timeout_seconds=config.decode_timeout,
-            features=features,
-            places=places,
-            sweep=False,  # after each shard; the driver does it, once
-        )
+        return open_worker_loader(self.config, self.spec, self.features, own_hashes=self.own_hashes)
 
 
 class Decoder:
@@ -129,7 +110,7 @@ class Predictor:
     def _classifier(self) -> Classifier:
         """Loaded at the first shard: an error there is told as what it is."""
         config = self._job.config
-        model = config.open_model()
+        model = find_model(config)
         model.check(self._job.spec)
         if model.digest() != self._job.weights:
             raise ConfigError(
