@@ -21,7 +21,7 @@ import psutil
 _REPOSITORY = Path(__file__).parents[1]
 _SAMPLE_SECONDS = 0.25
 _LINE = re.compile(
-    r"^(?P<end>\d{4}-\S+ [\d:.+]+) INFO vidbench\.cluster\.stages: "
+    r"^(?P<end>\d{4}-\S+ [\d:.+]+) INFO vidbench\.engines\.cluster\.stages: "
     r"shard \S+: (?P<videos>\d+) videos (?P<what>decoded or found|predicted) in (?P<seconds>\S+) s",
     re.MULTILINE,
 )

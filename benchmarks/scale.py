@@ -52,7 +52,7 @@ class Record:
 def rows(workspace: Workspace) -> Iterator[Row]:
     """Steady videos a second, warm and cold, against fewer workers and against no Ray; the driver.
 
-    ``scale.json`` has every run with its shards, for :mod:`benchmarks.simulate`.
+    ``scale.json`` has every run with its shards.
     """
     record = Record(workspace.out / "scale.json")
     yield from _scaling(workspace, record)
