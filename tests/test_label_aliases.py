@@ -143,12 +143,12 @@ def test_an_alias_goes_over_an_equal_name_and_no_class_is_meant_twice() -> None:
         ("a,b,c\n", "two columns"),
         ("a b\n", "two columns"),
         ("a;b\na,b;c\n", "'a' is not a class of the dataset"),
-        ("{", "no JSON"),
-        ('{"a": 1}', "as text"),
+        ("{", "not valid JSON"),
+        ('{"a": 1}', "strings to strings"),
         ('{"a": "x", "a": "y"}', "the name 'a' twice"),
         ("a,x\nb,x\n", "the class 'x' twice"),
         ("movingdown,moving down\n", "'movingdown' is not a class of the dataset"),
-        (f"up,{SHAPES[0]}\n", "'up' and .* mean one class"),
+        (f"up,{SHAPES[0]}\n", "'up' and .* mean the same class"),
         (f"up,{SHAPES[0].upper()}\n", "is not a class of the model: did you mean"),
     ],
 )
@@ -212,7 +212,7 @@ def test_other_forms_of_class_lists_are_told(text: str, form: str | None, tmp_pa
     if form is None:
         assert read_classes(path) == tuple(text.splitlines())
     else:
-        with pytest.raises(ConfigError, match=r"is a .*: write one name a line"):
+        with pytest.raises(ConfigError, match=r"is a .*: write one name per line"):
             read_classes(path)
 
 

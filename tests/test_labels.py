@@ -115,9 +115,9 @@ def test_the_line_number_is_the_class_index(tmp_path: Path, text: str) -> None:
     ("content", "said"),
     [
         (None, "cannot be read"),
-        (b"", "one class name a line"),
-        (b"a\n\nb\n", "none of them empty"),
-        (b"a\n \nb\n", "none of them empty"),
+        (b"", "one class name per line"),
+        (b"a\n\nb\n", "no empty line"),
+        (b"a\n \nb\n", "no empty line"),
         (b"a\nb\na\n", "'a' more than once"),
         (b"\xff\xfe", "cannot be read"),
     ],
@@ -166,7 +166,7 @@ def test_a_subset_with_unknown_names_is_refused_with_the_nearest() -> None:
     assert said.startswith("3 of the 4 names")
     assert "'Playing chess' (did you mean 'playing chess'?)" in said
     assert "'squatt' (did you mean 'squat'?)" in said
-    assert "'0' (nothing is near it)" in said
+    assert "'0' (no similar class)" in said
     assert "archery" not in said
 
 
@@ -176,7 +176,7 @@ def test_few_of_many_unknown_names_are_spelt_out() -> None:
 
 
 def test_an_empty_subset_is_refused() -> None:
-    with pytest.raises(ConfigError, match="names no class"):
+    with pytest.raises(ConfigError, match="subset of classes is empty"):
         restrict(K400, [])
 
 

@@ -78,7 +78,7 @@ def test_only_videos_of_some_classes_are_requested(tmp_path: Path, some_classes:
     [
         ("moving dwon", [], "did you mean 'moving down'?"),
         ("moving down", ["--restrict_choices", "--top_n", "2"], "only 1 classes to choose from"),
-        ("", [], "must hold one class name a line"),
+        ("", [], "must have one class name per line"),
     ],
 )
 def test_classes_that_do_not_fit_are_refused_before_any_work(

@@ -1,4 +1,4 @@
-"""Class lists, and which of a model's classes the labels of a dataset mean."""
+"""Class lists, and the mapping from a dataset's labels to a model's classes."""
 
 from vidbench.labels.aliases import read_aliases as read_aliases
 from vidbench.labels.alignment import Alignment as Alignment

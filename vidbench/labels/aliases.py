@@ -1,4 +1,4 @@
-"""Names of a dataset that are not quite a model's: which are near, and which are accepted."""
+"""Class names that differ between a dataset and a model: near misses, and aliases from a file."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import fold_name
 from vidbench.storage.csv_cells import unescape_cell
 
-_LIKE = 0.85  # of 1: names that differ in a letter or two
+_SIMILARITY = 0.85  # of 1: names that differ in a letter or two
 _DELIMITERS = ",;\t"
 _SHOWN = 3
 
 
 def near_misses(missing: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
-    """The class that each of some names may mean; names that resemble none are left out.
+    """Return the class that each name probably means; names without a similar class are left out.
 
-    A name is near if only case, blanks, ``_``, ``-``, quotes and brackets differ, or else if it is
-    more like one class than any other (difflib's ratio of 0.85 and more).
+    A class is similar if it differs only in case, blanks, ``_``, ``-``, quotes or brackets, or
+    else if it is difflib's closest match with a ratio of at least 0.85.
 
     Args:
-        missing: Names that are no classes.
-        classes: Of the model.
+        missing: Names that are not classes of the model.
+        classes: Class names of the model.
     """
     folded: dict[str, str] = {}
     for name in classes:
         folded.setdefault(fold_name(name), name)
-    found = {}
+    near = {}
     for name in missing:
         key = fold_name(name)
-        like = [key] if key in folded else difflib.get_close_matches(key, folded, 1, _LIKE)
-        if like:
-            found[name] = folded[like[0]]
-    return found
+        similar = [key] if key in folded else difflib.get_close_matches(key, folded, 1, _SIMILARITY)
+        if similar:
+            near[name] = folded[similar[0]]
+    return near
 
 
 def tell_near_misses(missing: Sequence[str], classes: Sequence[str]) -> str:
-    """What to say of names that are near to classes; empty where none is.
+    """Hint that suggests a class for each misspelt name; empty if no name has a similar class.
 
     Args:
-        missing: Names that are no classes.
-        classes: Of the model.
+        missing: Names that are not classes of the model.
+        classes: Class names of the model.
     """
     near = near_misses(missing, classes)
     if not near:
@@ -58,12 +58,13 @@ def tell_near_misses(missing: Sequence[str], classes: Sequence[str]) -> str:
 
 
 def read_aliases(path: Path) -> dict[str, str]:
-    """The model's class for each of a dataset's names: a JSON object, or CSV of two columns.
+    """Read the model's class for each dataset name from a JSON object or a CSV with two columns.
 
-    Between the columns are commas, semicolons or tabs. A first line ``dataset,model`` is a header.
+    The columns are separated by commas, semicolons or tabs. A first line ``dataset,model`` is a
+    header.
 
     Raises:
-        ConfigError: It is neither, or gives a name, or a class, twice.
+        ConfigError: The file is neither, or has a name or a class twice.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -82,25 +83,25 @@ def read_aliases(path: Path) -> dict[str, str]:
 def check_aliases(
     aliases: Mapping[str, str], path: Path, labels: Sequence[str], classes: Sequence[str]
 ) -> None:
-    """Check that each alias leads from a name of the dataset to a class of the model.
+    """Check that each alias maps a class of the dataset to a class of the model.
 
     Raises:
-        ConfigError: One does not, or leads to a class that the dataset has by its own name.
+        ConfigError: One does not, or its target is also the name of a class of the dataset.
     """
-    for names, known, whose in (
+    for names, allowed, owner in (
         (list(aliases), labels, "a class of the dataset"),
         (list(aliases.values()), classes, "a class of the model"),
     ):
-        if unknown := [name for name in names if name not in set(known)]:
-            near = near_misses(unknown[:1], known)
+        if unknown := [name for name in names if name not in set(allowed)]:
+            near = near_misses(unknown[:1], allowed)
             hint = f": did you mean {near[unknown[0]]!r}?" if near else ""
-            raise ConfigError(f"--class_aliases {path}: {unknown[0]!r} is not {whose}{hint}")
+            raise ConfigError(f"--class_aliases {path}: {unknown[0]!r} is not {owner}{hint}")
     taken = set(labels) - aliases.keys()
     for name, target in aliases.items():
         if target in taken:
             raise ConfigError(
-                f"--class_aliases {path}: {name!r} and {target!r} are classes of the dataset, and "
-                "would mean one class: give both one label in the dataset"
+                f"--class_aliases {path}: {name!r} and {target!r} are both classes of the dataset "
+                "and would mean the same class: merge them into one label in the dataset"
             )
 
 
@@ -108,9 +109,9 @@ def _read_json(text: str, path: Path) -> list[tuple[str, str]]:
     try:
         pairs: list[tuple[str, str]] = json.loads(text, object_pairs_hook=list)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ConfigError(f"--class_aliases {path} is no JSON: {error}") from error
+        raise ConfigError(f"--class_aliases {path} is not valid JSON: {error}") from error
     if not all(isinstance(value, str) for _, value in pairs):
-        raise ConfigError(f"--class_aliases {path} must map names to names, as text")
+        raise ConfigError(f"--class_aliases {path} must map names to names (strings to strings)")
     return pairs
 
 
@@ -118,7 +119,7 @@ def _read_csv(text: str, path: Path) -> list[tuple[str, str]]:
     try:
         tables = [_read_rows(text, delimiter) for delimiter in _DELIMITERS]
     except csv.Error as error:
-        raise ConfigError(f"--class_aliases {path} is no CSV: {error}") from error
+        raise ConfigError(f"--class_aliases {path} is not valid CSV: {error}") from error
     rows = next((rows for rows in tables if all(len(row) == 2 for row in rows)), None)
     if rows is None:
         wrong = next(row for row in tables[0] if len(row) != 2)

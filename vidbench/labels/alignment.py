@@ -1,4 +1,4 @@
-"""Which of a model's classes the labels of a dataset mean."""
+"""Match the labels of a dataset with the classes of a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Rename(NamedTuple):
     Attributes:
         one: The name in one list.
         other: The name in the other.
-        shared_videos: How many videos the ``evidence`` has under both names.
+        shared_videos: Number of videos that the ``evidence`` lists under both names.
         evidence: The annotation lists that were compared.
     """
 
@@ -32,7 +32,7 @@ class Rename(NamedTuple):
 
 @cache
 def load_renames() -> tuple[Rename, ...]:
-    """The known renames between Kinetics releases; no name occurs in two of them.
+    """Known renames between Kinetics releases; no name occurs in two of them.
 
     ``digging`` and ``archaeological excavation`` are left out: Kinetics-400 and 600 share only
     3 such videos, and Kinetics-700 tells the two apart.
@@ -45,14 +45,14 @@ def load_renames() -> tuple[Rename, ...]:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Which class of a model each label of a dataset means.
+    """The model class that each label of a dataset means.
 
     Attributes:
         targets: The model's class for each dataset class that has one, in the dataset's order.
-            No two have the same.
-        missing: Dataset classes without counterpart.
-        unused: Model classes that no dataset class means.
-        aliases: The part of the targets that somebody said.
+            No two dataset classes share a model class.
+        missing: Dataset classes without a counterpart.
+        unused: Model classes without a counterpart.
+        aliases: The targets that come from the user's aliases.
     """
 
     targets: Mapping[str, str]
@@ -68,12 +68,12 @@ class Alignment:
 
     @property
     def renamed(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of a dataset's class and the model's known other name for it."""
+        """Pairs of a dataset class and the other name that the model has for it."""
         pairs = self.targets.items()
         return tuple(p for p in pairs if p[0] != p[1] and p[0] not in self.aliases)
 
     def only(self, classes: Sequence[str]) -> Alignment:
-        """The part of it that concerns these classes of the dataset."""
+        """Return the alignment restricted to these classes of the dataset."""
         targets = {label: self.targets[label] for label in classes if label in self.targets}
         missing = tuple(label for label in classes if label not in targets)
         used, gone = set(targets.values()), set(self.targets.values())
@@ -81,9 +81,9 @@ class Alignment:
         return Alignment(targets, missing, (*self.unused, *sorted(gone - used)), aliases)
 
     def as_dict(self) -> dict[str, Any]:
-        """Counts and lists for JSON; exact names are counted only."""
-        said = {"num_aliases": len(self.aliases), "aliases": dict(self.aliases)}
-        return (said if self.aliases else {}) | {
+        """Counts and lists for JSON; exact matches are only counted."""
+        from_aliases = {"num_aliases": len(self.aliases), "aliases": dict(self.aliases)}
+        return (from_aliases if self.aliases else {}) | {
             "num_classes": len(self.targets) + len(self.missing),
             "num_exact": len(self.exact),
             "num_renamed": len(self.renamed),
@@ -109,7 +109,7 @@ class Alignment:
         return f"{', '.join(parts)} of {len(self.targets) + len(self.missing)} classes"
 
     def _digest_aliases(self) -> str:
-        """8 hexadecimal digits of who means what, as others with as many may mean otherwise."""
+        """First 8 hexadecimal digits of a hash that tells different aliases of one count apart."""
         text = json.dumps(sorted(self.aliases.items()))
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -119,56 +119,56 @@ def align(
     model_classes: Sequence[str],
     aliases: Mapping[str, str] | None = None,
 ) -> Alignment:
-    """Which class of the model each class of the dataset means: the same name, or a known rename.
+    """Match each class of the dataset with the model's class of the same name or a known rename.
 
-    Aliases that somebody says go over both.
+    Aliases take precedence over both.
 
-    A rename holds, in either direction, only where each list has just one of its two names. A
-    list that has both tells them apart: Kinetics-700 has ``waking up`` beside ``baby waking up``.
-    So no two labels ever mean one class. Names are never matched loosely, not even by case; only
-    the square brackets in templates such as ``Putting [something] onto [something]`` are no part
-    of a name.
+    A rename applies, in either direction, only if each list has exactly one of its two names. A
+    list that has both distinguishes them: Kinetics-700 has ``waking up`` and ``baby waking up``.
+    So two labels never mean the same class. Names are never matched loosely, not even by case;
+    only the square brackets in templates such as ``Putting [something] onto [something]`` are
+    ignored.
 
     Args:
-        dataset_classes: All labels of the dataset, each once; a subset would hide that the
-            dataset tells two names apart.
+        dataset_classes: All labels of the dataset, each once. Do not pass a subset: it would hide
+            that the dataset distinguishes two names.
         model_classes: Classes of the model, each once.
-        aliases: The model's class for some names of the dataset; no class twice.
+        aliases: The model's class for some names of the dataset; each class at most once.
     """
-    said = aliases or {}
-    labels, known = set(dataset_classes), set(model_classes) - set(said.values())
+    aliases = aliases or {}
+    labels, available = set(dataset_classes), set(model_classes) - set(aliases.values())
     targets = {}
     templates = _match_templates(dataset_classes, model_classes)
     for label in dataset_classes:
         other = _other_names().get(label) or templates.get(label)
-        if label in said:
-            targets[label] = said[label]
-        elif label in known:
+        if label in aliases:
+            targets[label] = aliases[label]
+        elif label in available:
             targets[label] = label
-        elif other in known and other not in labels:
+        elif other in available and other not in labels:
             targets[label] = other
     missing = tuple(label for label in dataset_classes if label not in targets)
     used = set(targets.values())
     unused = tuple(name for name in model_classes if name not in used)
-    return Alignment(targets, missing, unused, {k: v for k, v in said.items() if k in targets})
+    return Alignment(targets, missing, unused, {k: v for k, v in aliases.items() if k in targets})
 
 
 def without_brackets(name: str) -> str:
-    """A template of Something-Something as the name of its class."""
+    """Class name of a Something-Something template: the template without its brackets."""
     return name.replace("[", "").replace("]", "")
 
 
 def _match_templates(labels: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
-    """The class of each label that is the same but for square brackets, if both are alone in it."""
+    """Return the class that equals each label except for brackets, if the match is unique."""
     by_name: dict[str, list[str]] = {}
     for name in classes:
         by_name.setdefault(without_brackets(name), []).append(name)
-    asked = Counter(map(without_brackets, labels))
+    label_counts = Counter(map(without_brackets, labels))
     bare = {label: without_brackets(label) for label in labels}
     return {
         label: by_name[name][0]
         for label, name in bare.items()
-        if asked[name] == 1 and len(by_name.get(name, ())) == 1
+        if label_counts[name] == 1 and len(by_name.get(name, ())) == 1
     }
 
 

@@ -1,4 +1,4 @@
-"""What a file of class names is that is no list of one name a line."""
+"""Recognise files of class names that are not a plain list with one name per line."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _HEADER = frozenset(
     {*("id", "index", "idx", "label_id", "class_id", "class_index", "number", "name", "label")}
     | {*("class", "class_name", "label_name", "classes", "action")}
 )
-_FEWEST = 3  # lines that tell numbers in front of names from names that begin with numbers
+_FEWEST = 3  # lines needed to tell numbered names from names that begin with a number
 
 
 def other_form(text: str) -> str | None:
-    """What the text is, with how many classes, if it is one of the forms that others use.
+    """Describe the form of a class list that is JSON, numbered or a table; None for a plain list.
 
-    They are JSON, a numbered list, and a table with a header. Names that begin with numbers, such
-    as ``1 finger``, ``2 fingers``, ``3 fingers``, are none: without the numbers, two are equal.
+    Names that begin with a number, such as ``1 finger``, ``2 fingers``, ``3 fingers``, are not a
+    numbered list: two of them are equal without the numbers.
 
     Args:
-        text: Of a file of class names.
+        text: Content of a file of class names.
     """
     if text.lstrip()[:1] in ("{", "["):
         return _json_form(text)
@@ -56,7 +56,7 @@ def _is_header(line: str) -> bool:
 
 
 def _first_number(numbers: Sequence[int]) -> int | None:
-    """0 or 1 if the numbers count on from there, in whatever order."""
+    """Return 0 or 1 if the numbers, once sorted, count up from there; else None."""
     ordered = sorted(numbers)
     first = ordered[0]
     return (

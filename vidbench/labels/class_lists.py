@@ -1,4 +1,4 @@
-"""Ordered class lists: those that ship, and those of users."""
+"""Ordered class lists: those that ship with vidbench, and users' files."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def list_names() -> tuple[str, ...]:
 
 
 def load_sources() -> dict[str, dict[str, str]]:
-    """Where each file of class names or renames is from, by file name."""
+    """Origin of each shipped file of class names or renames, by file name."""
     sources: dict[str, dict[str, str]] = json.loads(read_data("sources.json"))
     return sources
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Class names of a text file: one a line, the line number is the class index.
+    """Class names of a text file with one name per line; the line number is the class index.
 
     Raises:
-        ConfigError: The file is missing, empty, of another form, or names a class twice.
+        ConfigError: The file is missing, empty or of another form, or has a class twice.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -53,12 +53,12 @@ def read_classes(path: Path) -> tuple[str, ...]:
         raise ConfigError(f"class list {path} cannot be read: {error}") from error
     if (form := other_form(text)) is not None:
         raise ConfigError(
-            f"class list {path} is {form}: write one name a line, in the order of the model's "
+            f"class list {path} is {form}: write one name per line, in the order of the model's "
             "scores, and nothing else"
         )
     names = text.splitlines()
     if not names or not all(map(str.strip, names)):
-        raise ConfigError(f"class list {path} must hold one class name a line, none of them empty")
+        raise ConfigError(f"class list {path} must have one class name per line, and no empty line")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"class list {path} names {twice!r} more than once")
@@ -67,38 +67,38 @@ def read_classes(path: Path) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 14)
 def fold_name(name: str) -> str:
-    """What is left of a class name where case, blanks, ``_``, ``-``, quotes and brackets differ."""
+    """Class name without differences in case, blanks, ``_``, ``-``, quotes and brackets."""
     return _BLANKS.sub(" ", _LEFT_OUT.sub("", name)).strip().casefold()
 
 
 def index_of(label: str) -> int | None:
-    """The number of a label such as ``7`` or, from a column with gaps, ``7.0``; ``007`` is none."""
+    """Class index of a label such as ``7`` or ``7.0`` (pandas with gaps); None for ``007``."""
     match = _INDEX.fullmatch(label)
     return None if match is None else int(match[1])
 
 
 def are_indices(labels: Sequence[str]) -> bool:
-    """Whether all labels are whole numbers, and there are some; empty ones do not count."""
-    asked = {label for label in labels if label}
-    return bool(asked) and all(index_of(label) is not None for label in asked)
+    """Whether every non-empty label is a whole number, and there is at least one."""
+    given = {label for label in labels if label}
+    return bool(given) and all(index_of(label) is not None for label in given)
 
 
 def find_classes(name_or_path: str) -> tuple[str, ...]:
     """Class names of a list that ships with vidbench, or else of a text file.
 
     Args:
-        name_or_path: E.g. ``example-60`` or ``./my_classes.txt``. The name of a list that ships
-            is never taken for a file.
+        name_or_path: E.g. ``example-60`` or ``./my_classes.txt``. The name of a shipped list takes
+            precedence over a file of that name.
 
     Raises:
-        ConfigError: It is neither, or the file is no class list.
+        ConfigError: It is neither, or the file is not a class list.
     """
     if name_or_path in list_names():
         return load_classes(name_or_path)
     path = Path(name_or_path)
     if not _is_file(path):
         raise ConfigError(
-            f"there is no class list {name_or_path!r}: give a file with one class name a line, "
+            f"there is no class list {name_or_path!r}: give a file with one class name per line, "
             f"or one of {', '.join(list_names())}"
         )
     return read_classes(path)
@@ -107,24 +107,24 @@ def find_classes(name_or_path: str) -> tuple[str, ...]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that no file can have
+    except OSError:  # not a possible file name, e.g. too long
         return False
 
 
 def restrict(classes: Sequence[str], subset: Sequence[str]) -> tuple[str, ...]:
-    """The classes that are in a subset, in the order of ``classes``; names must be exact.
+    """The classes that are in a subset, in the order of ``classes``; names must match exactly.
 
     Raises:
-        ConfigError: The subset is empty, or names what is none of the classes.
+        ConfigError: The subset is empty, or has a name that is not a class.
     """
     if not subset:
-        raise ConfigError("the subset names no class: name at least one, or leave it out")
-    known = set(classes)
-    if unknown := [name for name in dict.fromkeys(subset) if name not in known]:
+        raise ConfigError("the subset of classes is empty: name at least one class, or omit it")
+    all_names = set(classes)
+    if unknown := [name for name in dict.fromkeys(subset) if name not in all_names]:
         hints = "; ".join(_nearest(name, classes) for name in unknown[:_NAMED_AT_MOST])
         more = len(unknown) - _NAMED_AT_MOST
         raise ConfigError(
-            f"{len(unknown)} of the {len(subset)} names in the subset are none of the dataset's "
+            f"{len(unknown)} of the {len(subset)} names in the subset are not among the dataset's "
             f"{len(classes)} classes: {hints}{f'; and {more} more' if more > 0 else ''}"
         )
     wanted = set(subset)
@@ -133,9 +133,9 @@ def restrict(classes: Sequence[str], subset: Sequence[str]) -> tuple[str, ...]:
 
 def _nearest(name: str, classes: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, classes, n=1)
-    return f"{name!r} (did you mean {near[0]!r}?)" if near else f"{name!r} (nothing is near it)"
+    return f"{name!r} (did you mean {near[0]!r}?)" if near else f"{name!r} (no similar class)"
 
 
 def read_data(name: str) -> str:
-    """Text of a file beside the class lists, by its name."""
+    """Text of a file in the folder of the class lists."""
     return _CLASSES.joinpath(name).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""What is said of a run: accuracies, classes, confusions and calibration; numpy only."""
+"""Classification metrics: accuracy, per-class metrics, confusions and calibration; numpy only."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 
 class ClassMetrics(NamedTuple):
-    """How well one class is recognised by the first choice.
+    """Metrics of one class, computed from the top-1 predictions.
 
     Attributes:
         name: The class.
-        num_videos: Videos that are of the class.
-        accuracy: Share of them that are taken for it; None where there are none.
-        precision: Share of the videos taken for the class that are of it; None where none is.
-        recall: The accuracy's value.
-        f1: Harmonic mean of precision and recall; None where either is.
+        num_videos: Videos with this label.
+        accuracy: Share of them predicted as this class; None if there are none.
+        precision: Share of the videos predicted as this class that have its label; None if there
+            are none.
+        recall: Equal to the accuracy's value.
+        f1: Harmonic mean of precision and recall; None if either is None.
     """
 
     name: str
@@ -41,9 +42,9 @@ class MacroAverages(NamedTuple):
 
     Attributes:
         accuracy: Mean class accuracy, with its interval.
-        precision: A class that no video is taken for counts as 0.
-        recall: The accuracy's value.
-        f1: A class that no video is taken for counts as 0.
+        precision: Mean precision; a class that is never predicted counts as 0.
+        recall: Equal to the accuracy's value.
+        f1: Mean F1; a class that is never predicted counts as 0.
     """
 
     accuracy: Estimate
@@ -53,13 +54,13 @@ class MacroAverages(NamedTuple):
 
 
 class Confusion(NamedTuple):
-    """Videos of one class that are taken for another.
+    """Videos of one class that are predicted as another.
 
     Attributes:
-        label: The right class.
-        predicted: The first choice.
-        videos: How many.
-        share: Of the videos of the right class.
+        label: The true class.
+        predicted: The predicted class.
+        videos: Number of such videos.
+        share: Their share of the videos of the true class.
     """
 
     label: str
@@ -69,14 +70,14 @@ class Confusion(NamedTuple):
 
 
 class CalibrationBin(NamedTuple):
-    """The videos whose first choice has a score above ``low``, up to and with ``high``.
+    """The videos whose top-1 score lies in the interval (``low``, ``high``].
 
     Attributes:
-        low: 0 to 1; the first bin has 0 itself, too.
+        low: 0 to 1; the first bin includes 0.
         high: 0 to 1.
         num_videos: At least 1.
-        confidence: Mean score of the first choice.
-        accuracy: Share of the videos whose first choice is right.
+        confidence: Mean top-1 score.
+        accuracy: Share of the videos whose top-1 prediction is right.
     """
 
     low: float
@@ -87,10 +88,10 @@ class CalibrationBin(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """Whether the scores can be taken for probabilities.
+    """How well the scores agree with the accuracy they predict.
 
     Attributes:
-        error: Expected calibration error: mean distance of confidence and accuracy, 0 to 1.
+        error: Expected calibration error: mean distance between confidence and accuracy, 0 to 1.
         bins: In rising order, without empty ones.
     """
 
@@ -108,42 +109,42 @@ def accuracy(outcomes: Outcomes, k: int) -> Estimate:
 
 
 def class_metrics(outcomes: Outcomes) -> list[ClassMetrics]:
-    """The metrics of each class that a video is of or is taken for, in the order of the classes."""
+    """Metrics of each class that is the label or the prediction of a video, in class order."""
     num_classes, choices = len(outcomes.classes), outcomes.choices
     num_videos = np.bincount(outcomes.targets, minlength=num_classes)
     num_chosen = np.bincount(choices[choices >= 0], minlength=num_classes)
     hits = choices == outcomes.targets
     metrics = []
-    for place in np.flatnonzero(num_videos + num_chosen).tolist():
-        rows = np.flatnonzero(outcomes.targets == place)
-        found = share(hits[rows], outcomes.groups[rows]) if len(rows) else None
-        right, chosen = int(np.count_nonzero(hits[rows])), int(num_chosen[place])
-        metrics.append(_class_metrics(outcomes.classes[place], found, right, chosen))
+    for index in np.flatnonzero(num_videos + num_chosen).tolist():
+        rows = np.flatnonzero(outcomes.targets == index)
+        accuracy = share(hits[rows], outcomes.groups[rows]) if len(rows) else None
+        right, chosen = int(np.count_nonzero(hits[rows])), int(num_chosen[index])
+        metrics.append(_class_metrics(outcomes.classes[index], accuracy, right, chosen))
     return metrics
 
 
 def macro_averages(classes: Sequence[ClassMetrics]) -> MacroAverages:
-    """The means of :func:`class_metrics`.
+    """Unweighted means of :func:`class_metrics` over the classes that have videos.
 
     Raises:
         ValueError: No class has videos.
     """
-    present = [one for one in classes if one.num_videos]
+    present = [each for each in classes if each.num_videos]
     if not present:
         raise ValueError("no class has a video that was scored")
-    mean = mean_share([one.accuracy for one in present if one.accuracy is not None])
+    mean = mean_share([each.accuracy for each in present if each.accuracy is not None])
     return MacroAverages(
         accuracy=mean,
-        precision=sum(one.precision or 0.0 for one in present) / len(present),
+        precision=sum(each.precision or 0.0 for each in present) / len(present),
         recall=mean.value,
-        f1=sum(one.f1 or 0.0 for one in present) / len(present),
+        f1=sum(each.f1 or 0.0 for each in present) / len(present),
     )
 
 
 def confusion_matrix(outcomes: Outcomes) -> NDArray[np.intp]:
-    """How many videos of each class (rows) are taken for which (columns), (classes, classes).
+    """Number of videos by label (rows) and prediction (columns), (classes, classes).
 
-    A video that is taken for no class is not among them.
+    Videos without a predicted class are not counted.
     """
     num_classes = len(outcomes.classes)
     cells = (outcomes.targets * num_classes + outcomes.choices)[outcomes.choices >= 0]
@@ -153,12 +154,12 @@ def confusion_matrix(outcomes: Outcomes) -> NDArray[np.intp]:
 def most_confused(
     matrix: NDArray[np.intp], classes: Sequence[str], count: int = 10
 ) -> list[Confusion]:
-    """The commonest confusions, most videos first; ties in the order of the classes.
+    """The most frequent confusions, most videos first; ties in class order.
 
     Args:
-        matrix: Of :func:`confusion_matrix`.
+        matrix: Result of :func:`confusion_matrix`.
         classes: Names of its rows and columns.
-        count: At most how many.
+        count: Maximum number of confusions.
     """
     rows, columns = np.nonzero(matrix)
     wrong = rows != columns
@@ -176,14 +177,14 @@ def most_confused(
 
 
 def calibration(outcomes: Outcomes, num_bins: int = 15) -> Calibration:
-    """Expected calibration error of the first choice's score, and the bins it is a mean over.
+    """Expected calibration error of the top-1 score, with the bins it is computed from.
 
     Guo et al. 2017, On Calibration of Modern Neural Networks, equations 1 to 3: bins of equal
-    width, each with its upper end.
+    width, each including its upper end.
 
     Args:
-        outcomes: Of a run.
-        num_bins: At least 1; 15 is the paper's.
+        outcomes: Outcomes of a run.
+        num_bins: At least 1; the paper uses 15.
 
     Raises:
         ValueError: There are no videos.
@@ -192,20 +193,20 @@ def calibration(outcomes: Outcomes, num_bins: int = 15) -> Calibration:
         raise ValueError("calibration needs at least one video that was scored")
     edges = np.linspace(0, 1, num_bins + 1)
     confidences = outcomes.confidences
-    places = np.searchsorted(edges[1:-1], confidences)
+    bin_of = np.searchsorted(edges[1:-1], confidences)
     hits = outcomes.choices == outcomes.targets
     bins = [
         CalibrationBin(
-            low=float(edges[place]),
-            high=float(edges[place + 1]),
+            low=float(edges[index]),
+            high=float(edges[index + 1]),
             num_videos=len(rows),
             confidence=float(confidences[rows].mean()),
             accuracy=share(hits[rows], outcomes.groups[rows]),
         )
-        for place in range(num_bins)
-        if len(rows := np.flatnonzero(places == place))
+        for index in range(num_bins)
+        if len(rows := np.flatnonzero(bin_of == index))
     ]
-    distances = [one.num_videos * abs(one.confidence - one.accuracy.value) for one in bins]
+    distances = [each.num_videos * abs(each.confidence - each.accuracy.value) for each in bins]
     return Calibration(sum(distances) / len(hits), bins)
 
 
@@ -214,8 +215,8 @@ def compute_accuracy(results_df: pd.DataFrame, num_top_classes: int = 1) -> Esti
 
     Args:
         results_df: Columns ``target`` (or else ``label``) and ``pred_1`` to ``pred_k``, as in
-            ``predictions.csv``; videos without one do not count.
-        num_top_classes: The k, at least 1.
+            ``predictions.csv``; videos without a target or label do not count.
+        num_top_classes: k, at least 1.
 
     Raises:
         ValueError: The table has no labelled videos, or fewer predicted classes than asked for.
@@ -234,13 +235,13 @@ def compute_accuracy(results_df: pd.DataFrame, num_top_classes: int = 1) -> Esti
     return wilson(int(hits.sum()), len(hits))
 
 
-def _class_metrics(name: str, found: Estimate | None, right: int, chosen: int) -> ClassMetrics:
-    num_videos = found.num_videos if found else 0
+def _class_metrics(name: str, accuracy: Estimate | None, right: int, chosen: int) -> ClassMetrics:
+    num_videos = accuracy.num_videos if accuracy else 0
     return ClassMetrics(
         name=name,
         num_videos=num_videos,
-        accuracy=found,
+        accuracy=accuracy,
         precision=right / chosen if chosen else None,
-        recall=found.value if found else None,
-        f1=2 * right / (chosen + num_videos) if found and chosen else None,
+        recall=accuracy.value if accuracy else None,
+        f1=2 * right / (chosen + num_videos) if accuracy and chosen else None,
     )

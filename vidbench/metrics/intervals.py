@@ -1,4 +1,4 @@
-"""Intervals of accuracies."""
+"""Shares of videos with their 95 % confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _Z = NormalDist().inv_cdf(0.975)
 
 
 class Estimate(NamedTuple):
-    """A share of videos with its 95 % interval, all fractions; never one without the other.
+    """A share of videos with its 95 % interval, all as fractions.
 
     Attributes:
-        value: The share itself.
+        value: The share.
         low: Lower end of the interval.
-        high: Upper end.
-        num_videos: Over how many videos.
+        high: Upper end of the interval.
+        num_videos: Number of videos that the share is of.
     """
 
     value: float
@@ -39,7 +39,7 @@ class Estimate(NamedTuple):
 
 
 def wilson(successes: int, num_videos: int) -> Estimate:
-    """The share of successes with its Wilson score interval at 95 %.
+    """Share of successes with its 95 % Wilson score interval.
 
     Wilson 1927; recommended over the normal approximation by Brown, Cai & DasGupta 2001.
 
@@ -51,17 +51,17 @@ def wilson(successes: int, num_videos: int) -> Estimate:
 
 
 def share(hits: NDArray[np.bool_], groups: NDArray[np.str_]) -> Estimate:
-    """The share of hits with its 95 % interval, which knows that videos of one source are alike.
+    """Share of hits with its 95 % interval, allowing for similar videos from one source.
 
-    Where no source gives two videos, this is :func:`wilson`. Else it is the Wilson interval of as
-    many independent videos as tell equally much, n / design effect: Korn & Graubard 1998, Survey
-    Methodology 24:193-201, with Wilson's interval in place of theirs, as Franco, Little, Louis &
-    Slud 2019, Journal of Survey Statistics and Methodology 7:334-364, recommend. The design effect
-    is never below 1.
+    If no two videos share a source, this is :func:`wilson`. Otherwise it is the Wilson interval at
+    the effective sample size, n / design effect: Korn & Graubard 1998, Survey Methodology
+    24:193-201, with Wilson's interval in place of theirs, as Franco, Little, Louis & Slud 2019,
+    Journal of Survey Statistics and Methodology 7:334-364, recommend. The design effect is never
+    below 1.
 
     Args:
         hits: (videos,).
-        groups: (videos,), the source of each video; empty where no other video shares it.
+        groups: (videos,), source of each video; empty if no other video shares it.
 
     Raises:
         ValueError: There are no videos.
@@ -77,26 +77,27 @@ def share(hits: NDArray[np.bool_], groups: NDArray[np.str_]) -> Estimate:
 
 
 def mean_share(shares: Sequence[Estimate]) -> Estimate:
-    """The unweighted mean of independent shares with its 95 % interval, e.g. over classes.
+    """Unweighted mean of independent shares with its 95 % interval, e.g. over classes.
 
-    The Wilson interval of as many videos as tell equally much (see :func:`share`): k^2 / sum(1/n)
-    of k shares of n videos each, which is Kish's effective size (Survey Sampling, 1965), and fewer
-    where the shares of few videos are those that vary most. For classes of equally many videos it
-    is the interval of all videos together.
+    This is the Wilson interval at the effective sample size (see :func:`share`): k^2 / sum(1/n)
+    for k shares of n videos each, which is Kish's effective size (Survey Sampling, 1965), and
+    less if the shares of few videos are those that vary most. For classes with equally many
+    videos it is the interval of all videos together.
 
     Args:
-        shares: At least one, each of :func:`wilson` or :func:`share`.
+        shares: At least one, each from :func:`wilson` or :func:`share`.
 
     Raises:
-        ValueError: There are none.
+        ValueError: There are no shares.
     """
     if not shares:
         raise ValueError("a mean needs at least one share")
     values = np.array([estimate.value for estimate in shares])
     weights = 1 / np.array([_effective_size(estimate) for estimate in shares])
     mean = float(values.mean())
-    # Not MOVER (Zou & Donner 2008): it keeps the skewness of each share, which the mean of many has
-    # not; of 400 classes with 5 videos at an accuracy of 95 % it holds the mean in 80 % of cases.
+    # Not MOVER (Zou & Donner 2008): it keeps the skewness of each share, which the mean of many
+    # does not have; for 400 classes of 5 videos at 95 % accuracy it covers the mean in only 80 %
+    # of cases.
     size = len(shares) ** 2 / weights.sum()
     if 0 < mean < 1:
         size /= max(1.0, np.average(values * (1 - values), weights=weights) / (mean * (1 - mean)))
@@ -104,33 +105,33 @@ def mean_share(shares: Sequence[Estimate]) -> Estimate:
 
 
 def _score_interval(value: float, size: float, num_videos: int) -> Estimate:
-    """Wilson's interval of a share of ``size`` independent videos."""
+    """Wilson interval of a share of ``size`` independent videos."""
     z2 = _Z**2 / size
     center = value + z2 / 2
     reach = math.sqrt(z2 * value * (1 - value) + z2**2 / 4)
     low, high = (center - reach) / (1 + z2), (center + reach) / (1 + z2)
-    # At the ends of the scale rounding must not leave it.
+    # Rounding must not push the ends outside 0 to 1.
     return Estimate(value, low if value > 0 else 0.0, high if value < 1 else 1.0, num_videos)
 
 
 def _effective_size(estimate: Estimate) -> float:
-    """The n of a Wilson interval, whose ends solve n (value - end)^2 = z^2 end (1 - end)."""
+    """Recover n from a Wilson interval: its ends solve n (value - end)^2 = z^2 end (1 - end)."""
     end = estimate.low if estimate.value > 0 else estimate.high
     return _Z**2 * end * (1 - end) / (estimate.value - end) ** 2
 
 
 def _sum_by_source(values: NDArray[np.float64], groups: NDArray[np.str_]) -> NDArray[np.float64]:
-    """The sum of the values of each source, (sources,)."""
+    """Sum of the values of each source, (sources,)."""
     shared = groups != ""
-    _, places = np.unique(groups[shared], return_inverse=True)
-    return np.concatenate([np.bincount(places, values[shared]), values[~shared]])
+    _, source_of = np.unique(groups[shared], return_inverse=True)
+    return np.concatenate([np.bincount(source_of, values[shared]), values[~shared]])
 
 
 def _clustered_size(value: float, totals: NDArray[np.float64], num_videos: int) -> float:
-    """How many independent videos tell as much; ``totals`` are each source's sums of hit - value.
+    """Effective number of independent videos; ``totals`` are the sums of hit - value by source.
 
-    Where the videos do not differ, they tell nothing of how alike those of one source are: then
-    each source counts as one.
+    If all videos have the same outcome, the similarity within sources cannot be estimated: then
+    each source counts as one video.
     """
     sources = len(totals)
     if sources == 1 or value in (0, 1):

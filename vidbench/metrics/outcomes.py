@@ -1,4 +1,4 @@
-"""What each video's scores came to: the right class, the first choice, hits."""
+"""Outcome of each scored video: its true class, top-1 prediction and the rank of the true class."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from vidbench.storage.columns import Scores, cut_rows
 
 
 class Outcomes(NamedTuple):
-    """The videos that count: those that were scored, and whose label the model has a class for.
+    """The videos that count: those that were scored and whose label maps to a model class.
 
-    Each column is (videos,). Equal scores keep the order of the classes, and what a prediction
-    does not rank has no rank: see :mod:`vidbench.metrics.ranking`.
+    Each column is (videos,). Equal scores keep class order, and a class that a prediction does not
+    rank has no rank: see :mod:`vidbench.metrics.ranking`.
 
     Attributes:
-        targets: Index of the right class.
-        groups: Source of each video; empty where no other video shares it.
-        choices: Index of the highest score; -1 where the prediction ranks no class.
+        targets: Index of the true class.
+        groups: Source of each video; empty if no other video shares it.
+        choices: Index of the highest score; -1 if the prediction ranks no class.
         confidences: The highest score.
-        ranks: How many classes come before the right one; all of them where it has no rank.
-        first_ranks: The same if the right class came first among equal scores.
-        last_ranks: The same if it came last among them.
-        ranked: How many classes the prediction ranks.
+        ranks: Number of classes ranked above the true class; the number of classes if it has no
+            rank.
+        first_ranks: The same, with the true class first among equal scores.
+        last_ranks: The same, with the true class last among equal scores.
+        ranked: Number of classes that the prediction ranks.
         classes: Names of the classes, by index.
-        evidence: What the scores are, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        evidence: Kind of the scores, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
     """
 
     targets: Classes
@@ -42,19 +43,19 @@ class Outcomes(NamedTuple):
     evidence: str
 
     def hits(self, k: int) -> NDArray[np.bool_]:
-        """Whether the right class is among the k that rank highest, (videos,)."""
+        """Whether the true class is among the top k, (videos,)."""
         return np.asarray(self.ranks < min(k, len(self.classes)))
 
     def tied(self, k: int) -> NDArray[np.bool_]:
-        """Whether a hit hangs on the order among equal scores, (videos,); never of a ranking."""
+        """Whether a hit depends on the order of equal scores, (videos,); never for a ranking."""
         tied = (self.first_ranks < k) & (self.last_ranks >= k)
         return tied if has_scores(self.evidence) else np.zeros_like(tied)
 
     def why_no_accuracy(self, k: int) -> str | None:
-        """Why there is no accuracy at k: too few classes are ranked; None where there is one.
+        """Reason why top-k accuracy cannot be computed (too few ranked classes), or None.
 
-        Scores must rank k classes for one video at least. A ranking must do so for every video
-        for which it names a class; one without any is an answer, and a wrong one.
+        Scores must rank k classes for at least one video. A ranking must do so for every video
+        for which it names a class; an empty ranking counts as a wrong prediction.
         """
         named = self.ranked[self.ranked > 0]
         if not len(named):
@@ -70,7 +71,7 @@ class Outcomes(NamedTuple):
 def top_k_hits(scores: Scores, labels: Classes, k: int) -> NDArray[np.bool_]:
     """Whether the label is among the k highest scores, (videos,).
 
-    :mod:`vidbench.metrics.ranking` says what equal scores count for.
+    See :mod:`vidbench.metrics.ranking` for the treatment of equal scores.
 
     Args:
         scores: (videos, classes).
@@ -79,8 +80,8 @@ def top_k_hits(scores: Scores, labels: Classes, k: int) -> NDArray[np.bool_]:
     """
     hits = np.empty(len(labels), np.bool_)
     for rows in cut_rows(len(labels), 4 * scores.shape[1]):
-        found = rank_labels(scores[rows], labels[rows], count_ranked(scores[rows]))
-        hits[rows] = found.ranks < min(k, scores.shape[1])
+        label_ranks = rank_labels(scores[rows], labels[rows], count_ranked(scores[rows])).ranks
+        hits[rows] = label_ranks < min(k, scores.shape[1])
     return hits
 
 

@@ -1,6 +1,6 @@
-"""Statistics of paired outcomes: the same videos, judged once for run A and once for run B.
+"""Statistics of paired outcomes: two runs, A and B, on the same videos.
 
-Every difference is of A minus B: above 0, A is right more often.
+Every difference is A minus B: above 0, A is right more often.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ NEWCOMBE = "Newcombe 1998, method 10"
 CLUSTERED = "cluster-robust by source, t"
 ONE_A_SOURCE = "Newcombe 1998, method 10, of one video a source"
 
-_ROUNDING = 1e-9  # of a sum of differences that is 0
+_ROUNDING = 1e-9  # a smaller standard error is a rounding error of 0
 
 Hits = NDArray[np.bool_]
 Texts = NDArray[np.str_] | NDArray[np.object_]
-Places = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Difference:
     """Accuracy of A minus accuracy of B with its 95 % interval, fractions from -1 to 1.
 
     Attributes:
-        value: The difference itself.
+        value: The difference.
         low: Lower end of the interval.
-        high: Upper end.
-        method: How the interval was computed.
+        high: Upper end of the interval.
+        method: Method of the interval.
     """
 
     value: float
@@ -46,13 +46,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class McNemar:
-    """McNemar's exact test of equal accuracies, which takes videos as independent.
+    """McNemar's exact test of equal accuracies; it assumes independent videos.
 
     Attributes:
-        p: Two-sided.
-        only_a: Videos that A alone got right.
-        only_b: Videos that B alone got right.
-        p_adjusted: By Holm's method over all pairs of runs.
+        p: Two-sided p-value.
+        only_a: Number of videos that only A got right.
+        only_b: Number of videos that only B got right.
+        p_adjusted: ``p`` after Holm's correction over all pairs of runs.
     """
 
     p: float
@@ -63,7 +63,7 @@ class McNemar:
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """One class of the dataset; ``p`` is McNemar's, ``p_adjusted`` by Holm's over classes."""
+    """One class of the dataset: ``p`` of McNemar's test, ``p_adjusted`` by Holm over classes."""
 
     label: str
     videos: int
@@ -74,40 +74,41 @@ class ClassDifference:
     p_adjusted: float
 
 
-def compare_hits(a: Hits, b: Hits, sources: Places) -> Difference:
+def compare_hits(a: Hits, b: Hits, sources: Indices) -> Difference:
     """Accuracy of A minus accuracy of B on the same videos, with its 95 % interval.
 
-    Where no two videos share a source, :func:`newcombe`, else :func:`clustered_difference`. Where
-    all sources differ by the same, as where A and B agree on every video, their variance is none
-    and says nothing: :func:`newcombe` of the first video of each source.
+    If no two videos share a source, this is :func:`newcombe`, else :func:`clustered_difference`.
+    If the sources do not vary, e.g. because A and B agree on every video, a clustered interval
+    would have no width: then it is :func:`newcombe` of the first video of each source.
 
     Args:
         a: Whether A got each video right, (videos,), at least one.
-        b: The same of B.
+        b: The same for B.
         sources: Source of each video as a number, (videos,).
     """
     _, first = np.unique(sources, return_index=True)
     if len(first) == len(a):
         return newcombe(*_count(a, b))
-    found = clustered_difference(a.astype(float) - b, sources)
-    if found.low < found.high:
-        return found
-    one = newcombe(*_count(a[first], b[first]))
-    low, high = min(one.low, found.value), max(one.high, found.value)
-    return Difference(found.value, low, high, ONE_A_SOURCE)
+    clustered = clustered_difference(a.astype(float) - b, sources)
+    if clustered.low < clustered.high:
+        return clustered
+    one_a_source = newcombe(*_count(a[first], b[first]))
+    low = min(one_a_source.low, clustered.value)
+    high = max(one_a_source.high, clustered.value)
+    return Difference(clustered.value, low, high, ONE_A_SOURCE)
 
 
 def _count(a: Hits, b: Hits) -> tuple[int, int, int, int]:
-    """How many videos both got right, A alone, B alone, and neither."""
+    """Number of videos that both got right, only A, only B, and neither."""
     both, only_a, only_b = (int(hits.sum()) for hits in (a & b, a & ~b, b & ~a))
     return both, only_a, only_b, len(a) - both - only_a - only_b
 
 
 def newcombe(both: int, only_a: int, only_b: int, neither: int) -> Difference:
-    """Difference of two paired shares with its hybrid score interval, from the counts of videos.
+    """Difference of two paired shares with its hybrid score interval, from counts of videos.
 
-    Newcombe 1998, Statistics in Medicine 17:2635-2650, method 10: Wilson's intervals of the two
-    shares, joined with a correlation phi that is corrected for continuity where it is positive.
+    Newcombe 1998, Statistics in Medicine 17:2635-2650, method 10: the Wilson intervals of the two
+    shares, combined with a correlation phi that is corrected for continuity if it is positive.
     """
     n = both + only_a + only_b + neither
     a, b = wilson(both + only_a, n), wilson(both + only_b, n)
@@ -131,12 +132,12 @@ def _joined(first: float, second: float, phi: float) -> float:
     return math.sqrt(max(first**2 - 2 * phi * first * second + second**2, 0))
 
 
-def clustered_difference(differences: NDArray[np.float64], sources: Places) -> Difference:
-    """Mean of the differences with an interval that lets videos of one source be alike.
+def clustered_difference(differences: NDArray[np.float64], sources: Indices) -> Difference:
+    """Mean of the differences with an interval that allows for similar videos from one source.
 
     Linearised variance of a ratio of cluster totals with the factor G/(G-1), and t with G-1 degrees
-    of freedom for G sources (Cochran 1977, Sampling Techniques, chapter 11). One source tells
-    nothing of others: its interval is -1 to 1.
+    of freedom for G sources (Cochran 1977, Sampling Techniques, chapter 11). With a single source
+    the interval is -1 to 1.
 
     Args:
         differences: -1, 0 or 1 for each video, (videos,).
@@ -159,11 +160,11 @@ def clustered_difference(differences: NDArray[np.float64], sources: Places) -> D
 
 @cache
 def mcnemar_p(only_a: int, only_b: int) -> float:
-    """Two-sided p of McNemar's exact test: whether A alone is right as often as B alone.
+    """Two-sided p-value of McNemar's exact test.
 
     Args:
-        only_a: Videos that A alone got right.
-        only_b: Videos that B alone got right.
+        only_a: Number of videos that only A got right.
+        only_b: Number of videos that only B got right.
     """
     from statsmodels.stats.contingency_tables import mcnemar
 
@@ -171,17 +172,17 @@ def mcnemar_p(only_a: int, only_b: int) -> float:
 
 
 def videos_to_tell(only_a: int, only_b: int, num_videos: int) -> int | None:
-    """How many videos McNemar's test needs to find this difference in 80 % of cases, at 5 %.
+    """Number of videos that McNemar's test needs for this difference: 80 % power at 5 %.
 
-    Connor 1987, Biometrics 43:207-211, for independent videos, from the discordance observed.
+    Connor 1987, Biometrics 43:207-211, for independent videos, from the observed discordance.
 
     Args:
-        only_a: Videos that A alone got right.
-        only_b: Videos that B alone got right.
-        num_videos: Of how many.
+        only_a: Number of videos that only A got right.
+        only_b: Number of videos that only B got right.
+        num_videos: Number of all videos.
 
     Returns:
-        None where there is no difference to find.
+        None if there is no difference to detect.
     """
     if only_a == only_b:
         return None
@@ -192,7 +193,7 @@ def videos_to_tell(only_a: int, only_b: int, num_videos: int) -> int | None:
 
 
 def adjust(p: Sequence[float]) -> list[float]:
-    """These p-values after Holm's correction for their number; Holm 1979."""
+    """P-values after Holm's correction for multiple tests (Holm 1979)."""
     from statsmodels.stats.multitest import multipletests
 
     adjusted: list[float] = multipletests(p, method="holm")[1].tolist()
@@ -200,22 +201,22 @@ def adjust(p: Sequence[float]) -> list[float]:
 
 
 def compare_classes(a: Hits, b: Hits, labels: Texts) -> tuple[ClassDifference, ...]:
-    """How A and B differ on each class, the clearest difference first.
+    """Difference between A and B on each class, smallest p-value first.
 
     Args:
         a: Whether A got each video right, (videos,).
-        b: The same of B.
-        labels: The videos' classes, (videos,).
+        b: The same for B.
+        labels: Class of each video, (videos,).
     """
     names, class_of = np.unique(labels, return_inverse=True)
     videos, right_a, right_b, only_a, only_b = (
-        np.bincount(class_of, weights=chosen, minlength=len(names)).astype(int).tolist()
-        for chosen in (np.ones(len(a)), a, b, a & ~b, b & ~a)
+        np.bincount(class_of, weights=counted, minlength=len(names)).astype(int).tolist()
+        for counted in (np.ones(len(a)), a, b, a & ~b, b & ~a)
     )
     p = [mcnemar_p(*counts) for counts in zip(only_a, only_b, strict=True)]
     columns = zip(names.tolist(), videos, right_a, right_b, p, adjust(p), strict=True)
-    found = [
-        ClassDifference(name, n, of_a / n, of_b / n, (of_a - of_b) / n, own_p, adjusted)
-        for name, n, of_a, of_b, own_p, adjusted in columns
+    classes = [
+        ClassDifference(name, n, of_a / n, of_b / n, (of_a - of_b) / n, p_of_class, p_adjusted)
+        for name, n, of_a, of_b, p_of_class, p_adjusted in columns
     ]
-    return tuple(sorted(found, key=lambda one: (one.p, -abs(one.difference), one.label)))
+    return tuple(sorted(classes, key=lambda each: (each.p, -abs(each.difference), each.label)))

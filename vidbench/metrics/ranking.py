@@ -1,9 +1,9 @@
-"""Which classes a prediction ranks, in which order, and where its order hangs on equal scores.
+"""Ranks of classes in a prediction, and the treatment of equal scores.
 
-A row of scores ranks the classes that stand above its lowest score; where one class alone has the
-lowest score, that class is the last in the order, and all are ranked. So a row of one 1 and many 0
-ranks one class, and a row of equal scores ranks none. Equal scores above the lowest one keep the
-order of the classes. A class of minus infinity is not to be chosen.
+A row of scores ranks the classes above its lowest score; if only one class has the lowest score,
+that class comes last, and all classes are ranked. So a row of one 1 and many 0 ranks one class, and
+a row of equal scores ranks none. Equal scores above the lowest one keep class order. A class with a
+score of minus infinity is excluded.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ RANKING = "ranking"
 LABEL = "label"
 
 EVIDENCE = (PROBABILITIES, SIMILARITY, RANKING, LABEL)
-"""What a prediction can be: a probability of each class; a score of each class on a scale of its
-own; the best classes in order; the best class alone."""
+"""Kinds of predictions: a probability for each class; a score for each class on an arbitrary scale;
+the best classes in order; only the best class."""
 
 _NAMES = {
     PROBABILITIES: "probabilities",
@@ -34,12 +34,12 @@ Classes = NDArray[np.intp]
 
 
 class Ranks(NamedTuple):
-    """Where the right class stands, (videos,) each; the number of classes where it has no rank.
+    """Rank of the true class, (videos,) each; the number of classes if it has no rank.
 
     Attributes:
-        ranks: How many classes come before it.
-        first: The same if it came first among the classes of its score.
-        last: The same if it came last among them.
+        ranks: Number of classes before the true class.
+        first: The same, with the true class first among equal scores.
+        last: The same, with the true class last among equal scores.
     """
 
     ranks: Classes
@@ -48,17 +48,17 @@ class Ranks(NamedTuple):
 
 
 def name_evidence(evidence: str) -> str:
-    """The kind in words, as it follows "the predictions are"."""
+    """The kind of predictions in words, to follow "the predictions are"."""
     return _NAMES[evidence]
 
 
 def has_scores(evidence: str) -> bool:
-    """Whether predictions of this kind score every class, on whatever scale."""
+    """Whether predictions of this kind have a score for every class, on any scale."""
     return evidence in (PROBABILITIES, SIMILARITY)
 
 
 def count_ranked(scores: Scores) -> Classes:
-    """How many classes each row of scores ranks, (videos,); none where a score is NaN.
+    """Number of classes that each row of scores ranks, (videos,); 0 if a score is NaN.
 
     Args:
         scores: (videos, classes).
@@ -71,16 +71,16 @@ def count_ranked(scores: Scores) -> Classes:
 
 
 def rank_labels(scores: Scores, labels: Classes, ranked: Classes) -> Ranks:
-    """Where each row's label stands.
+    """Rank of each row's label.
 
     Args:
         scores: (videos, classes).
-        labels: (videos,), indices of the right classes.
-        ranked: (videos,), how many classes each row ranks.
+        labels: (videos,), indices of the true classes.
+        ranked: (videos,), number of classes that each row ranks.
     """
-    own = scores[np.arange(len(labels)), labels][:, None]
-    equal = scores == own
-    first = np.count_nonzero(scores > own, axis=1)
+    label_scores = scores[np.arange(len(labels)), labels][:, None]
+    equal = scores == label_scores
+    first = np.count_nonzero(scores > label_scores, axis=1)
     before = np.count_nonzero(equal & (np.arange(scores.shape[1]) < labels[:, None]), axis=1)
     last = first + np.count_nonzero(equal, axis=1) - 1
     ranks = np.where(first + before < ranked, first + before, scores.shape[1])
@@ -88,12 +88,12 @@ def rank_labels(scores: Scores, labels: Classes, ranked: Classes) -> Ranks:
 
 
 def best_classes(scores: Scores, ranked: Classes, top_n: int) -> Classes:
-    """The best classes of each row, best first, (videos, at most ``top_n``); -1 beyond its ranks.
+    """The best classes of each row, best first, (videos, at most ``top_n``); -1 if not ranked.
 
     Args:
         scores: (videos, classes).
-        ranked: (videos,), how many classes each row ranks.
-        top_n: At most how many.
+        ranked: (videos,), number of classes that each row ranks.
+        top_n: Maximum number of classes.
     """
     best = np.argsort(-scores, axis=1, kind="stable")[:, :top_n]
     return np.where(np.arange(best.shape[1]) < ranked[:, None], best, -1)

@@ -19,8 +19,8 @@ from vidbench.metrics.paired import (
     ClassDifference,
     Difference,
     Hits,
+    Indices,
     McNemar,
-    Places,
     adjust,
     compare_classes,
     compare_hits,
@@ -216,7 +216,7 @@ def _answers(own: _Judged, video_ids: Sequence[str], k: int) -> _Answers:
     )
 
 
-def _sources(answers: Sequence[_Answers]) -> Places:
+def _sources(answers: Sequence[_Answers]) -> Indices:
     """Source of each video as a number, by the first run that knows it; else the video's own."""
     columns = zip(*(answer.groups.tolist() for answer in answers), strict=True)
     known = [next(filter(None, groups), "") for groups in columns]
@@ -225,7 +225,7 @@ def _sources(answers: Sequence[_Answers]) -> Places:
     return np.array([numbers[name] for name in named], np.intp)
 
 
-def _compare_pairs(answers: Sequence[_Answers], sources: Places) -> tuple[Pair, ...]:
+def _compare_pairs(answers: Sequence[_Answers], sources: Indices) -> tuple[Pair, ...]:
     pairs = [_compare_pair(a, b, sources) for a, b in itertools.combinations(answers, 2)]
     adjusted = adjust([pair.mcnemar.p for pair in pairs])
     return tuple(
@@ -234,7 +234,7 @@ def _compare_pairs(answers: Sequence[_Answers], sources: Places) -> tuple[Pair, 
     )
 
 
-def _compare_pair(a: _Answers, b: _Answers, sources: Places) -> Pair:
+def _compare_pair(a: _Answers, b: _Answers, sources: Indices) -> Pair:
     only_a, only_b = (
         _disagreements(a, b, chosen) for chosen in (a.hits & ~b.hits, b.hits & ~a.hits)
     )
