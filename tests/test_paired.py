@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.multitest import multipletests
 
 from vidbench.metrics.paired import (
     CLUSTERED,
@@ -134,6 +135,12 @@ def test_p_is_that_of_the_binomial_test_of_the_discordant_videos(only_a: int, on
 def test_holms_correction_is_that_worked_by_hand() -> None:
     # 4 x 0.01 = 0.04, 3 x 0.02 = 0.06, 2 x 0.025 = 0.05, which must not fall below 0.06; 1 x 0.9.
     assert adjust([0.025, 0.9, 0.01, 0.02]) == pytest.approx([0.06, 0.9, 0.04, 0.06])
+    assert adjust([]) == []
+
+
+@given(st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.01, 0.5, 1.0]), min_size=1))
+def test_holms_correction_is_that_of_statsmodels(p: list[float]) -> None:
+    assert adjust(p) == multipletests(p, method="holm")[1].tolist()
 
 
 # Shares of A alone and of B alone, and videos: powerandsamplesize.com (Connor 1987, page 209) and a

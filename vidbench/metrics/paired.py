@@ -166,9 +166,9 @@ def mcnemar_p(only_a: int, only_b: int) -> float:
         only_a: Number of videos that only A got right.
         only_b: Number of videos that only B got right.
     """
-    from statsmodels.stats.contingency_tables import mcnemar
+    from scipy.stats import binom
 
-    return float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)
+    return min(1.0, 2 * float(binom.cdf(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
 def videos_to_tell(only_a: int, only_b: int, num_videos: int) -> int | None:
@@ -194,10 +194,12 @@ def videos_to_tell(only_a: int, only_b: int, num_videos: int) -> int | None:
 
 def adjust(p: Sequence[float]) -> list[float]:
     """P-values after Holm's correction for multiple tests (Holm 1979)."""
-    from statsmodels.stats.multitest import multipletests
-
-    adjusted: list[float] = multipletests(p, method="holm")[1].tolist()
-    return adjusted
+    raw = np.asarray(p, float)
+    order = np.argsort(raw)
+    times = np.arange(len(raw), 0, -1)  # the smallest p by the number of all, the largest by one
+    adjusted = np.empty(len(raw))
+    adjusted[order] = np.minimum(np.maximum.accumulate(raw[order] * times), 1.0)
+    return [float(one) for one in adjusted]
 
 
 def compare_classes(a: Hits, b: Hits, labels: Texts) -> tuple[ClassDifference, ...]:
