@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
+from conftest import SAMPLE, RunCli
 from contracts import BuildDataset, BuildModel, DatasetContract, ModelContract
 
 from vidbench.data.datasets.base import dataset_cards, dataset_families, load_dataset
@@ -78,6 +78,26 @@ def test_what_there_is_is_listed_where_no_library_is_installed(command: str) -> 
     assert done.returncode == 0, done.stderr
     cards = model_cards() if command == "models" else dataset_cards()
     assert [row["name"] for row in json.loads(done.stdout)] == [card.name for card in cards]
+
+
+@pytest.mark.parametrize("command", ["models", "datasets"])
+def test_the_list_fits_80_columns_and_a_name_shows_every_detail(
+    command: str, run_cli: RunCli
+) -> None:
+    listed = run_cli(command).stdout.splitlines()
+    assert max(map(len, listed)) <= 80
+    name, source = {
+        "models": ("i3d/kinetics-400", "TF Hub, Kaggle"),
+        "datasets": ("kinetics/400", "s3.amazonaws.com/kinetics"),
+    }[command]
+    assert any(line.startswith(f"{name} ") for line in listed)
+    alone, family = run_cli(command, name).stdout, run_cli(command, name.partition("/")[0]).stdout
+    assert source in alone
+    assert alone.strip() in family
+    assert family.count(f"{command[:-1]} ") > 1
+    wrong = run_cli(command, name.replace("i", "o"))
+    assert wrong.returncode == 2
+    assert f"did you mean {name}?" in wrong.stderr
 
 
 def test_every_family_has_a_card() -> None:

@@ -75,6 +75,27 @@ def test_a_table_whose_words_do_not_fit_becomes_paragraphs() -> None:
     ]
 
 
+def test_a_last_column_of_names_that_does_not_fit_stands_below_each_row() -> None:
+    rows = [{"rank": 1, "top1": 0.5, "run": "a_name_of_30_characters_or_so."}]
+    assert Table(["rank", "top1", "run"], rows).render(width=32).splitlines() == [
+        "rank  top1",
+        "  run",
+        "   1   0.5",
+        "  a_name_of_30_characters_or_so.",
+    ]
+
+
+def test_details_are_a_paragraph_for_each_row_without_empty_values() -> None:
+    assert TABLE.details().splitlines() == [
+        "name    a|b, c",
+        "videos  7",
+        "share   0.1235",
+        "",
+        "name    longer name",
+        "videos  12345",
+    ]
+
+
 @given(
     st.lists(st.lists(st.text("ab ", max_size=30), min_size=3, max_size=3), max_size=4),
     st.integers(1, 90),
@@ -93,9 +114,9 @@ def test_no_word_is_lost_at_any_width(cells: list[list[str]], width: int) -> Non
     )
 
 
-def test_only_a_terminal_narrows_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_fits_the_terminal_or_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
-    assert WIDE.shown() == WIDE.render()
+    assert WIDE.shown() == WIDE.render(width=80)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert WIDE.shown() == WIDE.render(width=30)
 

@@ -9,13 +9,15 @@ import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any
 
 from vidbench.storage.csv_cells import csv_line
 from vidbench.terminal.sanitize import escape_controls
 
 FORMATS = ("text", "csv", "markdown", "json")
+
+_WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -50,21 +52,35 @@ class Table:
 
         Args:
             form: One of :data:`FORMATS`.
-            width: Characters in a line of text. Cells of texts take several lines where columns
-                would not fit; where that is not enough, each row is a paragraph with a line for
-                each value. None: no line is too long.
+            width: Most characters in a line of text; None for no limit. A table that is wider
+                folds its texts, or puts a last column of names on lines of its own, or else
+                becomes a paragraph for each row.
         """
         if form == "json":
             return json.dumps([dict(row) for row in self.rows], indent=2)
-        cells = [[_shown(row.get(name)) for name in self.columns] for row in self.rows]
         if form == "csv":
+            cells = [[_shown(row.get(name)) for name in self.columns] for row in self.rows]
             return "\n".join(map(csv_line, [self.columns, *cells]))
-        lines = [[escape_controls(cell) for cell in line] for line in ([*self.columns], *cells)]
+        lines = self._lines()
         return _markdown(*lines) if form == "markdown" else _fitting(lines, width)
 
     def shown(self) -> str:
-        """The table as text, no wider than the terminal that it is printed to, if it is one."""
-        return self.render(width=_terminal_width())
+        """The table as text that fits the terminal, or 80 columns in a pipe or a file."""
+        return self.render(width=terminal_width())
+
+    def details(self) -> str:
+        """A paragraph for each row, with a line for each value that is not empty."""
+        return _paragraphs(self._lines(), terminal_width())
+
+    def _lines(self) -> list[list[str]]:
+        """The names of the columns and the cells, safe to print."""
+        cells = [[_shown(row.get(name)) for name in self.columns] for row in self.rows]
+        return [[escape_controls(cell) for cell in line] for line in ([*self.columns], *cells)]
+
+
+def terminal_width() -> int:
+    """Columns of the terminal on standard output; 80 where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
 
 
 def _shown(value: Any) -> str:
@@ -83,21 +99,41 @@ def _markdown_cell(text: str) -> str:
     return html.escape(text, quote=False).replace("|", "\\|")
 
 
-def _terminal_width() -> int | None:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
 def _fitting(lines: Sequence[Sequence[str]], width: int | None) -> str:
-    """The columns side by side if they fit, and else a paragraph for each row."""
-    if width is None or len(lines) == 1 or _width(widths := _widths(lines)) <= width:
+    """The first of the layouts that is narrow enough; paragraphs always are."""
+    if width is None or len(lines) == 1:
         return _aligned(lines)
+    return _side_by_side(lines, width) or _hanging(lines, width) or _paragraphs(lines, width)
+
+
+def _side_by_side(lines: Sequence[Sequence[str]], width: int) -> str | None:
+    """The columns, their texts folded as far as needed; None where that is not enough."""
+    rows = _folded(lines, width)
+    return None if rows is None else _aligned([piece for row in rows for piece in row])
+
+
+def _hanging(lines: Sequence[Sequence[str]], width: int) -> str | None:
+    """Each name in the last column below its row; None where that is no column of names."""
+    rows = _folded([line[:-1] for line in lines], width)
+    if rows is None or len(lines[0]) < 2 or any(" " in line[-1] for line in lines):
+        return None
+    pieces = iter(_aligned([piece for row in rows for piece in row]).split("\n"))
+    blocks = [
+        [*islice(pieces, len(row)), f"  {line[-1]}"] for row, line in zip(rows, lines, strict=True)
+    ]
+    return "\n".join(piece for block in blocks for piece in block)
+
+
+def _folded(lines: Sequence[Sequence[str]], width: int) -> list[list[tuple[str, ...]]] | None:
+    """For each line as many lines as its cells need to fit; None where a word is too long."""
+    widths = _widths(lines)
     least = [max(map(_longest_word, column)) for column in zip(*lines, strict=True)]
     if _width(least) > width:
-        return _paragraphs(lines, width)
+        return None
     while _width(widths) > width:
         widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
         widths[widest] -= 1
-    return _aligned([piece for line in lines for piece in _folded(line, widths)])
+    return [list(zip_longest(*map(_wrap, line, widths), fillvalue="")) for line in lines]
 
 
 def _width(widths: Sequence[int]) -> int:
@@ -110,12 +146,6 @@ def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
 
 def _longest_word(cell: str) -> int:
     return max(map(len, cell.split(" ")))
-
-
-def _folded(line: Sequence[str], widths: Sequence[int]) -> list[tuple[str, ...]]:
-    """The line's cells in as many lines as they need."""
-    pieces = [_wrap(cell, width) for cell, width in zip(line, widths, strict=True)]
-    return list(zip_longest(*pieces, fillvalue=""))
 
 
 def _wrap(text: str, width: int) -> list[str]:

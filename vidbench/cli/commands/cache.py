@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,7 +57,7 @@ def _print_usage(clips: Sequence[Any], graphs: Any, features: Any, verb: str) ->
     for entry in clips:
         size = f"{entry.num_bytes / 1e6:.1f} MB"
         print(f"{entry.name}  {entry.videos:>6} videos  {entry.skipped:>4} skipped  {size:>10}")
-        print(f"  {entry.spec}")
+        print(textwrap.fill(entry.spec, 80, initial_indent="  ", subsequent_indent="  "))
     if graphs.models:
         size = f"{graphs.num_bytes / 1e6:.1f} MB"
         print(f"{'graphs':<20}  {graphs.models:>6} {_models(graphs.models):<6}  {size:>24}")

@@ -15,6 +15,7 @@ from vidbench.system.validation import require_target
 from vidbench.terminal.tables import Table
 
 if TYPE_CHECKING:
+    from vidbench.metrics.paired import ClassDifference
     from vidbench.runs.compare import Comparison, Disagreement, Pair
 
 _COLUMNS = (
@@ -171,11 +172,19 @@ def _classes(pair: Pair) -> Iterator[str]:
         f"classes    {significant} of {len(pair.classes)} differ significantly (5 %, after Holm's "
         "correction)"
     )
-    differing = [asdict(found) for found in pair.classes if found.difference][:_SHOWN]
+    differing = [found for found in pair.classes if found.difference][:_SHOWN]
     if differing:
-        columns = ("label", "videos", "accuracy_a", "accuracy_b", "difference", "p", "p_adjusted")
         yield "the clearest:"
-        yield Table(columns, differing).shown()
+        yield _class_table(differing).shown()
+
+
+def _class_table(classes: Sequence[ClassDifference]) -> Table:
+    """A row for each class, under short names of columns."""
+    rows = [
+        asdict(each) | {"A": each.accuracy_a, "B": each.accuracy_b, "A - B": each.difference}
+        for each in classes
+    ]
+    return Table(("label", "videos", "A", "B", "A - B", "p", "p_adjusted"), rows)
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:

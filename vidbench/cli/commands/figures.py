@@ -11,11 +11,12 @@ from vidbench.errors import ConfigError
 from vidbench.runs.finished import FinishedRun
 from vidbench.storage.files import disk_errors
 from vidbench.system.validation import require_folder
+from vidbench.terminal.sanitize import escape_controls
 from vidbench.terminal.tables import Table
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Draws all figures, then writes them and shows their files; on standard error, what is not.
+    """Draw all figures, write them and print their paths; on standard error, which lack data.
 
     Raises:
         ConfigError: A run is unfinished or damaged, or nothing may be written where it should be.
@@ -34,7 +35,10 @@ def run(arguments: Sequence[str]) -> None:
                 continue
             paths = save(figure, options.out / name)
             rows += [{"figure": name, "file": str(path)} for path in paths]
-    print(Table(("figure", "file"), rows).render("json" if options.json else "text"))
+    if options.json:
+        print(Table(("figure", "file"), rows).render("json"))
+    else:
+        print("\n".join(escape_controls(row["file"]) for row in rows))
 
 
 def _parse(arguments: Sequence[str]) -> Namespace:

@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
     if options.json:
         print(json.dumps({"folder": str(folder), "members": members} | metrics, indent=2))
     else:
-        print(Table(("run", "digest", "weight"), members).shown() + "\n")
+        print(Table(("digest", "weight", "run"), members).shown() + "\n")
         print("\n".join(result_lines(folder, metrics)))
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from vidbench.cli.arguments import OneLineParser, local_path
-from vidbench.runs.leaderboard import Leaderboard, leaderboard
-from vidbench.terminal.tables import FORMATS
+from vidbench.runs.leaderboard import Leaderboard, Row, leaderboard
+from vidbench.terminal.tables import FORMATS, Table, terminal_width
 
 _NOTE = """\
-Ranks are among runs that scored the same videos (scored_digest) by the same labels and choices.
-rank_range: the ranks that the 95 % intervals leave open; `vidbench compare` tells runs apart."""
-_KEPT = ("rank", "rank_range", "run", "top1", "low", "high", "topk", "latency_ms")
+Runs are ranked among those that scored the same videos (scored_digest) with the
+same labels and choices. range: the ranks that the 95 % intervals leave open;
+`vidbench compare` tests whether two runs differ. ms: median latency of a video.
+--format csv, markdown and json have all columns and digits."""
+_KEPT = ("rank", "range", "top1", "interval", "topk", "ms")
+"""Columns that are shown even if all runs have the same value there."""
+_VARYING = ("model", "dataset", "scored_digest", "labels", "choices", "k", "videos", "views")
+_COLUMNS = (*_KEPT, *_VARYING, "cost_usd", "precision", "run")
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Shows the runs, the best first; on standard error, which are not ranked, or not together."""
+    """Print the runs, the best first, and on standard error those that are not ranked with them."""
     parser = OneLineParser(
         prog="vidbench leaderboard",
         description="Rank the finished runs of a folder by top-1 accuracy.",
@@ -38,12 +44,28 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _lines(board: Leaderboard) -> list[str]:
-    """What is the same in all rows stands once, below the table."""
-    table, constant = board.table().without_constants(_KEPT)
-    said = [f"{name} {value}" for name, value in constant.items() if value is not None]
-    shown = table.shown()
-    below = [""] if "\n\n" in shown else []  # behind paragraphs
-    return [shown, *below, *([f"all: {', '.join(said)}"] if said else []), _NOTE]
+    """The table, and below it once each value that all rows share."""
+    rows = [_brief(row) for row in board.rows]
+    table, constant = Table(_COLUMNS, rows).without_constants((*_KEPT, "run"))
+    shared = ", ".join(f"{name} {value}" for name, value in constant.items() if value is not None)
+    lines = textwrap.wrap(f"all: {shared}", terminal_width()) if shared else []
+    return [table.shown(), "", *lines, _NOTE]
+
+
+def _brief(row: Row) -> Row:
+    """A row for text: shares in percent, the interval in one column, latency in 3 digits."""
+    low, high, latency = row["low"], row["high"], row["latency_ms"]
+    return row | {
+        "range": row["rank_range"],
+        "top1": _percent(row["top1"]),
+        "interval": None if low is None else f"{_percent(low)}-{_percent(high)}",
+        "topk": _percent(row["topk"]),
+        "ms": None if latency is None else f"{latency:.3g}",
+    }
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share * 100:.1f}"
 
 
 def _warn(board: Leaderboard) -> None:
