@@ -127,7 +127,7 @@ def test_this_machine_is_a_cluster_as_the_readme_says(checkout: Path) -> None:
 
 def test_the_commands_in_the_table_do_what_they_say(run_cli: RunCli, tmp_path: Path) -> None:
     page = (REPOSITORY / "README.md").read_text()
-    table = page[page.index("## Before and after a run") : page.index("## In Python")]
+    table = page[page.index("## Other commands") : page.index("## In Python")]
     found = re.findall(r"^\| (`vidbench [^|]*) \|", table, re.MULTILINE)
     commands = [command for cell in found for command in re.findall("`vidbench ([^`]*)`", cell)]
     assert {command.split()[0] for command in commands} == _COMMANDS.keys() - {
