@@ -23,8 +23,9 @@ REPOSITORY = Path(__file__).parents[1]
 ENVIRONMENTS = REPOSITORY / "build" / "versions"
 RESOLUTIONS = ("lowest-direct", "highest")
 TESTS = (
-    *("test_archives.py", "test_decode.py", "test_encode.py", "test_load.py"),
-    *("test_process.py", "test_sections.py", "test_timeline.py", "test_windows.py"),
+    *("data/fetch/test_tar.py", "data/test_loader.py", "data/test_sections.py"),
+    *("data/video/test_decode.py", "data/video/test_encode.py", "data/video/test_pixels.py"),
+    *("data/video/test_timeline.py", "footage/test_windows.py"),
 )
 TEST_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "imageio-ffmpeg")
 SHOWN = ("av", "numpy", "h5py", "opencv-python-headless", "pandas", "scipy", "pillow", "protobuf")

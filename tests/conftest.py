@@ -7,17 +7,17 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from http_server import FileServer, serve
 from hypothesis import settings
-from mirror import build_mirror
-from sample_videos import SAMPLE as SAMPLE  # for the tests
-from sample_videos import read_sample
 
-REPOSITORY = Path(__file__).parents[1]
+from tests.helpers.command import RunCli
+from tests.helpers.http_server import FileServer, serve
+from tests.helpers.mirror import build_mirror
+from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.sample_videos import read_sample
 
 # Tests run side by side: threads of OpenMP that wait by spinning keep others from the cores, and
 # tests with PyTorch then take five times as long.
@@ -25,8 +25,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 settings.register_profile("busy", deadline=None)  # a test may take longer on a busy machine
 settings.load_profile("busy")
-
-RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at marks

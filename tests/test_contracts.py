@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE, RunCli
-from contracts import BuildDataset, BuildModel, DatasetContract, ModelContract
 
+from tests.helpers.command import RunCli
+from tests.helpers.contracts import BuildDataset, BuildModel, DatasetContract, ModelContract
+from tests.helpers.paths import SAMPLE
 from vidbench.data.datasets.base import dataset_cards, dataset_families, load_dataset
 from vidbench.data.records import Views
 from vidbench.models.base import load_model, model_cards, model_families

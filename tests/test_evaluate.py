@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
 import signal
@@ -15,57 +14,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPOSITORY, SAMPLE, RunCli
-from http_server import FileServer
-from test_load import garble, stamps
 
-from vidbench import RunConfig, compute_accuracy
-from vidbench.evaluate import evaluate
-
-SAMPLE_RUN = (
-    *("--model_type", "saved_model", "--model_path", str(SAMPLE / "model")),
-    *("--dataset", "sample", "--num_frames", "16"),
+from tests.helpers.command import RunCli
+from tests.helpers.evaluating import (
+    SAMPLE_RUN,
+    only_run,
+    outcome,
+    read_csv,
+    read_json,
+    sample_config,
 )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text())
-    assert isinstance(content, dict)
-    return content
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+from tests.helpers.http_server import FileServer
+from tests.helpers.loading import garble, stamps
+from tests.helpers.paths import REPOSITORY, SAMPLE
+from vidbench import compute_accuracy
+from vidbench.evaluate import evaluate
 
 
 def saved(folder: Path) -> dict[str, Any]:
     with np.load(folder / "scores.npz", allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
-
-
-def only_run(tmp_path: Path) -> Path:
-    (folder,) = (tmp_path / "results").iterdir()
-    return folder
-
-
-def outcome(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / "predictions.csv").read_bytes(), (folder / "metrics.json").read_bytes()
-
-
-def sample_config(tmp_path: Path, **options: Any) -> RunConfig:
-    values: dict[str, Any] = {
-        "model_type": "saved_model",
-        "model_path": str(SAMPLE / "model"),
-        "dataset": "sample",
-        "num_frames": 16,
-        "num_videos": 12,
-        "num_workers": 2,
-        "data_dir": tmp_path / "data/raw",
-        "cache_dir": tmp_path / "data/processed",
-        "results_dir": tmp_path / "results",
-    }
-    return RunConfig(**{**values, **options})
 
 
 def test_i3d_is_evaluated_on_a_mirror_over_http(

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import GenericAlias
 
 import pytest
-from conftest import REPOSITORY, RunCli
 
 import vidbench
+from tests.helpers.command import RunCli
+from tests.helpers.paths import REPOSITORY
 from vidbench.models.base import model_families
 
 HEAVY = {"tensorflow", "tensorflow_hub", "cv2", "pandas", "matplotlib", "h5py", "av", "scipy"}

@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import RunCli
-from test_evaluate import SAMPLE_RUN, only_run, outcome, read_json, sample_config
 
 import vidbench
+from tests.helpers.command import RunCli
+from tests.helpers.evaluating import SAMPLE_RUN, only_run, outcome, read_json, sample_config
 from vidbench.evaluate import evaluate
 
 PACKAGE = str(Path(vidbench.__file__).parent)

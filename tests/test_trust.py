@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SAMPLE, RunCli
-from test_evaluate import SAMPLE_RUN, sample_config
 
+from tests.helpers.command import RunCli
+from tests.helpers.evaluating import SAMPLE_RUN, sample_config
+from tests.helpers.paths import SAMPLE
 from vidbench.evaluate import evaluate
 
 CLASSES = ("moving down", "shrinking", "turning clockwise")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from soak.healthy_files import Healthy, ffmpeg
+from tests.soak.healthy_files import Healthy, ffmpeg
 
 _THREADS = 2
 _COUNTING = frozenset({".mp4", ".mov", ".3gp", ".avi", ".flv", ".mkv", ".webm", ".wmv", ".mxf"})

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from conftest import SAMPLE
-from http_server import FileServer, dripping, serve
-from test_signals import OPTIONS, Run, contents, left_behind
+
+from tests.helpers.http_server import FileServer, dripping, serve
+from tests.helpers.paths import SAMPLE
+from tests.helpers.stopping import OPTIONS, Run, contents, left_behind
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 

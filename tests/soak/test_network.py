@@ -17,7 +17,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from http_server import (
+
+from tests.helpers.http_server import (
     Answer,
     FileServer,
     chunked,
@@ -34,7 +35,6 @@ from http_server import (
     visible,
     zipped,
 )
-
 from vidbench.data.fetch.download import fetch
 from vidbench.data.fetch.tar import MAX_MEMBERS, extract_archive
 from vidbench.data.fetch.tarballs import fetch_tarballs

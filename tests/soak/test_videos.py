@@ -14,11 +14,11 @@ import av
 import numpy as np
 import pytest
 from pebble import ProcessPool
-from sample_videos import read_sample
-from test_bad_videos import SPEC, evenly, every_frame
 
-from soak.conftest import Faults
-from soak.mutations import MUTATIONS, mutate, parts
+from tests.helpers.frames import SPEC, evenly, every_frame
+from tests.helpers.sample_videos import read_sample
+from tests.soak.conftest import Faults
+from tests.soak.mutations import MUTATIONS, mutate, parts
 from vidbench.data.loader import VideoLoader, batched
 from vidbench.data.records import Selection, Skip, VideoRecord, Views
 from vidbench.data.video.check import check_videos

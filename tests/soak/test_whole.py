@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from soak.conftest import Faults
-from soak.cut_files import Cut, make_cut
-from soak.healthy_files import Healthy, make_healthy
+from tests.soak.conftest import Faults
+from tests.soak.cut_files import Cut, make_cut
+from tests.soak.healthy_files import Healthy, make_healthy
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.video.decode import decode_views
 from vidbench.data.video.scan import scan_video
