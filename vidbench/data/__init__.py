@@ -1,1 +1,1 @@
-"""Videos on their way from a server to the model: fetch, decode, process, cache, load."""
+"""The data pipeline, from a server to the model: fetch, decode, process, cache, load."""

@@ -20,8 +20,10 @@ class LabelledBatch(NamedTuple):
     """Clips with their labels and video ids.
 
     Attributes:
-        views: (batch, frames, height, width, 3), uint8 RGB; with several views a video
+        views: (batch, frames, height, width, 3), uint8 RGB; with several views per video
             (batch, views, frames, height, width, 3).
+        labels: Class name of each video; None in a split without labels.
+        ids: Video ids.
     """
 
     views: Views
@@ -35,15 +37,16 @@ class KineticsLoader(VideoLoader):
     Args:
         version: ``400``, ``600`` or ``700`` (which is 700-2020).
         split: ``train``, ``val`` or ``test``.
-        spec: What is done to a video's pixels; None for 100 even frames of the centre square.
+        spec: Preprocessing; None for 100 evenly spaced frames of the centre square.
         data_dir: Folder of fetched videos.
         cache_dir: Folder of decoded clips.
-        root_url: Server or folder that takes the place of the official one.
+        root_url: Server or folder to use instead of the official one.
         seed: Draw the videos at random instead of taking the first ones.
-        num_tarballs: Take videos from the first so many tarballs only.
-        annotations: The official list, a file or an address, where it is not found.
-        num_workers: Most decoding processes; None for one a core, 0 to decode in this process.
-        compression: How clips are cached, ``zstd`` or None; lossless, and both kinds are read.
+        num_tarballs: Take videos from the first ``num_tarballs`` tarballs only.
+        annotations: The official list, as a file or URL, if it is not in its usual place.
+        num_workers: Maximum number of decoding processes; None for one per core, 0 to decode in
+            this process.
+        compression: Compression of cached clips, ``zstd`` or None; lossless, and both can be read.
     """
 
     def __init__(
@@ -80,40 +83,40 @@ class KineticsLoader(VideoLoader):
 
     @property
     def num_videos_downloaded(self) -> int:
-        """How many videos of the split are on disk."""
+        """Number of videos of the split that are on disk."""
         return len(self.dataset.paths_on_disk())
 
     @property
     def num_videos_processed(self) -> int:
-        """How many videos of the split are on disk and cached with this spec."""
+        """Number of videos of the split that are on disk and cached with this spec."""
         return sum(
             self._clips.is_cached(VideoRecord(str(path), path, None))
             for path in self.dataset.paths_on_disk()
         )
 
     def download_n_videos(self, n: int | None = None) -> Selection:
-        """The first ``n`` videos of the split (None: all), on disk afterwards.
+        """Fetch and return the first ``n`` videos of the split (None: all).
 
         Raises:
-            FetchError, ArchiveError: A list or a tarball could not be had.
+            FetchError, ArchiveError: A list or a tarball could not be fetched or extracted.
         """
         return self.select(n)
 
     def load_and_cache_video_examples(self, n: int | None = None) -> Mapping[int, Skip]:
-        """Why videos cannot be used, by place; all others of the first ``n`` are cached."""
+        """Cache the first ``n`` videos; return why videos cannot be used, by index."""
         return self.prepare(self.select(n).records)
 
     def get_batches(
         self, num_videos: int | None, batch_size: int, num_frames: int | None = None
     ) -> Iterator[LabelledBatch]:
-        """Batches of the first ``num_videos`` videos, the last one as short as it comes.
+        """Yield batches of the first ``num_videos`` videos; the last one may be shorter.
 
-        A video that cannot be used is missing from its batch, and a warning says why.
+        A video that cannot be used is left out of its batch, with a warning that says why.
 
         Args:
-            num_videos: How many videos; None for the whole split.
-            batch_size: Requested videos in a batch.
-            num_frames: Frames in a clip, where it is not the spec's: another cache entry.
+            num_videos: Number of videos; None for the whole split.
+            batch_size: Requested videos per batch.
+            num_frames: Frames per clip, if other than the spec's; cached separately.
         """
         loader = self if num_frames is None else self._with_frames(num_frames)
         records = self.select(num_videos).records

@@ -1,4 +1,4 @@
-"""Whether a model may have been trained on the videos that it is scored on."""
+"""Check whether a model may have been trained on the videos that it is scored on."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _OVERLAPS: Mapping[tuple[str, str, str], str] = MappingProxyType(
         ("kinetics-700-2020", "kinetics-600", "test"): _MANY_OF_600.format("test"),
     }
 )
-"""What is known of (trained on, dataset, split): shared YouTube ids of the official lists.
+"""Known overlaps by (trained on, dataset, split): YouTube ids that the official lists share.
 
-A video in the val or test split of the release that a model was trained on is no leak: what counts
-is its train split, whose overlap nobody has published as a number.
+A video in the val or test split of the release that a model was trained on is not a leak: only its
+train split counts, and no number has been published for that overlap.
 """
 
 
@@ -60,9 +60,9 @@ class Leak:
     """Scored videos whose source is in a training list.
 
     Attributes:
-        num_videos: How many they are.
-        of_videos: Out of how many, all of them with a known source.
-        paths: The training lists that hold some of them.
+        num_videos: Number of such videos.
+        of_videos: Number of scored videos with a known source.
+        paths: The training lists that contain some of them.
         examples: A few of their source ids.
     """
 
@@ -74,13 +74,13 @@ class Leak:
 
 @dataclass(frozen=True)
 class Leakage:
-    """What could be found out about one model and the videos that it is scored on.
+    """Overlap between a model's training data and the videos that it is scored on.
 
     Attributes:
-        trained_on: The release that the model was trained on; None where not stated.
+        trained_on: The release that the model was trained on; None if not stated.
         lists: Training lists that were searched.
-        leak: What they hold of the scored videos; None where that is nothing.
-        published: What is known of the two releases, where no training list was at hand.
+        leak: Scored videos found in them; None if there are none.
+        published: Published overlap of the two releases, if no training list was available.
     """
 
     trained_on: str | None
@@ -90,36 +90,38 @@ class Leakage:
 
     @property
     def warning(self) -> str | None:
-        """One line for a person, or None where nothing is known against the score."""
+        """One line for the user, or None if no overlap is known."""
         if self.leak is not None:
             return (
-                f"the model may have seen what it is scored on: {self.leak.num_videos} of "
-                f"{self.leak.of_videos} videos are cut from sources (by YouTube id) on the "
+                f"the model may have been trained on these videos: {self.leak.num_videos} of "
+                f"{self.leak.of_videos} videos come from sources (YouTube ids) on the "
                 f"training list of {self.trained_on or 'the model'}, "
                 f"e.g. {', '.join(self.leak.examples[:2])}"
             )
         if self.published is not None:
-            return f"a model trained on {self.trained_on} may have seen these: {self.published}"
+            return (
+                f"the model, trained on {self.trained_on}, may have seen these videos: "
+                f"{self.published}"
+            )
         return None
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``metrics.json``; ``leaked_videos`` is None where no training list was searched.
+        """For ``metrics.json``; ``leaked_videos`` is None if no training list was searched.
 
         A list is named by its last two folders, which are the same on every machine.
         """
-        known = self.leak
-        searched = 0 if self.lists else None
+        none_found = 0 if self.lists else None
         return {
             "trained_on": self.trained_on,
             "training_lists": ["/".join(path.parts[-3:]) for path in self.lists],
-            "leaked_videos": known.num_videos if known else searched,
-            "examples": list(known.examples) if known else [],
+            "leaked_videos": self.leak.num_videos if self.leak else none_found,
+            "examples": list(self.leak.examples) if self.leak else [],
             "published_overlap": self.published,
         }
 
 
 def read_source_ids(path: Path) -> frozenset[str]:
-    """The YouTube ids of an annotation file of Kinetics, CSV or JSON, whatever its suffix.
+    """YouTube ids of a Kinetics annotation file; CSV or JSON is recognised by content.
 
     Raises:
         ConfigError: The file cannot be read, has no column ``youtube_id``, or a row without one.
@@ -134,31 +136,32 @@ def read_source_ids(path: Path) -> frozenset[str]:
             rows = csv.reader(file)
             header = next(rows, [])
             if _ID_COLUMN not in header:
-                found = ",".join(header)[:80]
+                start = ",".join(header)[:80]
                 raise ConfigError(
-                    f"{path} has no column {_ID_COLUMN!r}: it begins {found!r}; give an annotation "
-                    "file of Kinetics, with its header"
+                    f"{path} has no column {_ID_COLUMN!r}: it begins with {start!r}; give a "
+                    "Kinetics annotation file with its header"
                 )
             column = header.index(_ID_COLUMN)
             ids = {"".join(row[column : column + 1]): rows.line_num for row in rows if row}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"annotation file {path} cannot be read: {error}") from error
     if "" in ids:
-        raise ConfigError(f"{path}, line {ids['']}: there is no {_ID_COLUMN} in this row")
+        raise ConfigError(f"{path}, line {ids['']}: this row has no {_ID_COLUMN}")
     return frozenset(ids)
 
 
 def training_lists(
     data_dir: Path, trained_on: str, root_url: str | None = None, dataset: str | None = None
 ) -> list[Path]:
-    """Official lists of a training split that lie on disk; nothing is fetched.
+    """Official lists of a training split that are on disk; nothing is fetched.
 
     Args:
-        data_dir: The data folder, where a dataset puts a list that it has fetched.
+        data_dir: The data folder, where datasets store the lists that they fetch.
         trained_on: E.g. ``kinetics-600``; ``kinetics-700`` means ``kinetics-700-2020``.
-        root_url: Where videos come from; a folder has the lists where the official server does.
-        dataset: Of the videos in that folder, named likewise; lists that lie beside extracted
-            videos are of the same release.
+        root_url: Source of the videos; a folder has the lists at the same paths as the official
+            server.
+        dataset: Release of the videos in that folder, in the same form; lists beside extracted
+            videos belong to this release.
     """
     names = {release.name: release.annotations["train"] for release in RELEASES.values()}
     release = _release_name(trained_on)
@@ -170,19 +173,19 @@ def training_lists(
         candidates.append(Path(root_url) / names[release])
         if dataset is not None and _release_name(dataset) == release and Path(root_url).is_dir():
             candidates += find_beside(Path(root_url), "train", release)[:1]
-    found = {path.resolve(): path for path in candidates if path.is_file()}
-    return list(found.values())
+    existing = {path.resolve(): path for path in candidates if path.is_file()}
+    return list(existing.values())
 
 
 def find_leaks(source_ids: Sequence[str], lists: Sequence[Path]) -> Leak | None:
-    """The videos whose source is on one of the training lists, or None if there are none.
+    """Find the videos whose source is on one of the training lists; None if there are none.
 
     Args:
-        source_ids: The source of each scored video, which some may share; ``""`` where unknown.
-        lists: Annotation files of what the model was trained on.
+        source_ids: Source of each scored video (several may share one); ``""`` if unknown.
+        lists: Annotation files of the training data.
 
     Raises:
-        ConfigError: A list is no annotation file.
+        ConfigError: A list is not an annotation file.
     """
     trained = {path: read_source_ids(path) for path in lists}
     known = [source for source in source_ids if source]
@@ -195,15 +198,15 @@ def find_leaks(source_ids: Sequence[str], lists: Sequence[Path]) -> Leak | None:
 
 
 def published_overlap(trained_on: str, dataset: str, split: str) -> str | None:
-    """What is known of videos that two releases share, or None.
+    """Published overlap of two releases, or None.
 
-    Splits of one release share no video, so only its own training split is warned of. The numbers
-    are YouTube ids that the official lists share; the CVDF's warning is in
+    Splits of one release share no video, so within a release only the training split gives a
+    warning. The numbers count YouTube ids that the official lists share; the CVDF's warning is in
     https://github.com/cvdfoundation/kinetics-dataset/issues/48.
 
     Args:
         trained_on: E.g. ``kinetics-600``.
-        dataset: The dataset of the scored videos, named likewise.
+        dataset: The dataset of the scored videos, in the same form.
         split: Their split.
     """
     trained_on, dataset = _release_name(trained_on), _release_name(dataset)
@@ -221,22 +224,22 @@ def check_leakage(
     root_url: str | None = None,
     training_list: Path | None = None,
 ) -> Leakage:
-    """What is known of scored videos that the model was trained on.
+    """Check for scored videos that the model was trained on.
 
-    They are counted where the training split's list is named or lies on disk; nothing is fetched
-    for it. Else stands what is published.
+    They are counted if the list of the training split is given or on disk; nothing is fetched.
+    Otherwise the published overlap is reported.
 
     Args:
-        trained_on: E.g. ``kinetics-600``; None where not stated.
-        dataset: The dataset of the scored videos, named likewise.
+        trained_on: E.g. ``kinetics-600``; None if not stated.
+        dataset: The dataset of the scored videos, in the same form.
         split: Their split.
-        source_ids: The YouTube id of each; ``""`` where unknown.
+        source_ids: YouTube id of each video; ``""`` if unknown.
         data_dir: The data folder, which may have the training list.
-        root_url: Where videos come from; if it is a folder, it may have the list.
-        training_list: An annotation file that somebody names, whatever ``trained_on`` says.
+        root_url: Source of the videos; if it is a folder, it may have the training list.
+        training_list: An annotation file that takes precedence over ``trained_on``.
 
     Raises:
-        ConfigError: A file in the place of a training list is none.
+        ConfigError: A training list is not an annotation file.
     """
     if training_list is not None:
         return Leakage(trained_on, (training_list,), leak=find_leaks(source_ids, [training_list]))

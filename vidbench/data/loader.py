@@ -1,4 +1,4 @@
-"""Dataset, spec and cache become batches."""
+"""VideoLoader: batches of clips from a dataset, a spec and the cache."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from vidbench.terminal.progress import progress
 
 logger = logging.getLogger(__name__)
 
-_VIDEOS_PER_WORKER = 8  # to start one takes as long as to decode so many usual videos
+_VIDEOS_PER_WORKER = 8  # starting a worker takes as long as decoding 8 typical videos
 _BATCHES_AHEAD = 1  # beside the one in use; a second one would only take memory
 
 DEFAULT_DATA_DIR = Path("data/raw")
@@ -36,15 +36,15 @@ DEFAULT_CACHE_DIR = Path("data/processed")
 
 
 class Batch(NamedTuple):
-    """What could be read of consecutive requested videos.
+    """The clips of consecutive requested videos; an index is a video's position in the request.
 
     Attributes:
-        rows: Places of the videos in the list of requested ones; a skipped one leaves a gap.
+        rows: Indices of the videos that were read; a skipped video leaves a gap.
         views: (len(rows), views, frames, height, width, 3), uint8 RGB.
-        skips: Why the others were not read, by place.
-        notes: What is wrong or odd with videos that were read, by place.
-        features: What the model made earlier of videos, which were not read, by place.
-        keys: What the clips of videos that were read, and have no note, are found by, by place.
+        skips: Why other videos were not read, by index.
+        notes: Damage or oddities of videos that were read, by index.
+        features: Cached features of videos, whose clips were not read, by index.
+        keys: Cache keys of the videos that were read and have no note, by index.
     """
 
     rows: list[int]
@@ -59,15 +59,17 @@ class VideoLoader:
     """Batches of clips of any dataset; constructing it does no I/O.
 
     Args:
-        dataset: Where videos and labels come from.
-        spec: What is done to their pixels.
+        dataset: Source of videos and labels.
+        spec: Preprocessing of the videos.
         cache_dir: Folder of decoded clips, shared by all datasets and models.
-        num_workers: Most decoding processes; None for one a core, 0 to decode in this process.
-        policy: Which of the cache's entries are made anew.
-        compression: How clips are cached, ``zstd`` or None; lossless, and both kinds are read.
-        timeout_seconds: For one video; a decoder that takes longer is ended, and skips it.
-        features: Where the model keeps what it makes of clips, if it does; clips of which there
-            are features are not read.
+        num_workers: Maximum number of decoding processes; None for one per core, 0 to decode in
+            this process.
+        policy: Which cache entries are created again.
+        compression: Compression of cached clips, ``zstd`` or None; lossless, and both can be read.
+        timeout_seconds: Limit for one video; a decoder that takes longer is ended, and the video
+            is skipped.
+        features: Cache of the model's features, if it has one; clips with cached features are not
+            read.
         places: Where files lie if they are shared with other machines.
         sweep: Look for what killed workers left in the cache whenever batches end, which takes
             as long as the cache is large; otherwise whoever calls :meth:`sweep` does.
@@ -101,7 +103,7 @@ class VideoLoader:
     def select(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
     ) -> Selection:
-        """The requested videos in order, after fetching what they need; None for all."""
+        """Fetch and return the requested videos in order; None for all."""
         return self.dataset.fetch(num_videos, classes)
 
     @property
@@ -111,47 +113,44 @@ class VideoLoader:
 
     @property
     def cache_bytes(self) -> int:
-        """Bytes on disk of the clips read so far."""
+        """Size on disk of the clips read so far, in bytes."""
         return self._clips.cache_bytes
 
     def sweep(self) -> None:
-        """Removes what killed workers left in the cache of clips half written."""
+        """Remove temporary files that killed workers left in the clip cache."""
         self._clips.sweep()
 
     def skip_is_final(self, record: VideoRecord) -> bool:
-        """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
+        """Whether this skipped video need not be tried again: the file and options are the same."""
         return self._clips.skip_is_final(record)
 
     def require_room(self, records: Sequence[VideoRecord]) -> None:
-        """Check that the disk has room for the clips that are not cached yet.
+        """Raise DiskFullError unless the disk has room for the clips that are not cached yet.
 
-        With compression only a warning is given: how much it saves depends on the videos.
-
-        Raises:
-            DiskFullError: It has not; nothing was decoded yet.
+        With compression this is only a warning: how much it saves depends on the videos.
         """
         free, each = free_bytes(self._cache_dir), self.spec.views_bytes
         if len(records) * each <= free:
-            return  # so that long runs need not look for each clip twice
+            return  # avoids looking up every clip twice in long runs
         missing = sum(
             not self._clips.is_cached(record)
             for record in records
-            if record.path and self._kept_features(record) is None
+            if record.path and self._key_with_features(record) is None
         )
         if missing * each <= free:
             return
-        found = (
+        shortage = (
             f"{missing} clips of {each / 1e6:.1f} MB are not cached yet, "
             f"{missing * each / 1e9:.1f} GB; {self._cache_dir} has {free / 1e9:.1f} GB free"
         )
         if self._compression is None:
             raise DiskFullError(
-                f"{found}: take --cache_compression zstd, another --cache_dir, or fewer videos"
+                f"{shortage}: use --cache_compression zstd, another --cache_dir, or fewer videos"
             )
-        logger.warning("%s: it will do if compression saves as much", found)
+        logger.warning("%s: enough only if compression saves the difference", shortage)
 
     def prepare(self, records: Sequence[VideoRecord]) -> Mapping[int, Skip]:
-        """Why videos cannot be used, by place; all the others are cached afterwards."""
+        """Cache the clips of all videos; return why videos cannot be used, by index."""
         skips: dict[int, Skip] = {}
         with self.workers(len(records)) as workers, progress("decode", len(records)) as advance:
             for row, result in enumerate(self.results(records, workers)):
@@ -163,20 +162,24 @@ class VideoLoader:
     def results(
         self, records: Sequence[VideoRecord], workers: Workers, lookahead: int = 0
     ) -> Iterator[CacheKey | Skip]:
-        """Where the clip of each video is, or why there is none, in order; begins at once.
+        """Yield the cache key of each video's clip, or why there is none, in order.
 
-        A clip of which there are features need not be there.
+        Decoding starts at once. A video with cached features may have no cached clip.
 
         Args:
             records: The videos.
-            workers: Decode what the cache lacks.
-            lookahead: How many later videos are decoded meanwhile, beside those that keep the
+            workers: Processes that decode videos missing from the cache.
+            lookahead: Number of later videos to decode in advance, beyond those that keep the
                 workers busy.
         """
-        kept = {row: key for row, one in enumerate(records) if (key := self._kept_features(one))}
-        wanted = [record for row, record in enumerate(records) if row not in kept]
-        prepared = self._clips.prepare(wanted, workers, lookahead)
-        return (kept[row] if row in kept else next(prepared) for row in range(len(records)))
+        cached = {
+            row: key
+            for row, record in enumerate(records)
+            if (key := self._key_with_features(record))
+        }
+        missing = [record for row, record in enumerate(records) if row not in cached]
+        prepared = self._clips.prepare(missing, workers, lookahead)
+        return (cached[row] if row in cached else next(prepared) for row in range(len(records)))
 
     @contextmanager
     def stream(
@@ -189,24 +192,24 @@ class VideoLoader:
 
         Args:
             records: All requested videos.
-            slots: The places of the videos of each batch.
-            results: What :meth:`results` gave for these places, one batch after another; None
-                to do that work here, ahead of the batches.
+            slots: Indices of the videos of each batch.
+            results: Values of :meth:`results` for these indices, batch after batch; None to
+                compute them here, ahead of the batches.
         """
         with self.workers(len(records)) as workers:
             if results is None:
-                wanted = [records[row] for places in slots for row in places]
-                largest = max((len(places) for places in slots), default=0)
-                found = self.results(wanted, workers, largest)
+                wanted = [records[row] for slot in slots for row in slot]
+                largest = max(map(len, slots), default=0)
+                keys = self.results(wanted, workers, largest)
             else:
-                found = iter(results)
-            batches = self._cut_batches(records, slots, found, workers)
+                keys = iter(results)
+            batches = self._cut_batches(records, slots, keys, workers)
             with prefetched(batches, _BATCHES_AHEAD, on_leaving=workers.close) as ahead:
                 yield ahead
 
     @contextmanager
     def workers(self, num_videos: int) -> Iterator[Workers]:
-        """Decoding processes for so many videos, started when the first one is to be decoded."""
+        """Decoding processes for ``num_videos`` videos, started when the first one is needed."""
         useful = math.ceil(num_videos / _VIDEOS_PER_WORKER)
         try:
             number = min(self._num_workers, useful)
@@ -217,8 +220,8 @@ class VideoLoader:
             if self._sweeps:
                 self.sweep()
 
-    def _kept_features(self, record: VideoRecord) -> CacheKey | None:
-        """What the features of this video are found by, if there are any."""
+    def _key_with_features(self, record: VideoRecord) -> CacheKey | None:
+        """Cache key of this video if its features are cached, else None."""
         if self.features is None:
             return None
         key = self._clips.known_key(record)
@@ -231,17 +234,17 @@ class VideoLoader:
         results: Iterator[CacheKey | Skip],
         workers: Workers,
     ) -> Iterator[Batch]:
-        for places in slots:
+        for slot in slots:
             rows: list[int] = []
             skips: dict[int, Skip] = {}
             notes: dict[int, str] = {}
             features: dict[int, Array] = {}
             keys: dict[int, CacheKey] = {}
-            views = np.empty((len(places), *self.spec.views_shape), np.uint8)
-            for row in places:
+            views = np.empty((len(slot), *self.spec.views_shape), np.uint8)
+            for row in slot:
                 result = next(results)
-                if (found := self._read_features(result)) is not None:
-                    features[row] = found
+                if (cached := self._read_features(result)) is not None:
+                    features[row] = cached
                     continue
                 clip = self._clips.read(records[row], result, workers)
                 if isinstance(clip, Skip):
@@ -256,10 +259,10 @@ class VideoLoader:
             yield Batch(rows, views[: len(rows)], skips, notes, features, keys)
 
     def _note(self, result: CacheKey) -> str:
-        """What is wrong or odd with a video that was read."""
+        """Damage and oddities of a video that was read; empty if there are none."""
         damage = self._clips.damage(result)
-        found = [f"{damage.reason}: {damage.detail}"] if damage else []
-        return "; ".join([*found, *filter(None, [self._clips.note(result)])])
+        notes = [f"{damage.reason}: {damage.detail}"] if damage else []
+        return "; ".join([*notes, *filter(None, [self._clips.note(result)])])
 
     def _read_features(self, result: CacheKey | Skip) -> Array | None:
         if self.features is None or isinstance(result, Skip) or self._policy.overwrite:
@@ -268,5 +271,5 @@ class VideoLoader:
 
 
 def batched(count: int, size: int) -> list[range]:
-    """``range(count)`` in consecutive pieces of ``size``, the last one as short as it comes."""
+    """``range(count)`` in consecutive pieces of ``size``; the last one may be shorter."""
     return [range(start, min(start + size, count)) for start in range(0, count, size)]

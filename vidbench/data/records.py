@@ -1,4 +1,4 @@
-"""What flows from a dataset to the run: records of videos, and why one was skipped."""
+"""Values that a dataset hands to a run: video records, selections, and reasons to skip a video."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ Frame = NDArray[np.uint8]
 """One image: (height, width, 3), RGB."""
 
 Views = NDArray[np.uint8]
-"""What a model sees of one or more videos: (views, frames, height, width, 3), RGB."""
+"""Model input for one or more videos: (views, frames, height, width, 3), RGB."""
 
 
 Section = tuple[float, float]
-"""A part of a video: frames from the first time on and before the second, which may be infinite.
+"""A part of a video: the frames with start <= time < end; the end may be infinite.
 
-Both are seconds on the clock of a player, which begins with the first of all streams of the file.
+Both are in seconds of playing time, which starts with the earliest stream of the file.
 """
 
 
 class FrameFolder(NamedTuple):
-    """What is known of a video that is a folder of frames, beside its files.
+    """Properties of a video that is stored as a folder of frames.
 
     Attributes:
-        fps: Frames per second; None where not stated.
-        num_frames: Frames that its list counts: the first so many are the video. None for all.
+        fps: Frames per second; None if not stated.
+        num_frames: Number of frames according to the list; files beyond it are ignored. None for
+            all files.
     """
 
     fps: float | None = None
@@ -41,14 +42,14 @@ class VideoRecord:
 
     Attributes:
         video_id: Unique within the split.
-        path: The file, or the folder of frames, relative to the data folder; None where no
-            tarball holds it.
-        label: Class name, or None in a split that has no labels.
-        group: Videos of one group were cut from one source, e.g. a YouTube video, and tell less
-            than so many of different ones; empty where no other video shares the source.
-        section: The part of the file that is meant; None for all of it. Two sections of a file
-            are two videos, so the ``video_id`` has to tell them apart.
-        frames: What is known of a folder of frames; None for a file.
+        path: The file, or the folder of frames, relative to the data folder; None if no tarball
+            contains it.
+        label: Class name, or None in a split without labels.
+        group: Source that the video was cut from, e.g. a YouTube video; videos of one group are
+            not independent. Empty if no other video shares the source.
+        section: The part of the file that is the video; None for all of it. Two sections of a
+            file are two videos and need different values of ``video_id``.
+        frames: Properties of a folder of frames; None for a file.
     """
 
     video_id: str
@@ -60,12 +61,12 @@ class VideoRecord:
 
 
 class Selection(NamedTuple):
-    """What a dataset gives.
+    """The videos that a dataset selected for a request.
 
     Attributes:
-        records: The requested videos in their order.
-        unlisted: Files that no annotation lists.
-        num_listed: Videos on the split's official list, requested or not.
+        records: The requested videos in order.
+        unlisted: Files that are not in the annotations.
+        num_listed: Number of videos on the split's official list, requested or not.
     """
 
     records: tuple[VideoRecord, ...]
@@ -78,7 +79,7 @@ class Skip(NamedTuple):
 
     Attributes:
         reason: ``missing``, ``unreadable``, ``truncated`` or ``too_short``.
-        detail: What was found, for a person.
+        detail: Explanation for the user.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""PreprocessSpec: what is done to a video's pixels, as one value that names the cache."""
+"""PreprocessSpec: the preprocessing of a video, as one value that also names cache entries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SideRounding = Literal["nearest", "down"]
 TooShort = Literal["stretch", "loop", "repeat_last", "skip"]
 
 PIXELS_VERSION = 2
-"""Raised whenever decoding or processing gives other pixels, so that no older cache is read."""
+"""Increased whenever decoding or processing changes pixels, so that older cache entries expire."""
 
 SAMPLINGS: tuple[str, ...] = get_args(Sampling)
 RESIZE_TYPES: tuple[str, ...] = get_args(ResizeType)
@@ -28,46 +28,46 @@ SIDE_ROUNDINGS: tuple[str, ...] = get_args(SideRounding)
 TOO_SHORT: tuple[str, ...] = get_args(TooShort)
 
 KEEPING_SHAPE = ("short_side", "pad")
-"""Resize types that resize a whole frame in its shape, so that a side has to be rounded."""
+"""Resize types that keep the aspect ratio, so that the length of a side has to be rounded."""
 
 _LATER = frozenset({"num_clips", "num_crops", "sampling_seed", "resize_filter", "side_rounding"})
-"""Fields that came later: where they say nothing, a spec keeps the digest that it always had."""
+"""Fields added later: with their default values a spec keeps the digest that it had before."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessSpec:
-    """How a video becomes views: everything that changes pixels, and nothing else.
+    """How a video becomes views: all settings that change pixels, and no others.
 
     Attributes:
-        num_frames: Frames in a clip.
-        sampling: Where clips lie. ``uniform`` spreads the frames of one clip evenly over the
-            whole video, its first and last frame included. The others take every
-            ``frame_stride``-th frame: ``center`` from the middle of the video, ``dense`` in
-            several clips whose starts go evenly from the first possible to the last, ``random``
-            in clips whose starts are drawn.
+        num_frames: Frames per clip.
+        sampling: Position of the clips. ``uniform`` spreads the frames of one clip evenly over the
+            whole video, including its first and last frame. The others take every
+            ``frame_stride``-th frame: ``center`` in one clip from the middle of the video,
+            ``dense`` in several clips with evenly spaced starts, ``random`` in clips with random
+            starts.
         fps: Frame rate, in frames per second, to which all but ``uniform`` resample first; None
             keeps the video's own frames.
-        frame_stride: Step of all but ``uniform``, in frames after resampling.
-        num_clips: Clips of a video; several for ``dense``, any number for ``random``.
-        sampling_seed: Of ``random`` only: equal seeds draw equal clips of equal files.
-        resize_type: ``center_square`` resizes the largest square at the centre to ``crop_size``;
+        frame_stride: Step between frames after resampling, for all but ``uniform``.
+        num_clips: Clips per video; several for ``dense``, any number for ``random``.
+        sampling_seed: Seed of ``random`` only: equal seeds give equal clips for equal files.
+        resize_type: ``center_square`` resizes the largest centred square to ``crop_size``;
             ``short_side`` resizes the shorter side to ``short_side`` and crops the centre;
             ``pad`` fits the whole frame into the square and fills the rest with black; ``squash``
             squeezes the whole frame into a square of ``short_side`` and crops the centre;
-            ``crop`` resizes nothing, crops the centre, and puts black around a smaller frame.
+            ``crop`` crops the centre without resizing and pads a smaller frame with black.
         short_side: Length of the shorter side, in pixels, for ``short_side`` and ``squash``.
-        resize_filter: ``bilinear``, ``bicubic`` and ``area`` as OpenCV has them;
-            ``bilinear_antialias``, ``bicubic_antialias`` and ``lanczos_antialias`` as Pillow.
-        side_rounding: What the length of the other side becomes, in pixels, with ``short_side``
-            and ``pad``: the ``nearest`` whole number, or the next one ``down``.
+        resize_filter: ``bilinear``, ``bicubic`` and ``area`` as in OpenCV;
+            ``bilinear_antialias``, ``bicubic_antialias`` and ``lanczos_antialias`` as in Pillow.
+        side_rounding: Rounding of the other side's length, in pixels, for ``short_side`` and
+            ``pad``: to the ``nearest`` integer, or ``down``.
         crop_size: Height and width of a frame, in pixels.
         num_crops: 1 for the centre, 3 for both ends of the longer side as well.
-        too_short: What a video with fewer frames than asked for does: ``stretch`` repeats
-            frames evenly (``uniform`` only), ``loop`` starts again, ``repeat_last`` shows the
-            last frame on, ``skip`` leaves the video out.
+        too_short: Treatment of a video with fewer frames than requested: ``stretch`` repeats
+            frames evenly (``uniform`` only), ``loop`` starts again, ``repeat_last`` repeats the
+            last frame, ``skip`` leaves the video out.
 
     Raises:
-        ConfigError: A value is out of range, or two of them contradict one another.
+        ConfigError: A value is out of range, or two values contradict each other.
     """
 
     num_frames: int = 100
@@ -106,7 +106,7 @@ class PreprocessSpec:
     def _refuse_contradictory_clips(self) -> None:
         if self.sampling == "uniform":
             if self.fps is not None or self.frame_stride != 1:
-                raise ConfigError("sampling 'uniform' ignores fps and frame_stride: drop them")
+                raise ConfigError("sampling 'uniform' ignores fps and frame_stride: omit them")
             if self.num_clips != 1:
                 raise ConfigError(
                     f"num_clips is {self.num_clips}, but sampling 'uniform' takes the whole video "
@@ -124,14 +124,14 @@ class PreprocessSpec:
         if self.sampling == "dense" and self.num_clips == 1:
             raise ConfigError("sampling 'dense' takes several clips: use 'center' for one")
         if (self.sampling == "random") != (self.sampling_seed is not None):
-            raise ConfigError("sampling 'random' and a sampling_seed go together")
+            raise ConfigError("sampling 'random' needs a sampling_seed, and no other sampling does")
 
     def _refuse_contradictory_crops(self) -> None:
         kind = self.resize_type
         if (kind in ("short_side", "squash")) != (self.short_side is not None):
             raise ConfigError(
-                "a length short_side goes with resize_type 'short_side' or 'squash', and with no "
-                f"other: resize_type is {kind!r}, short_side {self.short_side}"
+                "resize_type 'short_side' and 'squash' need a length short_side, and no other "
+                f"resize_type does: resize_type is {kind!r}, short_side {self.short_side}"
             )
         if self.short_side is not None and self.short_side < self.crop_size:
             raise ConfigError(f"short_side {self.short_side} is below crop_size {self.crop_size}")
@@ -140,16 +140,16 @@ class PreprocessSpec:
                 f"num_crops is {self.num_crops}, but resize_type {kind!r} shows the whole frame"
             )
         if kind not in KEEPING_SHAPE and self.side_rounding != "nearest":
-            raise ConfigError(f"resize_type {kind!r} rounds no side: drop side_rounding")
+            raise ConfigError(f"resize_type {kind!r} does not use side_rounding: omit it")
 
     @property
     def num_views(self) -> int:
-        """Views of a video: clips times crops."""
+        """Views per video: clips times crops."""
         return self.num_clips * self.num_crops
 
     @property
     def views_name(self) -> str:
-        """Clips x crops, as papers write it, e.g. ``10x3``."""
+        """Clips x crops, in the notation of papers, e.g. ``10x3``."""
         return f"{self.num_clips}x{self.num_crops}"
 
     @property
@@ -159,23 +159,23 @@ class PreprocessSpec:
 
     @property
     def views_bytes(self) -> int:
-        """Bytes of a video's views, uint8."""
+        """Size of a video's views in bytes."""
         return math.prod(self.views_shape)
 
     def canonical(self) -> dict[str, Any]:
-        """The fields by name, with numbers in one form: 25 and 25.0 are the same rate."""
+        """Fields by name in one form for equal specs: ``fps`` 25 and 25.0 are equal."""
         values = asdict(self)
         values["fps"] = None if self.fps is None else float(self.fps)
-        silent = {field.name for field in fields(self) if values[field.name] == field.default}
-        return {name: value for name, value in values.items() if name not in silent & _LATER}
+        default = {field.name for field in fields(self) if values[field.name] == field.default}
+        return {name: value for name, value in values.items() if name not in default & _LATER}
 
     def digest(self) -> str:
-        """16 hexadecimal digits that name this spec: equal specs, equal digests."""
+        """16 hexadecimal digits that identify this spec; equal specs have equal digests."""
         text = json.dumps(self.canonical(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def describe(self) -> str:
-        """One short phrase for a person, e.g. ``100 frames uniform, center_square 224``."""
+        """One short phrase for the user, e.g. ``100 frames uniform, center_square 224``."""
         rate = "" if self.fps is None else f" at {self.fps:g} fps"
         step = "" if self.frame_stride == 1 else f" every {self.frame_stride}"
         seed = "" if self.sampling_seed is None else f" seed {self.sampling_seed}"
@@ -193,7 +193,7 @@ class PreprocessSpec:
 SPEC_FIELDS = frozenset(field.name for field in fields(PreprocessSpec))
 
 PRESETS: dict[str, PreprocessSpec] = {
-    # What TF Hub's action recognition tutorial feeds I3D: the whole video, centre square, 224.
+    # I3D input in TF Hub's action recognition tutorial: the whole video, centre square, 224.
     "hub": PreprocessSpec(),
     # Carreira & Zisserman 2017 (arXiv:1705.07750), section 4: 25 fps, short side 256, centre
     # crop 224, the whole 10 s video in one pass, short videos looped.

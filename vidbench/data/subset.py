@@ -1,4 +1,4 @@
-"""Which videos a small evaluation takes, and anonymous copies of them."""
+"""Draw a small subset of a dataset, and copy its videos under anonymous names."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def choose(
     num_videos: int | None = None,
     seed: int = 0,
 ) -> tuple[VideoRecord, ...]:
-    """The drawn videos: the first of every class, then the second of every class, and so on.
+    """Draw videos: the first of every class, then the second of every class, and so on.
 
     Classes, and videos within a class, are ranked by the SHA-256 of seed and name. So a smaller
-    draw is the head of a larger one, it is equal on every machine, and classes differ by more
-    than one video only where one has no more.
+    draw is the start of a larger one, it is the same on every machine, and class sizes differ by
+    more than one video only if a class has no more videos.
 
     Args:
-        records: Those without a path cannot be drawn.
-        classes: From which videos are drawn.
-        per_class: At most so many of a class; None: no limit.
-        num_videos: At most so many in all; None: no limit.
-        seed: Another one gives another draw.
+        records: Videos to draw from; those without a path are ignored.
+        classes: Classes to draw from.
+        per_class: Maximum number of videos per class; None for no limit.
+        num_videos: Maximum number of videos in all; None for no limit.
+        seed: Another seed gives another draw.
     """
     supply: dict[str, list[VideoRecord]] = {name: [] for name in classes}
     for record in records:
@@ -51,12 +51,12 @@ def choose(
         sorted(supply[name], key=lambda record: _rank(seed, record.video_id))[:per_class]
         for name in sorted(supply, key=lambda name: _rank(seed, name))
     ]
-    drawn = (record for place in zip_longest(*ranked) for record in place)
+    drawn = (record for rank in zip_longest(*ranked) for record in rank)
     return tuple(record for record in drawn if record is not None)[:num_videos]
 
 
 class ClassCount(NamedTuple):
-    """How many videos of a class are on the list, on disk and chosen."""
+    """Numbers of videos of a class on the list, on disk and chosen."""
 
     name: str
     listed: int
@@ -67,25 +67,25 @@ class ClassCount(NamedTuple):
 def count_classes(
     records: Sequence[VideoRecord], classes: Iterable[str], chosen: Iterable[VideoRecord]
 ) -> list[ClassCount]:
-    """The counts of each class, in the order of ``classes``."""
+    """Counts of each class, in the order of ``classes``."""
     listed = Counter(record.label for record in records)
     on_disk = Counter(record.label for record in records if record.path is not None)
-    taken = Counter(record.label for record in chosen)
-    return [ClassCount(name, listed[name], on_disk[name], taken[name]) for name in classes]
+    drawn = Counter(record.label for record in chosen)
+    return [ClassCount(name, listed[name], on_disk[name], drawn[name]) for name in classes]
 
 
 @dataclass(frozen=True)
 class Copier:
-    """Copies videos under names that tell nothing about them.
+    """Copies videos under names that reveal nothing about them.
 
-    A name is a keyed hash of the video id. So a copy is found again, and whoever has the names
-    alone cannot tell the class; whoever also has the key and the list of videos can.
+    A name is a keyed hash of the video id. So a copy is found again, and the name alone does not
+    reveal the class; the name, the key and the list of videos together do.
 
     Attributes:
-        source: Folder to which the paths of records are relative.
+        source: Folder that the paths of records are relative to.
         target: Folder of the copies.
-        key: All that decides which copy of a video this is.
-        min_size: Videos with a shorter side, as shown, are enlarged; None: none is.
+        key: Key of the hash: all settings that distinguish copies of one video.
+        min_size: Videos whose shorter side, as displayed, is smaller are enlarged; None for none.
     """
 
     source: Path
@@ -94,20 +94,20 @@ class Copier:
     min_size: int | None = None
 
     def name(self, record: VideoRecord) -> str:
-        """The name of the video's copy without its suffix, e.g. ``video_0123456789ab``."""
+        """Name of the video's copy without suffix, e.g. ``video_0123456789ab``."""
         digest = hmac.digest(self.key.encode(), record.video_id.encode(), "sha256")
         return f"video_{digest.hex()[:12]}"
 
     def find(self, record: VideoRecord) -> Path | None:
-        """The copy that is there already; files are renamed to such a name when complete."""
+        """Return the existing copy or None; files get their name only when they are complete."""
         paths = (self._target(record, suffix) for suffix in (_path(record).suffix, ".mp4"))
         return next(filter(Path.exists, paths), None)
 
     def copy(self, record: VideoRecord) -> Path:
-        """The new copy: byte for byte, or enlarged and then an mp4.
+        """Copy the video byte for byte, or enlarge it into an mp4; return the copy.
 
         Raises:
-            VideoError: The video's size counts, and it cannot be read.
+            VideoError: ``min_size`` is set, and the video's size cannot be read.
         """
         source = self.source / _path(record)
         if record.frames is not None:
@@ -127,7 +127,7 @@ class Copier:
 
     def _copy_frames(self, source: Path, target: Path) -> Path:
         if self.min_size is not None:
-            raise ConfigError("--min_size enlarges files, not folders of frames: drop it")
+            raise ConfigError("--min_size enlarges files, not folders of frames: omit it")
         temporary = temporary_path(target)
         temporary.mkdir(parents=True)
         for path in find_frames(source).paths:
@@ -141,15 +141,15 @@ class Copier:
 
 @dataclass
 class Copies:
-    """What copying a subset gave.
+    """The copies of a subset.
 
     Attributes:
         chosen: The videos that were copied, in the order of the draw.
         paths: Their copies, by video id.
-        made: Copies made now.
-        kept: Copies that were there.
+        made: Number of new copies.
+        kept: Number of copies that existed before.
         skips: Why a drawn video was not copied, by video id.
-        skipped_labels: The classes of these videos.
+        skipped_labels: Classes of these videos.
     """
 
     chosen: tuple[VideoRecord, ...] = ()
@@ -163,14 +163,14 @@ class Copies:
 def copy_subset(
     draw: Callable[[Collection[str]], tuple[VideoRecord, ...]], copier: Copier
 ) -> Copies:
-    """Copies of the drawn videos; the next one of its class replaces one that cannot be read.
+    """Copy the drawn videos; an unreadable video is replaced by the next one of its class.
 
     Args:
-        draw: The videos drawn, leaving out those with the ids given.
+        draw: Function that draws videos, excluding those with the given ids.
         copier: Copies one video.
 
     Raises:
-        ConfigError: Two videos would get one name.
+        ConfigError: Two videos would get the same name.
     """
     sweep(copier.target, "")
     copies = Copies()
@@ -202,14 +202,14 @@ def _copy(record: VideoRecord, copier: Copier, copies: Copies) -> None:
 
 
 def manifest(chosen: Iterable[VideoRecord], paths: Mapping[str, Path], folder: Path) -> str:
-    """The manifest's text: CSV of :data:`MANIFEST_COLUMNS`, and others where some video has them.
+    """Text of a manifest: CSV with :data:`MANIFEST_COLUMNS` and the optional columns in use.
 
-    Those are start and end of sections, and fps and frames of folders of frames.
+    The optional columns are start and end of sections, and fps and frames of folders of frames.
 
     Args:
-        chosen: In the order of the draw.
+        chosen: Videos in the order of the draw.
         paths: Files by video id.
-        folder: The manifest's own; paths below it are written relative to it, others absolute.
+        folder: Folder of the manifest; paths below it are written relative to it, others absolute.
     """
     chosen = list(chosen)
     rows: list[tuple[str, ...]] = [
@@ -227,7 +227,7 @@ def manifest(chosen: Iterable[VideoRecord], paths: Mapping[str, Path], folder: P
 
 
 def format_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """CSV with a header and line feeds, the same on every system, and without formulas."""
+    """CSV with a header and line feeds, the same on every system, with formulas escaped."""
     return "".join(f"{csv_line(row)}\n" for row in (columns, *rows))
 
 
@@ -236,8 +236,8 @@ def _shown_section(section: Section | None) -> tuple[str, str]:
     return (repr(begin) if begin else "", "" if end == math.inf else repr(end))
 
 
-def _shown_frames(facts: FrameFolder | None) -> tuple[str, str]:
-    fps, count = facts or FrameFolder()
+def _shown_frames(frames: FrameFolder | None) -> tuple[str, str]:
+    fps, count = frames or FrameFolder()
     return ("" if fps is None else repr(fps), "" if count is None else str(count))
 
 
@@ -249,7 +249,7 @@ def _shown_path(path: Path, folder: Path) -> str:
 
 def _refuse_equal_names(chosen: Sequence[VideoRecord], copier: Copier) -> None:
     if len({copier.name(record) for record in chosen}) < len(chosen):
-        raise ConfigError("two of the videos would get the same name: take another --seed")
+        raise ConfigError("two of the videos would get the same name: use another --seed")
 
 
 def _path(record: VideoRecord) -> Path:

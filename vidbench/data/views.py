@@ -1,4 +1,4 @@
-"""Scores of views become scores of a video, with all of its views and with fewer of them."""
+"""Combine the scores of views into the scores of a video, for all of its views or a subset."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def require_probabilities(scores: Any, num_clips: int, classes: Sequence[str]) -
 
 
 def pool(scores: Scores) -> Scores:
-    """The mean over views, (classes,), of probabilities (views, classes)."""
+    """Mean over views, (classes,), of probabilities (views, classes)."""
     return np.asarray(scores.mean(axis=0), np.float32)
 
 
 def fewer_views(spec: PreprocessSpec) -> Mapping[str, ViewIndices]:
-    """The views that a protocol with fewer clips or crops takes, by its name, e.g. ``1x1``.
+    """Indices of the views that a protocol with fewer clips or crops uses, by name, e.g. ``1x1``.
 
-    One clip is the lower-middle one, one crop that of the centre. Where clips lie is decided by
+    A single clip is the lower-middle one, a single crop the centre. Clips keep the positions of
     the larger number: the lower-middle one of ten is not the clip that ``center`` would take.
     """
     views = np.arange(spec.num_views).reshape(spec.num_clips, spec.num_crops)
     clips = {spec.num_clips: slice(None), 1: slice((spec.num_clips - 1) // 2, None)}
     crops = {spec.num_crops: slice(None), 1: slice(spec.num_crops // 2, None)}
-    found: dict[str, ViewIndices] = {}
+    protocols: dict[str, ViewIndices] = {}
     for num_clips, which_clips in clips.items():
         for num_crops, which_crops in crops.items():
             chosen = views[which_clips][:num_clips, which_crops][:, :num_crops]
-            found[f"{num_clips}x{num_crops}"] = chosen.reshape(-1)
-    return {name: chosen for name, chosen in found.items() if name != spec.views_name}
+            protocols[f"{num_clips}x{num_crops}"] = chosen.reshape(-1)
+    return {name: chosen for name, chosen in protocols.items() if name != spec.views_name}
