@@ -172,7 +172,7 @@ def test_a_disk_without_room_for_the_clips_is_noticed_before_they_are_decoded(
         cache_dir=config.cache_dir,
     )
     records = loader.select(6).records
-    with pytest.raises(DiskFullError, match=r"6 clips of .* GB free: take --cache_compression"):
+    with pytest.raises(DiskFullError, match=r"6 clips of .* GB free: use --cache_compression"):
         large.require_room(records)
     loader.require_room(records)
     assert not list(config.cache_dir.rglob("*.h5"))

@@ -279,7 +279,7 @@ def test_a_run_on_kinetics_400_names_variant_and_spec(
         *("--dataset_path", mirror, "--num_videos", 6, "--num_frames", 8, *options),
     )
     assert done.returncode == 0, done.stderr
-    assert "a model trained on kinetics-600 may have seen these" in done.stderr
+    assert "the model, trained on kinetics-600, may have seen these videos" in done.stderr
     assert all(line[:2] == "20" for line in done.stderr.splitlines())  # no chatter of TensorFlow
     (folder,) = (tmp_path / "results").iterdir()
     run, metrics = (json.loads((folder / f"{n}.json").read_text()) for n in ("run", "metrics"))

@@ -190,7 +190,7 @@ def test_a_file_whose_end_nobody_marks_is_taken_by_its_hash_alone(
     url: str, target: Path, file_server: FileServer
 ) -> None:
     answer(file_server, endless, endless)
-    with pytest.raises(FetchError, match=f"{url}.*where the file ends"):
+    with pytest.raises(FetchError, match=f"{url}.*neither the file.s length"):
         fetch(url, target)
     assert visible(target.parent) == []
     assert fetch(url, target, sha256=SHA256).read_bytes() == CONTENT
@@ -430,7 +430,7 @@ def test_of_two_processes_one_transfers_and_the_other_waits(
     with started(program, source, goal) as first:
         assert asked.wait(60)
         with started(program, source, goal) as second:
-            assert "waiting: another process" in line_of(second)
+            assert "waiting for another process" in line_of(second)
             if kill:
                 first.kill()
                 first.wait()

@@ -135,7 +135,9 @@ def test_names_that_lead_out_or_cannot_be_shown_are_refused(
 @pytest.mark.parametrize("pack", [pack_rar, pack_zip])
 @pytest.mark.parametrize("name", ["..\\a.avi", "C:\\a.avi", "C:a.avi", "\\a.avi", "."])
 def test_names_that_lead_out_on_windows_are_refused(pack: Pack, name: str, place: Path) -> None:
-    assert_refused(pack(place / "packed", {"good.avi": b"video", name: b"bad"}), "leads out")
+    assert_refused(
+        pack(place / "packed", {"good.avi": b"video", name: b"bad"}), "outside the folder"
+    )
 
 
 def test_links_are_refused(place: Path) -> None:
@@ -191,7 +193,7 @@ def test_a_file_where_a_folder_is_is_refused(place: Path) -> None:
 
 def test_bombs_are_refused_before_anything_is_written(place: Path) -> None:
     bomb = [RarFile("a.avi", b"small", NORMAL, size=1 << 50)]
-    assert_refused(write_rar(place / "videos.rar", bomb), "would fill more")
+    assert_refused(write_rar(place / "videos.rar", bomb), "would extract to more")
     (place / "videos.rar").unlink()
     zeros = pack_zip(place / "videos.zip", {"a.avi": bytes(1 << 20)})
     assert unpacked(unpack(zeros, place / "zeros")) == {"a.avi": bytes(1 << 20)}

@@ -1,4 +1,4 @@
-"""Fetch files: resumed, verified downloads, and archives unpacked safely."""
+"""Fetch files: downloads that resume and are verified, and safe extraction of archives."""
 
 from vidbench.data.fetch.download import fetch as fetch
 from vidbench.data.fetch.download import is_url as is_url

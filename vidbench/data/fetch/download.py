@@ -1,4 +1,4 @@
-"""A url or a local path becomes a verified file on disk. Knows no dataset and no model."""
+"""Download a URL, or use a local path, as a verified file. Knows no dataset and no model."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from vidbench.storage.locks import locked
 logger = logging.getLogger(__name__)
 
 _IDENTITY = {"Accept-Encoding": "identity"}  # lengths and ranges count the file's own bytes
-_CHUNK_BYTES = 1 << 14  # all that a break can lose
+_CHUNK_BYTES = 1 << 14  # the most that a broken connection can lose
 _ATTEMPTS_TO_CONNECT = 3
 _ATTEMPTS_TO_TRANSFER = 8
-_PROGRESS_BYTES = 1 << 20  # what an attempt must bring in order not to count
-_PATIENCE_SECONDS = 1  # to wait for another process without a word
+_PROGRESS_BYTES = 1 << 20  # an attempt that transfers as much does not count as a failure
+_PATIENCE_SECONDS = 1  # wait for another process before saying so
 
 
 class _TransientError(Exception):
-    """Worth another attempt.
+    """A failure that is worth another attempt.
 
     Args:
-        reason: For the user, if it is the last one.
-        attempts: How many in a row may fail.
-        pause: Seconds that the server wants to be left alone.
+        reason: Message for the user after the last attempt.
+        attempts: Maximum number of failed attempts in a row.
+        pause: Seconds to wait at the server's request.
     """
 
     def __init__(self, reason: str, attempts: int = _ATTEMPTS_TO_TRANSFER, pause: float = 0):
@@ -54,38 +54,34 @@ class _TransientError(Exception):
 
 
 def is_url(source: str) -> bool:
-    """Whether this is an http(s) address; anything else is a local path."""
+    """Whether this is an http(s) URL; anything else is a local path."""
     return urlsplit(source).scheme in ("http", "https")
 
 
 def silence_limit() -> float:
-    """Seconds without a byte after which a server is given up: 60, or what the user says.
+    """Seconds without a byte after which an attempt ends: 60 or ``VIDBENCH_TIMEOUT_SECONDS``.
 
     Raises:
-        ConfigError: ``VIDBENCH_TIMEOUT_SECONDS`` is no number above 0.
+        ConfigError: ``VIDBENCH_TIMEOUT_SECONDS`` is not a number above 0.
     """
     return timeouts()[1]
 
 
 def join_source(root: str, relative: str) -> str:
-    """The address of a file below a root folder or url, quoted for a url whether it was or not."""
+    """Path or URL of a file below a root; in a URL it is quoted, whether it was before or not."""
     if is_url(root):
         return f"{root.rstrip('/')}/{quote(unquote(relative))}"
     return str(Path(root) / unquote(relative))
 
 
 def require_source(root: str) -> None:
-    """Check that the root is an http(s) url or an existing folder.
-
-    Raises:
-        ConfigError: It is neither.
-    """
+    """Raise ConfigError unless the root is an http(s) URL or an existing folder."""
     if not is_url(root) and not Path(root).is_dir():
-        raise ConfigError(f"{root!r} is neither an http(s) url nor an existing folder")
+        raise ConfigError(f"{root!r} is neither an http(s) URL nor an existing folder")
 
 
 def size_of(source: str) -> int | None:
-    """Length of a file in bytes, from its server or its folder; None where not stated."""
+    """Length of a file in bytes, from its server or the file system; None if not stated."""
     if not is_url(source):
         path = Path(source)
         return path.stat().st_size if path.is_file() else None
@@ -101,24 +97,24 @@ def size_of(source: str) -> int | None:
 def fetch(
     source: str, target: Path, *, sha256: str | None = None, on_bytes: OnBytes | None = None
 ) -> Path:
-    """The path of the whole, verified file: ``target``, or the source itself if it is local.
+    """Return the path of the complete, verified file: ``target``, or the source if it is local.
 
-    A half-finished download is resumed where the server still has the same file. The target
-    appears under its name only once it is complete. Of several processes that fetch one target,
-    one transfers it. A server that is silent for a minute, or for
-    ``VIDBENCH_TIMEOUT_SECONDS``, is asked anew; a slow one is borne with.
+    A partial download is resumed if the server still has the same file. The target gets its name
+    only when it is complete. If several processes fetch one target, one of them transfers it. A
+    server silent for 60 s, or ``VIDBENCH_TIMEOUT_SECONDS``, is retried; a slow transfer is allowed
+    to continue.
 
     Args:
-        source: http(s) url or local path.
-        target: Where a download goes; its folder is made.
-        sha256: The file's hash in hexadecimal, where it is known.
-        on_bytes: Called with the number of bytes that came, after each piece, and with 0 each
-            second of a pause. What it raises ends the download, which can be resumed.
+        source: http(s) URL or local path.
+        target: Path of the download; its folder is created.
+        sha256: SHA-256 of the file in hexadecimal, if known.
+        on_bytes: Called with the number of bytes received, after each piece, and with 0 every
+            second of a pause. An exception from it ends the download, which can be resumed.
 
     Raises:
-        FetchError: There is no such file, the server cannot be reached, or the file is not
-            what was promised.
-        DiskFullError: There is no room for the file; what came of it is kept.
+        FetchError: The file does not exist, the server cannot be reached, or the file does not
+            match its hash or announced length.
+        DiskFullError: The disk is full; the partial download is kept.
     """
     if is_url(source) and not target.exists():
         with alone(target.parent, target.name):
@@ -128,11 +124,11 @@ def fetch(
 
 @contextmanager
 def alone(folder: Path, name: str) -> Iterator[None]:
-    """Nobody else fetches this into the folder meanwhile; says so once if that means to wait."""
+    """Hold the lock for fetching ``name`` into the folder; log a message if it has to wait."""
     notice = Timer(
         _PATIENCE_SECONDS,
         logger.warning,
-        ("waiting: another process is fetching to %s what is wanted here too (%s)", folder, name),
+        ("waiting for another process that is fetching %s into %s", name, folder),
     )
     notice.daemon = True
     notice.start()
@@ -147,14 +143,14 @@ def alone(folder: Path, name: str) -> Iterator[None]:
 def fetch_alone(
     source: str, target: Path, *, sha256: str | None = None, on_bytes: OnBytes | None = None
 ) -> Path:
-    """As :func:`fetch`, for whoever sees to it that nobody else fetches the target."""
+    """Like :func:`fetch`, for callers that hold the lock of the target."""
     if not is_url(source):
         if not Path(source).is_file():
             raise FetchError(f"{source} does not exist")
         _verify(Path(source), source, sha256)
         return Path(source)
     if target.exists():
-        _verify(target, f"{target}, fetched before and free to be removed,", sha256)
+        _verify(target, f"{target} (from an earlier fetch; you may delete it)", sha256)
         return target
     partial = Partial(target, on_bytes or (lambda _: None))
     _download(source, partial, on_bytes or (lambda _: None), hash_known=sha256 is not None)
@@ -169,13 +165,13 @@ def fetch_alone(
 def _verify(path: Path, name: str, sha256: str | None) -> None:
     if sha256 is None:
         return
-    found = sha256_of(path)
-    if found != sha256:
-        raise FetchError(f"{name} has SHA-256 {found}, expected {sha256}: not the promised file")
+    actual = sha256_of(path)
+    if actual != sha256:
+        raise FetchError(f"{name} has SHA-256 {actual}, expected {sha256}: it is another file")
 
 
 def _download(url: str, partial: Partial, on_bytes: OnBytes, *, hash_known: bool) -> None:
-    """Attempts until the file is whole; only those that bring next to nothing are numbered."""
+    """Retry until the file is complete; only attempts without progress count as failures."""
     failures, furthest = 0, partial.size()
     logger.debug("fetching %s", url)
     while error := _attempt(url, partial, hash_known=hash_known):
@@ -190,7 +186,7 @@ def _download(url: str, partial: Partial, on_bytes: OnBytes, *, hash_known: bool
 
 
 def _attempt(url: str, partial: Partial, *, hash_known: bool) -> _TransientError | None:
-    """None if the file is whole now, or why it is not."""
+    """Return None if the file is complete now, else the reason why it is not."""
     try:
         _transfer(url, partial, hash_known=hash_known)
     except _TransientError as error:
@@ -206,7 +202,7 @@ def _pause(seconds: float, on_bytes: OnBytes) -> None:
 
 
 def _transfer(url: str, partial: Partial, *, hash_known: bool) -> None:
-    """One attempt: adds to the partial file what is missing of it."""
+    """Make one attempt to append the missing bytes to the partial file."""
     try:
         with requests.get(
             url, stream=True, timeout=timeouts(), headers=_resume_headers(partial)
@@ -228,14 +224,14 @@ def _transfer(url: str, partial: Partial, *, hash_known: bool) -> None:
 
 
 def _resume_headers(partial: Partial) -> dict[str, str]:
-    """Asks for the rest of the file, provided that it is still the file of which we have a part."""
+    """Headers that request the rest of the file, if the server still has the same version."""
     if validator := partial.validator():
         return _IDENTITY | {"Range": f"bytes={partial.size()}-", "If-Range": validator}
     return _IDENTITY
 
 
 def _refuse_redirects(url: str, reply: requests.Response) -> None:
-    """Another host may serve the file, as many mirrors arrange it, but never less safely."""
+    """Refuse a redirect from https to http; redirects to other hosts are common and allowed."""
     schemes = [urlsplit(hop.url).scheme for hop in (*reply.history, reply)]
     if schemes != sorted(schemes):  # http may become https
         raise FetchError(f"{url} is redirected to {reply.url}, which is not encrypted: refused")
@@ -257,38 +253,38 @@ def _receive(url: str, reply: requests.Response, partial: Partial, *, hash_known
     _refuse_encoding(url, reply)
     if not (hash_known or shows_its_end(reply.headers)):
         raise FetchError(
-            f"{url}: the server does not say where the file ends: refused, as half of "
-            "it would look like all of it"
+            f"{url}: refused, because the server sends neither the file's length nor chunks: a "
+            "partial file would look complete"
         )
     if reply.status_code == 206:
         if not continues(reply.headers, partial.size(), partial.validator()):
             partial.discard()
-            raise _TransientError("the server sent another part of the file than asked for")
+            raise _TransientError("the server sent another part of the file than requested")
     else:
         partial.restart(reply.headers.get("ETag") or reply.headers.get("Last-Modified"))
     total = promised_length(reply.status_code, reply.headers, partial.size())
     if total is not None:
         require_room(partial.path.parent, total - partial.size(), url)
     partial.append(reply.iter_content(_CHUNK_BYTES))
-    found = partial.size()
-    if total is not None and found != total:
-        if found > total:
+    received = partial.size()
+    if total is not None and received != total:
+        if received > total:
             partial.discard()
-        raise _TransientError(f"{found} of {total} bytes came")
+        raise _TransientError(f"received {received} of {total} bytes")
 
 
 def _refuse_encoding(url: str, reply: requests.Response) -> None:
-    """Takes the bytes as they are, where the server only says what kind of file a .gz is."""
+    """Refuse encoded content, except a .gz file whose own compression is sent as its encoding."""
     encoding = reply.headers.get("Content-Encoding", "identity").lower()
     if encoding == "identity":
         return
     if encoding not in ("gzip", "x-gzip") or not urlsplit(url).path.endswith((".gz", ".tgz")):
-        raise FetchError(f"{url}: the server sends it encoded as {encoding}, unasked: refused")
+        raise FetchError(f"{url}: refused, because the server sent it in the encoding {encoding}")
     del reply.raw.headers["Content-Encoding"]  # or requests would decode it
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, then what lies behind it, beneath the layers of libraries around it."""
+    """Yield the error and then each underlying error, down to the original one."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause

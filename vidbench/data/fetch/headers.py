@@ -1,4 +1,4 @@
-"""What the headers of HTTP replies say about a transfer (RFC 9110), and how long to wait."""
+"""HTTP headers of a transfer: length, range, version and pause (RFC 9110); and timeouts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from email.utils import parsedate_to_datetime
 
 from vidbench.errors import ConfigError
 
-_LONGEST_PAUSE_SECONDS = 300  # whatever a server asks for
+_LONGEST_PAUSE_SECONDS = 300  # even if the server asks for more
 
 
 def decimal(text: str | None) -> int | None:
-    """The number, if the text is one and nothing else."""
+    """Return the number if the text consists of 1 to 18 digits, else None."""
     return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else None
 
 
@@ -22,9 +22,9 @@ def promised_length(status: int, headers: Mapping[str, str], held: int) -> int |
     """Length of the whole file in bytes, from Content-Range or Content-Length.
 
     Args:
-        status: 206 if this is the rest of the file.
-        headers: Of the reply.
-        held: Bytes that came before.
+        status: HTTP status; 206 for the rest of a file.
+        headers: Headers of the reply.
+        held: Number of bytes received before.
     """
     length = decimal(headers.get("Content-Length"))
     if status != 206:
@@ -34,18 +34,18 @@ def promised_length(status: int, headers: Mapping[str, str], held: int) -> int |
 
 
 def shows_its_end(headers: Mapping[str, str]) -> bool:
-    """Whether a body that was cut off can be told from a whole one."""
+    """Whether a truncated body can be told from a complete one."""
     chunked = headers.get("Transfer-Encoding", "").lower() == "chunked"
     return chunked or decimal(headers.get("Content-Length")) is not None
 
 
 def continues(headers: Mapping[str, str], held: int, validator: str | None) -> bool:
-    """Whether a 206 goes on behind the bytes that are held, in the same version of the file.
+    """Whether a 206 reply continues after the bytes held, in the same version of the file.
 
     Args:
-        headers: Of the reply.
-        held: Bytes that came before.
-        validator: ETag or Last-Modified that came with them.
+        headers: Headers of the reply.
+        held: Number of bytes received before.
+        validator: ETag or Last-Modified received with them.
     """
     start = re.match("bytes ([0-9]{1,18})-", headers.get("Content-Range", ""))
     named = {headers[name] for name in ("ETag", "Last-Modified") if name in headers}
@@ -54,9 +54,9 @@ def continues(headers: Mapping[str, str], held: int, validator: str | None) -> b
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float:
-    """How long the server wants to be left alone (RFC 9110, section 10.2.3).
+    """Pause that the server asks for in Retry-After (RFC 9110, section 10.2.3), in seconds.
 
-    From 0, where it says nothing of use, to 300 seconds, even where it wants more.
+    0 if the header is missing or invalid, and at most 300.
     """
     value = headers.get("Retry-After", "")
     seconds: float | None = decimal(value)
@@ -69,10 +69,12 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float:
 
 
 def timeouts() -> tuple[float, float]:
-    """Seconds to connect, at most 10, and between two packets: 60, or what the user says.
+    """Timeouts in seconds: to connect (at most 10), and between packets (60 by default).
+
+    ``VIDBENCH_TIMEOUT_SECONDS`` changes the default.
 
     Raises:
-        ConfigError: ``VIDBENCH_TIMEOUT_SECONDS`` is no number above 0.
+        ConfigError: ``VIDBENCH_TIMEOUT_SECONDS`` is not a number above 0.
     """
     text = os.environ.get("VIDBENCH_TIMEOUT_SECONDS", "60")
     try:

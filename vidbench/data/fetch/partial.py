@@ -1,4 +1,4 @@
-"""A download that is not finished: the first bytes of a file, and what the file is known by."""
+"""A partial download: the first bytes of a file, and the validator (ETag) of its version."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ OnBytes = Callable[[int], None]
 
 
 class Partial:
-    """The part of a file that has come so far, beside the place where the file goes.
+    """The part of a file that has been downloaded so far, stored beside the target.
 
     Args:
-        target: Where the whole file goes; its folder is made.
-        on_bytes: Called with the bytes that are held at first, and with each change.
+        target: Path of the complete file; its folder is created.
+        on_bytes: Called with the number of bytes held at first, and then with each change.
     """
 
     def __init__(self, target: Path, on_bytes: OnBytes) -> None:
@@ -28,32 +28,32 @@ class Partial:
         on_bytes(self.size())
 
     def size(self) -> int:
-        """Bytes that have come."""
+        """Number of bytes received."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def validator(self) -> str | None:
-        """What the server calls this version of the file; None if its rest cannot be asked for."""
+        """ETag or date of this version of the file; None if the download cannot be resumed."""
         if self.size() and self._validator_path.exists():
             return self._validator_path.read_text("utf-8")
         return None
 
     def restart(self, validator: str | None) -> None:
-        """Forgets what has come, and remembers what the file that comes now is known by."""
+        """Discard the bytes received, and store the validator of the file that follows."""
         self.discard()
         if validator and not validator.startswith("W/"):  # weak: does not promise equal bytes
             self._validator_path.write_text(validator, "utf-8")
 
     def discard(self) -> None:
-        """Forgets what has come."""
+        """Discard the bytes received."""
         self._on_bytes(-self.size())
         self.path.unlink(missing_ok=True)
         self._validator_path.unlink(missing_ok=True)
 
     def append(self, chunks: Iterable[bytes]) -> None:
-        """Adds bytes; after an error those are kept that came before it.
+        """Append chunks; after an error, the bytes before it are kept.
 
         Raises:
-            DiskFullError: The disk does not take them.
+            DiskFullError: The disk is full.
         """
         with disk_errors(self.path.parent), self.path.open("ab") as file:
             for chunk in chunks:
@@ -63,25 +63,22 @@ class Partial:
             os.fsync(file.fileno())
 
     def finish(self, target: Path) -> Path:
-        """The target, which is the whole file from now on."""
+        """Rename the complete file to the target; return the target."""
         self._validator_path.unlink(missing_ok=True)
         return self.path.replace(target)
 
 
 def require_room(folder: Path, needed: int, what: str) -> None:
-    """Check that the disk of a folder has room.
+    """Raise DiskFullError unless the disk of a folder has room.
 
     Args:
-        folder: Need not exist yet.
-        needed: Bytes.
-        what: For whose sake.
-
-    Raises:
-        DiskFullError: It has less.
+        folder: The folder; it need not exist yet.
+        needed: Number of bytes.
+        what: Name of the download, for the error message.
     """
     free = free_bytes(folder)
     if needed > free:
         raise DiskFullError(
-            f"{folder} has no room for {what}: {needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} "
-            "MB are free; make room or choose another folder, and run the same command again"
+            f"{folder} has no room for {what}: it needs {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB "
+            "are free; free some space or choose another folder, and run the same command again"
         )

@@ -1,4 +1,4 @@
-"""Rar archives, read by rarfile and, where they are compressed, by a program of the system."""
+"""Rar archives, read by rarfile and, if they are compressed, by an installed program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidbench.errors import ArchiveError, ConfigError
 
 _CHUNK_BYTES = 1 << 20
 _SIGNATURE = b"Rar!\x1a\x07"
-_TOOLS = {  # rarfile knows them too, but its command for bsdtar ends in "-f -- ARCHIVE"
+_TOOLS = {  # rarfile has these too, but its command for bsdtar ends in "-f -- ARCHIVE"
     "unrar": ("p", "-inul", "-p-", "--"),
     "unar": ("-quiet", "-output-directory", "-", "--"),
     "7z": ("e", "-so", "-bd", "--"),
@@ -28,9 +28,9 @@ class RarMember(NamedTuple):
 
     Attributes:
         name: Path with slashes; not checked.
-        size: Bytes.
-        is_folder: Whether it is one.
-        oddity: Why it cannot be extracted, e.g. ``a link``; empty where it can.
+        size: Length in bytes.
+        is_folder: Whether it is a folder.
+        oddity: Why it cannot be extracted, e.g. ``a link``; empty if it can.
     """
 
     name: str
@@ -44,9 +44,9 @@ class Rar(NamedTuple):
 
     Attributes:
         members: All files and folders, in order.
-        contents: For each file in this order its content, in pieces. Take all of one before the
-            next; it is as long as declared and has the declared checksum, or an
-            :class:`~vidbench.errors.ArchiveError` is raised.
+        contents: Content of each file in this order, in pieces. Read each to its end before the
+            next; an :class:`~vidbench.errors.ArchiveError` is raised unless its length and
+            checksum are those declared.
     """
 
     members: Sequence[RarMember]
@@ -54,47 +54,46 @@ class Rar(NamedTuple):
 
 
 def is_rar(path: Path) -> bool:
-    """Whether a file begins as rar archives do."""
+    """Whether a file has the signature of a rar archive."""
     with path.open("rb") as file:
         return file.read(len(_SIGNATURE)) == _SIGNATURE
 
 
 def require_rar_tool(archive: str) -> list[list[str]]:
-    """For each tool that is installed, the command that writes all files to its output.
+    """Return, for each installed tool, the command that writes all files to standard output.
 
     Raises:
-        ConfigError: None is installed.
+        ConfigError: No tool is installed.
     """
-    found = [[name, *options, archive] for name, options in _TOOLS.items() if shutil.which(name)]
-    if not found:
+    commands = [[name, *options, archive] for name, options in _TOOLS.items() if shutil.which(name)]
+    if not commands:
         raise ConfigError(
-            f"{Path(archive).name} is a rar archive, and no program is installed that extracts it: "
+            f"{Path(archive).name} is a rar archive, and no program is installed to extract it: "
             f"install one of {', '.join(_TOOLS)}, or extract it yourself and give the folder as "
             "--dataset_path"
         )
-    return found
+    return commands
 
 
 @contextmanager
 def open_rar(path: Path) -> Iterator[Rar]:
-    """The members of an archive, and their contents.
+    """Open an archive for its members and their contents.
 
-    Files that are stored as they are need no tool. The others come from one process of a tool
-    for all of them, which writes no file itself: whatever it does, each content is cut off at
-    the length that the archive declares.
+    Uncompressed files need no tool. Compressed files are read from the output of a single tool
+    process, which writes no files itself; no content can be longer than the archive declares.
 
     Raises:
-        ArchiveError: It is damaged, or not the only volume.
+        ArchiveError: The archive is damaged, encrypted, or one of several volumes.
         ConfigError: It is compressed, and no tool is installed.
     """
     import rarfile
 
-    rarfile.RAR_MAX_COMMENT = -1  # a comment is of no use, and may need a program or a password
+    rarfile.RAR_MAX_COMMENT = -1  # comments are not used, and may need a program or a password
     headers: list[Any] = []
     try:
         with rarfile.RarFile(path.absolute(), errors="strict", info_callback=headers.append) as rar:
-            if rar.needs_password():  # of encrypted names nothing is read, not even their end
-                raise ArchiveError(f"{path} is encrypted: extract it yourself, with its password")
+            if rar.needs_password():  # encrypted names cannot be read, nor can the end mark
+                raise ArchiveError(f"{path} is encrypted: extract it yourself with its password")
             _require_end(headers[-1], path)
             if len(rar.volumelist()) > 1:
                 raise ArchiveError(f"{path} is one of several volumes: extract them yourself")
@@ -108,12 +107,12 @@ def open_rar(path: Path) -> Iterator[Rar]:
 
 
 def _require_end(last: Any, path: Path) -> None:
-    """Check that the archive has its end mark or, as older ones, ends with its last file."""
+    """Raise ArchiveError unless the archive has an end mark or, if older, ends at its last file."""
     import rarfile
 
     end = last.data_offset + last.add_size
     if last.type != rarfile.RAR_BLOCK_ENDARC and end != path.stat().st_size:
-        raise ArchiveError(f"{path} is damaged: it breaks off at byte {end}")
+        raise ArchiveError(f"{path} is damaged: it ends early, at byte {end}")
 
 
 def _describe(info: Any) -> RarMember:
@@ -132,11 +131,11 @@ def _extracted(path: Path, files: Sequence[Any]) -> Iterator[Iterator[bytes]]:
         for info in files:
             yield _pieces(output, info, path)
         if output.read(1):
-            raise ArchiveError(f"{path} is damaged: it holds more than it declares")
+            raise ArchiveError(f"{path} is damaged: it has more content than it declares")
 
 
 def _working_tool(path: Path, files: Sequence[Any]) -> list[str]:
-    """The first tool that gives the first file as the archive declares it; not all read all."""
+    """Return the command of the first tool that extracts the first file correctly."""
     first = next((info for info in files if info.file_size), files[0])
     commands = require_rar_tool(str(path.absolute()))
     for command in commands:
@@ -145,12 +144,12 @@ def _working_tool(path: Path, files: Sequence[Any]) -> list[str]:
                 pass
             return command
     names = ", ".join(command[0] for command in commands)
-    raise ArchiveError(f"{path} is damaged, or of a kind that {names} cannot extract")
+    raise ArchiveError(f"{path} is damaged, or in a format that {names} cannot extract")
 
 
 @contextmanager
 def _running(command: Sequence[str]) -> Iterator[IO[bytes]]:
-    """The output of a program, which is ended on leaving."""
+    """Output of a program, which is killed on exit."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -161,14 +160,14 @@ def _running(command: Sequence[str]) -> Iterator[IO[bytes]]:
 
 
 def _pieces(file: IO[bytes], info: Any, path: Path) -> Iterator[bytes]:
-    """The next file of a stream."""
-    left, checksum = info.file_size, 0
-    while left:
-        piece = file.read(min(left, _CHUNK_BYTES))
+    """Yield the next file of a stream in pieces, and check its length and checksum."""
+    remaining, checksum = info.file_size, 0
+    while remaining:
+        piece = file.read(min(remaining, _CHUNK_BYTES))
         if not piece:
-            raise ArchiveError(f"{path} is damaged: {info.filename!r} lacks {left} bytes")
-        left -= len(piece)
+            raise ArchiveError(f"{path} is damaged: {info.filename!r} lacks {remaining} bytes")
+        remaining -= len(piece)
         checksum = zlib.crc32(piece, checksum)
         yield piece
     if info.CRC is not None and checksum != info.CRC:
-        raise ArchiveError(f"{path} is damaged: the checksum of {info.filename!r} is another one")
+        raise ArchiveError(f"{path} is damaged: the checksum of {info.filename!r} does not match")

@@ -1,4 +1,4 @@
-"""Tar archives, never trusted: extracted complete or not at all. What others share is here too."""
+"""Safe extraction of tar archives, all or nothing; and the checks shared with zip and rar."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MAX_MEMBERS = 250_000
 """Files and folders in one archive; the largest split of Kinetics-400 has 246,534 videos."""
 
 MAX_RATIO = 200
-"""Times its own length that an archive may fill, where that is above 1 GiB; videos stay below 2."""
+"""Largest ratio of extracted to archive size, above 1 GiB; archives of videos stay below 2."""
 
 _ALWAYS_ALLOWED_BYTES = 1 << 30
 _CHUNK_BYTES = 1 << 20
-_MAX_NAME_BYTES = 255  # what file systems take
-_MAX_HEADER_BYTES = 1 << 20  # of one member; tarfile takes it into memory whole
+_MAX_NAME_BYTES = 255  # limit of file systems
+_MAX_HEADER_BYTES = 1 << 20  # of one member; tarfile reads it into memory as a whole
 _HEADERS = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -44,18 +44,21 @@ _DAMAGE = (
 
 
 def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Path:
-    """The folder, which appears only once every file of the archive is in it.
+    """Extract an archive; the folder gets its name only when it is complete.
 
     Args:
         archive: A tar file, compressed or not.
-        folder: Made by this call; if it exists, it is complete and nothing is done.
-        flatten: Put all files into one folder, whatever folders the archive has.
+        folder: Created by this call; if it exists, it is complete and nothing is done.
+        flatten: Put all files into one folder and ignore the archive's folders.
+
+    Returns:
+        ``folder``.
 
     Raises:
-        ArchiveError: The archive is damaged; or holds a link, a device, a sparse file, a path
-            that leads out of the folder, a name that cannot be shown or written, or one file
-            name twice; or is a bomb, by ``MAX_MEMBERS`` and ``MAX_RATIO``.
-        DiskFullError: There is no room for the files; none is kept.
+        ArchiveError: The archive is damaged; or contains a link, a device, a sparse file, a path
+            outside the folder, a name that cannot be printed or written, or a file name twice;
+            or exceeds ``MAX_MEMBERS`` or ``MAX_RATIO``.
+        DiskFullError: The disk is full; no file is kept.
     """
     if folder.exists():
         return folder
@@ -65,17 +68,17 @@ def extract_archive(archive: Path, folder: Path, *, flatten: bool = False) -> Pa
 
 
 def extract_into(archive: Path, staging: Path, *, flatten: bool = False) -> None:
-    """As :func:`extract_archive`, into a folder that :func:`staged` made."""
+    """Like :func:`extract_archive`, into a folder from :func:`staged`."""
     with tarfile.open(archive, tarinfo=_Member) as tar:
         for member, path in _checked_members(tar, archive, staging, flatten):
             _write(tar, member, path)
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    """A new file or folder, with the rights and the owner of such, whatever the archive says.
+    """Write a file or folder with default owner and permissions; the archive's are ignored.
 
-    Only these are written, below a folder that is new too, so no link can lead elsewhere.
-    ``tarfile.extract`` is safe only with a filter, which Python has since 3.11.4.
+    Only files and folders are written, below a new folder, so no link can lead elsewhere.
+    ``tarfile.extract`` is safe only with a filter, available since Python 3.11.4.
     """
     if member.isdir():
         path.mkdir(parents=True, exist_ok=True)
@@ -87,11 +90,11 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
 
 @contextmanager
 def staged(archive: Path, folder: Path) -> Iterator[Path]:
-    """A hidden folder for the files of an archive, which becomes ``folder`` if all goes well.
+    """Hidden folder for the files of an archive; renamed to ``folder`` on success.
 
     Raises:
-        ArchiveError: Something went wrong that only a damaged or forged archive explains.
-        DiskFullError: There is no room.
+        ArchiveError: An error occurred that means a damaged or forged archive.
+        DiskFullError: The disk is full.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = temporary_path(folder)
@@ -108,7 +111,7 @@ def staged(archive: Path, folder: Path) -> Iterator[Path]:
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose header is refused before tarfile acts on it, where it would harm."""
+    """A member whose harmful header is refused before tarfile acts on it."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
@@ -121,52 +124,48 @@ class _Member(tarfile.TarInfo):
 def _checked_members(
     tar: tarfile.TarFile, archive: Path, staging: Path, flatten: bool
 ) -> Iterator[tuple[tarfile.TarInfo, Path]]:
-    """The members to extract, and the paths that they get."""
+    """Yield the members to extract, with their target paths."""
     total = 0
     for number, member in enumerate(tar, start=1):
         tar.members.clear()  # type: ignore[attr-defined]  # or each stays in memory
         total += member.size
         refuse_bomb(archive, number, max(total, tar.offset))
         if reason := _reason_to_refuse(member):
-            raise ArchiveError(f"{archive} holds {_shown(member.name)}, {reason}: refused")
+            raise ArchiveError(f"{archive} contains {_shown(member.name)}, {reason}: refused")
         if is_litter(member.name):
             continue
         if flatten and member.isdir():
             continue
         path = staging / (PurePosixPath(member.name).name if flatten else member.name)
         if member.isreg() and path.exists():
-            raise ArchiveError(f"{archive} holds {_shown(member.name)} twice")
+            raise ArchiveError(f"{archive} contains {_shown(member.name)} twice")
         require_room_for(member.name, member.size, archive, staging)
         yield member, path
     _require_end(tar, archive)
 
 
 def refuse_bomb(archive: Path, num_members: int, num_bytes: int) -> None:
-    """Check that an archive may hold so many files and folders, and fill so many bytes.
-
-    Raises:
-        ArchiveError: They are more than ``MAX_MEMBERS`` or ``MAX_RATIO`` allow.
-    """
+    """Raise ArchiveError if an archive exceeds ``MAX_MEMBERS`` or ``MAX_RATIO``."""
     limit = max(_ALWAYS_ALLOWED_BYTES, MAX_RATIO * archive.stat().st_size)
     if num_members > MAX_MEMBERS:
-        raise ArchiveError(f"{archive} holds more than {MAX_MEMBERS} files: refused")
+        raise ArchiveError(f"{archive} has more than {MAX_MEMBERS} files: refused")
     if num_bytes > limit:
         raise ArchiveError(
-            f"{archive} would fill more than {limit / 1e6:.0f} MB, over {MAX_RATIO} times its "
-            "own length: refused"
+            f"{archive} would extract to more than {limit / 1e6:.0f} MB, over {MAX_RATIO} times "
+            "its own size: refused"
         )
 
 
 def is_litter(name: str) -> bool:
-    """Whether this is what macOS adds to archives, and belongs to no video."""
+    """Whether this is a file that macOS adds to archives."""
     name = PurePosixPath(name).name
     return name.startswith("._") or name == ".DS_Store"
 
 
 def bad_name(name: str) -> str | None:
-    """Why no file of an archive may have this path; None if it may. Where it leads is not seen."""
+    """Reason to refuse the name of an archive member, or None; ``..`` is not checked here."""
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
-        return "whose name has line breaks, control characters or broken letters"
+        return "whose name has line breaks, control characters or invalid characters"
     if any(len(part.encode()) > _MAX_NAME_BYTES for part in name.split("/")):
         return f"whose name is longer than {_MAX_NAME_BYTES} bytes"
     return "an absolute path" if name.startswith("/") else None
@@ -184,39 +183,37 @@ def _reason_to_refuse(member: tarfile.TarInfo) -> str | None:
     path = PurePath(member.name)  # of this system: Windows has drives, and other slashes
     is_file_without_name = member.isreg() and not path.parts
     if ".." in path.parts or path.anchor or is_file_without_name:
-        return "a path that leads out of the folder"
+        return "a path outside the folder"
     return None
 
 
 def require_room_for(name: str, size: int, archive: Path, staging: Path) -> None:
-    """Check that the disk has room for a file of an archive.
-
-    Raises:
-        DiskFullError: It has not.
-    """
+    """Raise DiskFullError unless the disk has room for a file of an archive."""
     free = free_bytes(staging)
     if size > free:
         raise DiskFullError(
             f"{staging.parent} has no room for the files of {archive}: {_shown(name)} needs "
-            f"{size / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; make room or choose "
+            f"{size / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; free some space or choose "
             "another folder, and run the same command again"
         )
 
 
 def _shown(what: object) -> str:
-    """A name, quoted, or an error, on one line of bearable length."""
+    """A quoted name or an error message, on one line of at most about 200 characters."""
     text = repr(what) if isinstance(what, str) else " ".join(str(what).split())
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
-    """Check that the archive has its end mark, and the checksum behind it is right.
+    """Raise an error unless the archive has its end mark, and a correct checksum after it.
 
-    tarfile takes a damaged or missing header for the end, and reads no checksum of gzip.
+    tarfile takes a damaged or missing header for the end, and does not read gzip's checksum.
     """
     file = cast(IO[bytes], tar.fileobj)
     file.seek(tar.offset)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise ArchiveError(f"{archive} is damaged: it breaks off at byte {tar.offset} of its files")
+        raise ArchiveError(
+            f"{archive} is damaged: it ends early, at byte {tar.offset} of its content"
+        )
     while file.read(1 << 20):
         pass

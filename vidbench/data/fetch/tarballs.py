@@ -1,4 +1,4 @@
-"""Tarballs of videos become folders of videos: fetched and extracted in parallel."""
+"""Fetch tarballs of videos and extract them into folders, several in parallel."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from vidbench.terminal.progress import Advance, format_bytes, progress
 logger = logging.getLogger(__name__)
 
 PARALLEL_TARBALLS = 4
-"""Downloads at once; more gain nothing from one server."""
+"""Parallel downloads; more are not faster from one server."""
 
 FetchTarballs = Callable[[Sequence[str], Path], list[Path]]
-"""What :func:`fetch_tarballs` is."""
+"""Type of :func:`fetch_tarballs`."""
 
 _SUFFIXES = (".tar.gz", ".tgz", ".tar")
 
 
 def tarball_name(source: str) -> str:
-    """The tarball's name without its suffix, as the folder of its videos is called.
+    """Name of the tarball without suffix, which is also the name of the folder of its videos.
 
     Raises:
         FetchError: The source does not name a tarball.
@@ -40,51 +40,51 @@ def tarball_name(source: str) -> str:
     for suffix in _SUFFIXES:
         if name.endswith(suffix) and name != suffix:
             return name.removesuffix(suffix)
-    raise FetchError(f"{source} does not name a tarball ({', '.join(_SUFFIXES)})")
+    raise FetchError(f"{source} is not the name of a tarball ({', '.join(_SUFFIXES)})")
 
 
 def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:
-    """Folders with the extracted files of each tarball, in the order of ``sources``.
+    """Fetch and extract tarballs; return the folder of each, in the order of ``sources``.
 
-    What has been extracted before is not fetched again. A downloaded tarball is removed once
-    its folder is complete; a local one is read where it lies. Of several processes that fetch
-    into one folder, one does it at a time, and the next finds what is there by then.
+    Tarballs that were extracted before are not fetched again. A downloaded tarball is removed
+    when its folder is complete; a local one is read in place. Processes that fetch into one folder
+    take turns, and each uses the results of those before it.
 
     Raises:
-        FetchError, ArchiveError: One of them could not be had; the others are kept.
-        DiskFullError: There is no room for them; said before anything comes, where their
-            lengths are known, and whatever came is kept.
+        FetchError, ArchiveError: A tarball could not be fetched or extracted; the others are kept.
+        DiskFullError: The disk has no room; checked before the first download if the sizes are
+            known. Partial downloads are kept.
     """
     folders = [folder / tarball_name(source) for source in sources]
     sweep(folder, "")
     if unfetched(sources, folder):
         with alone(folder, "tarballs"):
-            if waiting := unfetched(sources, folder):  # still, behind another process
+            if waiting := unfetched(sources, folder):  # another process may have fetched them
                 _fetch_all(waiting, folder)
     return folders
 
 
 def fetch_tarball(source: str, folder: Path, on_bytes: Advance | None = None) -> Path:
-    """The folder with the files of one tarball, below ``folder``; as :func:`fetch_tarballs`.
+    """Fetch and extract one tarball; return its folder. Compare :func:`fetch_tarballs`.
 
-    Only whoever wants the same tarball waits meanwhile.
+    Only processes that need the same tarball wait for each other.
 
     Args:
-        source: Of the tarball.
-        folder: Where the folder of its files belongs.
-        on_bytes: Told how many bytes have come.
+        source: URL or path of the tarball.
+        folder: Parent of the tarball's folder.
+        on_bytes: Called with the numbers of bytes received.
 
     Raises:
-        FetchError, ArchiveError: It could not be had.
-        DiskFullError: There is no room for it.
+        FetchError, ArchiveError: The tarball could not be fetched or extracted.
+        DiskFullError: The disk has no room for it.
     """
-    found = folder / tarball_name(source)
-    if not found.exists():
+    extracted = folder / tarball_name(source)
+    if not extracted.exists():
         # Not the lock of fetch_tarballs, inside of which this is called.
-        with locked(folder / ".locks" / "tarballs", found.name):
-            if not found.exists():  # still, behind another process
+        with locked(folder / ".locks" / "tarballs", extracted.name):
+            if not extracted.exists():  # another process may have fetched it
                 _fetch_and_extract(source, folder, on_bytes or (lambda _: None))
-    return found
+    return extracted
 
 
 def _fetch_all(sources: Sequence[str], folder: Path) -> None:
@@ -114,10 +114,9 @@ def _count(advance: Advance, stop: Event, num_bytes: int) -> None:
 
 
 def _require_room_for(sources: Sequence[str], sizes: Sequence[int | None], folder: Path) -> None:
-    """Check that the disk takes what will come, as far as it is known.
+    """Raise DiskFullError unless the disk has room for the tarballs of known size.
 
-    Videos are about as long as the tarball that holds them, which lies beside them until they
-    are extracted.
+    Videos take about as much space as their tarball, which is kept until they are extracted.
     """
     files = sum(size or 0 for size in sizes)
     remote = [s or 0 for source, s in zip(sources, sizes, strict=True) if is_url(source)]
@@ -128,13 +127,13 @@ def _require_room_for(sources: Sequence[str], sizes: Sequence[int | None], folde
 
 
 def _held(source: str, folder: Path) -> int:
-    """Bytes of a tarball that an earlier call left here."""
+    """Number of bytes of a tarball that an earlier call has downloaded."""
     target = _target(source, folder)
     return target.stat().st_size if target.exists() else Partial(target, lambda _: None).size()
 
 
 def unfetched(sources: Sequence[str], folder: Path) -> list[str]:
-    """The sources whose files are not in ``folder`` yet."""
+    """Sources whose files are not in ``folder`` yet."""
     return [source for source in sources if not (folder / tarball_name(source)).exists()]
 
 
@@ -144,7 +143,7 @@ def format_size(num_bytes: int | None) -> str:
 
 
 def total_bytes(sources: Sequence[str]) -> int | None:
-    """Length of all the sources together in bytes; None where one of them is not known."""
+    """Total length of the sources in bytes; None if the length of one is not known."""
     return _sum(_sizes(sources))
 
 
@@ -170,7 +169,7 @@ def _fetch_and_extract(source: str, parent: Path, count: Advance) -> None:
     try:
         extract_archive(archive, parent / tarball_name(source), flatten=True)
     except ArchiveError as error:
-        target.unlink(missing_ok=True)  # so that the next try fetches it anew
+        target.unlink(missing_ok=True)  # so that the next attempt fetches it again
         raise ArchiveError(f"{source}: {error}") from error
     target.unlink(missing_ok=True)
     logger.debug("extracted %s", source)

@@ -1,4 +1,4 @@
-"""An archive of any kind becomes a folder: tar, zip or rar, told by content and never trusted."""
+"""Extract an untrusted archive into a folder: tar, zip or rar, recognised by content."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ _CHUNK_BYTES = 1 << 20
 
 
 def names_archive(source: str) -> bool:
-    """Whether a path or url ends as archives do; whether there is one, nobody looks."""
+    """Whether a path or URL has the suffix of an archive; it need not exist."""
     return _file_name(source).lower().endswith(_SUFFIXES)
 
 
 def fetch_archive(source: str, folder: Path, *, nested: bool = False) -> Path:
-    """The folder with all files of an archive, fetched and extracted once.
+    """Fetch and extract an archive, unless its folder exists; return the folder.
 
-    A downloaded archive is removed once its folder is complete; a local one is read where it
-    lies. Of several processes that want one folder, one makes it.
+    A downloaded archive is removed when its folder is complete; a local one is read in place. If
+    several processes need one folder, one of them creates it.
 
     Args:
-        source: http(s) url or local path.
-        folder: Made by this call; if it exists, it is complete and nothing is done.
+        source: http(s) URL or local path.
+        folder: Created by this call; if it exists, it is complete and nothing is done.
         nested: As in :func:`unpack`.
 
     Raises:
-        ConfigError: It is a rar archive, and no tool is installed that extracts it.
-        FetchError, ArchiveError: It could not be had.
-        DiskFullError: There is no room.
+        ConfigError: It is a rar archive, and no tool to extract it is installed.
+        FetchError, ArchiveError: The archive could not be fetched or extracted.
+        DiskFullError: The disk has no room.
     """
     if folder.exists():
         return folder
     sweep(folder.parent, "")
     with alone(folder.parent, folder.name):
-        if not folder.exists():  # still, behind another process
+        if not folder.exists():  # another process may have created it
             _fetch_and_unpack(source, folder, nested)
     return folder
 
@@ -64,7 +64,7 @@ def _fetch_and_unpack(source: str, folder: Path, nested: bool) -> None:
     target = folder.with_name(_file_name(source))
     if is_url(source):
         if target.suffix.lower() == ".rar":
-            require_rar_tool(target.name)  # before gigabytes come for nothing
+            require_rar_tool(target.name)  # before gigabytes are downloaded in vain
         size = size_of(source)
         require_room(folder.parent, 2 * (size or 0), source)  # the archive and its files
         with progress(f"fetch {target.name}", size, "B") as advance:
@@ -75,7 +75,7 @@ def _fetch_and_unpack(source: str, folder: Path, nested: bool) -> None:
         unpack(archive, folder, nested=nested)
     except ArchiveError:
         if is_url(source):
-            target.unlink(missing_ok=True)  # so that the next try fetches it anew
+            target.unlink(missing_ok=True)  # so that the next attempt fetches it again
         raise
     if is_url(source):
         target.unlink(missing_ok=True)
@@ -88,18 +88,21 @@ def _file_name(source: str) -> str:
 
 
 def unpack(archive: Path, folder: Path, *, nested: bool = False) -> Path:
-    """The folder, which appears only once every file of the archive is in it.
+    """Extract an archive; the folder gets its name only when it is complete.
 
     Args:
         archive: Tar (compressed or not), zip or rar.
-        folder: Made by this call; if it exists, it is complete and nothing is done.
-        nested: Extract rar archives inside too, each into a folder of its name.
+        folder: Created by this call; if it exists, it is complete and nothing is done.
+        nested: Also extract rar archives inside, each into a folder of its name.
+
+    Returns:
+        ``folder``.
 
     Raises:
-        ArchiveError: The archive is damaged, or holds what must not be extracted; see
+        ArchiveError: The archive is damaged, or has a member that must not be extracted; see
             :func:`~vidbench.data.fetch.tar.extract_archive`.
-        ConfigError: It is a rar archive, and no tool is installed that extracts it.
-        DiskFullError: There is no room for the files; none is kept.
+        ConfigError: It is a rar archive, and no tool to extract it is installed.
+        DiskFullError: The disk has no room for the files; none is kept.
     """
     if folder.exists():
         return folder
@@ -114,7 +117,7 @@ def unpack(archive: Path, folder: Path, *, nested: bool = False) -> Path:
 def _unpack_inner(archive: Path, inner: Path) -> None:
     folder = inner.with_suffix("")
     if folder.exists():
-        raise ArchiveError(f"{archive} holds both {inner.name} and {folder.name}: refused")
+        raise ArchiveError(f"{archive} has both {inner.name} and {folder.name}: refused")
     try:
         unpack(inner, folder)
     except ArchiveError as error:
@@ -128,7 +131,7 @@ class _Member(NamedTuple):
     name: str
     size: int
     is_folder: bool
-    oddity: str  # why it cannot be extracted; empty where it can
+    oddity: str  # why it cannot be extracted; empty if it can
 
 
 def _unpack_into(archive: Path, staging: Path) -> None:
@@ -144,10 +147,11 @@ def _unpack_into(archive: Path, staging: Path) -> None:
 
 @contextmanager
 def _open_zip(archive: Path) -> Iterator[tuple[Sequence[_Member], Iterator[Iterator[bytes]]]]:
-    """The members, and the content of each file in this order, as of ``Rar`` in ``rar.py``.
+    """Members, and the content of each file in this order, as in ``Rar`` of ``rar.py``.
 
     Raises:
-        ArchiveError: It is damaged or encrypted, or compressed in a way that zipfile cannot read.
+        ArchiveError: The archive is damaged, encrypted, or uses a compression that zipfile cannot
+            read.
     """
     try:
         with zipfile.ZipFile(archive) as file:
@@ -159,7 +163,7 @@ def _open_zip(archive: Path) -> Iterator[tuple[Sequence[_Member], Iterator[Itera
 
 
 def _describe(entry: zipfile.ZipInfo) -> _Member:
-    kind = stat.S_IFMT(entry.external_attr >> 16)  # of files that were packed on Unix
+    kind = stat.S_IFMT(entry.external_attr >> 16)  # set for files packed on Unix
     oddity = "" if kind in (0, stat.S_IFREG, stat.S_IFDIR) else "a link or a device"
     if entry.flag_bits & 1:
         oddity = "which is encrypted"
@@ -178,7 +182,7 @@ def _write(
     archive: Path,
     staging: Path,
 ) -> None:
-    """Checks all members, and only then writes the files among them."""
+    """Check all members, and only then write the files."""
     _refuse_bad_members(members, archive)
     files = [member for member in members if not member.is_folder]
     require_room_for(archive.name, sum(file.size for file in files), archive, staging)
@@ -190,7 +194,7 @@ def _write(
 
 def _write_file(path: Path, content: Iterable[bytes], *, keep: bool) -> None:
     if not keep:
-        for _ in content:  # what follows in the same stream is wanted
+        for _ in content:  # skip to the next file in the same stream
             pass
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,26 +203,25 @@ def _write_file(path: Path, content: Iterable[bytes], *, keep: bool) -> None:
 
 
 def _refuse_bad_members(members: Sequence[_Member], archive: Path) -> None:
-    """Check that all members may be extracted.
+    """Raise ArchiveError unless all members may be extracted.
 
-    Raises:
-        ArchiveError: One is no plain file or folder, leads out, cannot be shown or is there twice;
-            or they are too many or too large.
+    Refused are members that are neither a plain file nor a folder, paths outside the folder,
+    names that cannot be printed, duplicates, and too many or too large members.
     """
     refuse_bomb(archive, len(members), sum(member.size for member in members))
     seen: set[PurePosixPath] = set()
     for member in members:
         shown = repr(member.name[:200])
         if reason := member.oddity or bad_name(member.name) or _way_out(member.name):
-            raise ArchiveError(f"{archive} holds {shown}, {reason}: refused")
+            raise ArchiveError(f"{archive} contains {shown}, {reason}: refused")
         path = PurePosixPath(member.name)
         if path in seen and not member.is_folder:
-            raise ArchiveError(f"{archive} holds {shown} twice")
+            raise ArchiveError(f"{archive} contains {shown} twice")
         seen.add(path)
 
 
 def _way_out(name: str) -> str:
-    """Why a path would leave the folder on some system; empty where it stays."""
+    """Reason to refuse a path that would leave the folder on some system; empty if it is safe."""
     windows = PureWindowsPath(name)
     leads_out = ".." in windows.parts or windows.drive or windows.root or not name.strip("./")
-    return "a path that leads out of the folder" if leads_out else ""
+    return "a path outside the folder" if leads_out else ""
