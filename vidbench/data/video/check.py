@@ -1,4 +1,4 @@
-"""Whether videos are whole, before a long run: every frame of every file, in worker processes."""
+"""Check whole videos before a long run: decode every frame of every file in worker processes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS, LostError, Pool
 def check_videos(
     videos: Sequence[Path], num_workers: int, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 ) -> Iterator[Scan]:
-    """Whether each video is whole, in order, by :func:`~vidbench.data.video.scan.scan_video`.
+    """Scan each video in order; see :func:`~vidbench.data.video.scan.scan_video`.
 
     Args:
         videos: Files to decode.
-        num_workers: Processes; a decoder that crashes or hangs costs its one video. 0 decodes in
-            this process, which shares the decoder's fate.
-        timeout_seconds: For one video.
+        num_workers: Number of processes; a decoder that crashes or hangs affects only its video.
+            0 decodes in this process, where a crash ends the program.
+        timeout_seconds: Limit for one video.
     """
     with closing(Pool(scan_video, num_workers, timeout_seconds)) as pool:
         waiting = iter(videos)
-        begun = islice(waiting, 1 + 4 * num_workers)
-        window = deque((video, pool.submit(video)) for video in begun)
+        first = islice(waiting, 1 + 4 * num_workers)
+        window = deque((video, pool.submit(video)) for video in first)
         while window:
             video, future = window.popleft()
             try:

@@ -1,4 +1,4 @@
-"""What decoder and encoder agree on: which stream is the video, and how a player shows it."""
+"""Container access shared by decoder and encoder: the video stream, its time and its errors."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from vidbench.errors import VideoError
 _VP8 = frozenset({"vp8", "libvpx"})
 _TS_DISCONT = cast("int", Flags.ts_discont.value)
 _PAUSE = 10  # times the usual step from frame to frame
-_USUAL_RATE = 25  # of a stream that says nothing
+_USUAL_RATE = 25  # fps of a stream that states no rate
 _LISTS = frozenset({"concat", "hls", "dash"})
 
 
 class VideoInfo(NamedTuple):
-    """What is known of a video file from its frames.
+    """Properties of a video, measured on its frames.
 
     Attributes:
-        seconds: From the first frame to the end of the last.
-        fps: Frames per second, on average.
-        width: Of the picture as a player shows it, in square pixels.
-        height: Likewise.
-        num_frames: That the decoder gives.
-        codec: FFmpeg's name of it, e.g. ``h264``.
+        seconds: Time from the first frame to the end of the last.
+        fps: Average number of frames per second.
+        width: Width of the picture as displayed, in square pixels.
+        height: Height of the picture as displayed, in square pixels.
+        num_frames: Number of frames that decode.
+        codec: FFmpeg's name of the codec, e.g. ``h264``.
     """
 
     seconds: float
@@ -52,11 +52,10 @@ class VideoInfo(NamedTuple):
 
 
 def describe(path: Path) -> VideoInfo:
-    """What a video file is, after decoding all of it.
+    """Decode a video file as far as possible, and return its properties.
 
-    Packets alone do not tell: two fields may be one frame, and a recording that begins amid a group
-    has some that no decoder shows. A file that cannot be read to its end is described as far as it
-    can.
+    Packets alone are not enough: two fields may be one frame, and a recording that begins in the
+    middle of a group of pictures has packets that no decoder shows.
 
     Raises:
         VideoError: No frame can be decoded.
@@ -76,10 +75,10 @@ def describe(path: Path) -> VideoInfo:
                 raise
         if first is None:
             raise VideoError("unreadable", "no frame could be decoded")
-        return _facts(stream, first, stamps)
+        return _info(stream, first, stamps)
 
 
-def _facts(stream: VideoStream, first: VideoFrame, stamps: list[Stamp]) -> VideoInfo:
+def _info(stream: VideoStream, first: VideoFrame, stamps: list[Stamp]) -> VideoInfo:
     seconds = lay_timeline(stamps, stream_time(stream)).duration_seconds
     width, height = round(first.width * float(stream.sample_aspect_ratio or 1)), first.height
     if orientation_of(first).transposed:
@@ -90,19 +89,19 @@ def _facts(stream: VideoStream, first: VideoFrame, stamps: list[Stamp]) -> Video
 
 @contextmanager
 def opened(path: Path, **options: str) -> Iterator[InputContainer]:
-    """The file, opened for reading; never a pipe, and never other files that a text names.
+    """Open a video file; pipes and playlists of other files are refused.
 
     Args:
         path: The file.
-        options: Of FFmpeg's demuxer.
+        options: Options of FFmpeg's demuxer.
 
     Raises:
-        VideoError: It is no regular file, or a list of others.
+        VideoError: It is not a regular file, or it is a playlist.
         OSError: It cannot be opened.
     """
-    if not path.is_file() and path.stat():  # a pipe would wait for a writer forever
+    if not path.is_file() and path.stat():  # opening a pipe would wait for a writer forever
         raise VideoError("unreadable", "it is no regular file")
-    absolute = str(path.absolute())  # FFmpeg takes what is before a colon for a protocol
+    absolute = str(path.absolute())  # FFmpeg takes the text before a colon for a protocol
     with open_container(absolute, options=options) as container:
         if container.format.name in _LISTS:
             raise VideoError("unreadable", "it is a list of other files")
@@ -110,7 +109,7 @@ def opened(path: Path, **options: str) -> Iterator[InputContainer]:
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """The stream that is the video; see :func:`~vidbench.data.video.stream_choice.choose_stream`.
+    """The stream chosen by :func:`~vidbench.data.video.stream_choice.choose_stream`.
 
     Raises:
         VideoError: There is none, or its frames are too large.
@@ -119,7 +118,7 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 
 def chosen_stream(container: InputContainer) -> Choice:
-    """The stream that is the video, and what others there are.
+    """The video stream that players show, and a note on other video streams.
 
     Raises:
         VideoError: There is none, or its frames are too large.
@@ -132,10 +131,10 @@ def chosen_stream(container: InputContainer) -> Choice:
 def demuxed(
     container: InputContainer, *streams: VideoStream | AudioStream
 ) -> Iterator[Packet[Any]]:
-    """The packets of these streams; of the empty ones only those that flush a decoder.
+    """Yield the packets of these streams; empty packets only if they flush a decoder.
 
-    Theora writes an empty packet where a frame repeats the one before. The ffmpeg program passes
-    over it, and PyAV would take it for the end.
+    Theora writes an empty packet for a frame that repeats the one before. The ffmpeg program
+    ignores it, but PyAV would take it for the end.
     """
     for packet in container.demux(*streams):
         if packet.size or packet.pts is None:
@@ -143,7 +142,7 @@ def demuxed(
 
 
 def stream_time(stream: VideoStream) -> StreamTime:
-    """How the stream counts time, and when the clock of a player begins."""
+    """The stream's time base, frame period and start of playing time."""
     container = stream.container
     tick = stream.time_base or Fraction(1, av.time_base)
     begin = cast("InputContainer", container).start_time
@@ -153,10 +152,10 @@ def stream_time(stream: VideoStream) -> StreamTime:
 
 
 def _period(stream: VideoStream, tick: Fraction) -> float:
-    """Seconds for which a frame is shown, on average, but for pauses.
+    """Average duration of a frame in seconds, without pauses.
 
-    The average of a header counts them: one frame that stays for minutes makes all others seem
-    slow. Where the rate that FFmpeg guesses tells of that, the index of the file shows them.
+    The average rate in a header includes pauses: one frame shown for minutes makes all others seem
+    slow. If FFmpeg's guessed rate differs that much, the period is computed from the file's index.
     """
     average = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
     if 2 * average > float(stream.guessed_rate or 0) or len(stream.index_entries) < stream.frames:
@@ -168,16 +167,16 @@ def _period(stream: VideoStream, tick: Fraction) -> float:
 
 
 def stamp_of(timed: Packet[VideoStream] | VideoFrame) -> Stamp:
-    """What a packet or a frame says of its time; frames come out when they are shown."""
+    """Time stamp of a packet or a frame; frames come out of the decoder in display order."""
     decoded = timed.dts if isinstance(timed, Packet) else timed.pts
     return Stamp(timed.pts, decoded, timed.duration or 0)
 
 
 def promises_frame(packet: Packet[VideoStream]) -> bool:
-    """Whether a packet stands for a frame that is shown.
+    """Whether a packet contains a frame that is shown.
 
-    An edit list may discard it, and VP8 has frames that only others refer to: the fifth bit of
-    the first byte says whether a frame is shown (RFC 6386, 9.1).
+    An edit list may discard it, and VP8 has frames that are only referenced by others: the fifth
+    bit of the first byte says whether a frame is shown (RFC 6386, 9.1).
     """
     if not packet.size or packet.is_discard:
         return False
@@ -186,23 +185,19 @@ def promises_frame(packet: Packet[VideoStream]) -> bool:
 
 
 def refuse_huge(width: int, height: int) -> None:
-    """Check that frames of this size may be decoded or made.
-
-    Raises:
-        VideoError: They have more than :data:`~vidbench.data.video.resize.MAX_PIXELS`.
-    """
+    """Raise VideoError if frames exceed :data:`~vidbench.data.video.resize.MAX_PIXELS`."""
     if width * height > MAX_PIXELS:
         raise VideoError("unreadable", f"frames of {width}x{height} exceed {MAX_PIXELS} pixels")
 
 
 def reason_of(error: Exception) -> str:
-    """FFmpeg's own words, without the number and the path around them."""
+    """FFmpeg's message, without the error number and the path around it."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 @contextmanager
 def ffmpeg_errors() -> Iterator[None]:
-    """Turns FFmpeg's errors into those of a video."""
+    """Convert FFmpeg's errors to VideoError."""
     try:
         yield
     except (av.FFmpegError, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A decoded frame becomes what a model sees: RGB, upright, resized and cropped."""
+"""Convert decoded frames to model input: RGB, upright, resized and cropped."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from vidbench.data.video.container import refuse_huge
 from vidbench.data.video.orientation import Orientation, filtering, orientation_of
 from vidbench.data.video.resize import Crops, fit_frame
 
-# Flags of libswscale/swscale.h. Bicubic, as OpenCV converts: it counts where colour is not 8-bit
-# 4:2:0. Of more than 8 bits swscale makes 8 that are 1.2 to 1.6 levels too dark, unless it
-# interpolates colour to full width, which it does with all bits and rounds.
+# Flags of libswscale/swscale.h. Bicubic, as in OpenCV; it matters for colour that is not 8-bit
+# 4:2:0. For more than 8 bits swscale's output is 1.2 to 1.6 levels too dark, unless it
+# interpolates colour to full width: that path uses all bits, and rounds.
 _BICUBIC = 0x4
 _FULL_CHROMA = 0x2000
 
 
 class Converter:
-    """Makes of decoded frames of a stream what the model sees of them.
+    """Converts decoded frames of a stream to model input.
 
-    The orientation of the first frame is that of the whole video.
+    The orientation of the first frame applies to the whole video.
 
     Args:
-        stream: Whose frames will come.
-        spec: What is done to pixels.
+        stream: The stream of the frames.
+        spec: Preprocessing of the frames.
     """
 
     def __init__(self, stream: VideoStream, spec: PreprocessSpec) -> None:
@@ -40,7 +40,7 @@ class Converter:
         self._turn: Callable[[VideoFrame], VideoFrame] = _as_it_is
 
     def see(self, frame: VideoFrame) -> Orientation:
-        """The orientation of the video; every frame is to be shown here, wanted or not, in order.
+        """Check a frame and return the video's orientation; call it for every frame, in order.
 
         Raises:
             VideoError: The frame is too large.
@@ -54,7 +54,7 @@ class Converter:
         return self._orientation
 
     def __call__(self, frame: VideoFrame) -> Crops:
-        """What the model sees of the frame."""
+        """Convert one frame to its crops."""
         orientation = self.see(frame)
         method = _BICUBIC if frame.format.components[0].bits <= 8 else _BICUBIC | _FULL_CHROMA
         rgb = _pixels(
@@ -71,7 +71,7 @@ def _as_it_is(frame: VideoFrame) -> VideoFrame:
 
 
 def _pixels(frame: VideoFrame) -> Frame:
-    """The pixels of an RGB frame, where they lie; its rows may be padded."""
+    """Pixels of an RGB frame, without a copy; its rows may be padded."""
     plane = frame.planes[0]
     shape, strides = (frame.height, frame.width, 3), (plane.line_size, 3, 1)
     return np.ndarray(shape, np.uint8, memoryview(plane), strides=strides)

@@ -1,10 +1,10 @@
-"""A video file becomes the frames that a spec asks for.
+"""Decode the frames of a video that a spec selects.
 
-Most files are regular: every packet gives one frame with a time stamp of its own. In such an
-H.264 file the frames to take are known from the packets alone, and the decoder may skip frames
-that are not wanted and that no other frame refers to. Any other file, and one whose frames come
-out with stamps that do not rise, is decoded frame by frame: twice where the packets promised
-another number of frames than came out.
+Most files are regular: every packet gives one frame with its own time stamp. In such an H.264 file
+the frames to take are known from the packets alone, and the decoder may skip frames that are
+neither wanted nor referenced by other frames. Any other file, and one whose decoded frames have
+stamps that do not rise, is decoded frame by frame: twice if the number of frames differs from what
+the packets promised.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ from vidbench.data.video.whole import whole_frames
 from vidbench.errors import VideoError
 
 _SKIPPING_CODECS = frozenset({"h264"})
-_KEPT_BYTES = 1 << 26  # of packets; a larger file is read once more instead
+_KEPT_BYTES = 1 << 26  # of packets in memory; a larger file is read again instead
 
 
 @dataclass(frozen=True)
 class _Promise:
-    """What the packets of a file promise, before any of them is decoded.
+    """Frames that the packets of a file promise, before any packet is decoded.
 
     Attributes:
-        packets: All of them in the file's order, the empty one that flushes the decoder last;
-            None where they are too many bytes to be kept.
-        stamps: Their times, in the order of showing.
-        timeline: When frames are shown.
-        is_regular: Wanted frames are known by their stamps.
-        is_reordered: Packets do not lie in the order of showing, and say so: stamps are times of
-            showing then, and the decoder can leave out frames.
+        packets: All packets in file order, ending with the empty one that flushes the decoder;
+            None if they are too large to keep.
+        stamps: Presentation times of the packets, sorted.
+        timeline: Display times of the frames.
+        is_regular: Whether frames can be identified by their stamps.
+        is_reordered: Whether packets are stored in another order than they are shown: then stamps
+            are presentation times, and the decoder can skip frames.
     """
 
     packets: list[Packet[VideoStream]] | None
@@ -68,11 +68,11 @@ class _Promise:
 
 
 class Decoded(NamedTuple):
-    """What was decoded of a video.
+    """The views of a video.
 
     Attributes:
         views: (views, frames, crop_size, crop_size, 3), uint8 RGB.
-        note: What is odd about the file, on one line; empty for most.
+        note: Oddities of the file, on one line; empty for most files.
     """
 
     views: Views
@@ -88,21 +88,21 @@ def decode_views(
     keep_truncated: bool = False,
     frames: FrameFolder | None = None,
 ) -> Views:
-    """The views of one video: (views, frames, crop_size, crop_size, 3), uint8 RGB.
+    """Decode the views of one video: (views, frames, crop_size, crop_size, 3), uint8 RGB.
 
     The crops of the first clip come first. Pixels of 8-bit video equal those of OpenCV's decoder;
-    those of more bits are rounded right, where OpenCV's are darker. HDR is not mapped to the range
-    of other videos. The orientation of the first frame and the shape of pixels are applied; frames
-    are those that decode, whatever the header counts.
+    those of deeper video are rounded correctly, while OpenCV's are darker. HDR is not tone-mapped.
+    The orientation of the first frame and the pixel aspect ratio are applied. The frames are those
+    that decode, regardless of the count in the header.
 
     Args:
         path: The video: a file, or a folder of frames.
-        spec: What is done to its pixels.
-        draw: Tells this video from others, for sampling at random.
-        section: Sample from this part of the video; None for all of it. Whether the file is whole
-            counts in any case.
-        keep_truncated: Take what decodes of a truncated video for the whole.
-        frames: What is known of a folder of frames.
+        spec: Preprocessing.
+        draw: Identifies this video, for random sampling.
+        section: Sample from this part of the video; None for all of it. The whole file is checked
+            for truncation in any case.
+        keep_truncated: Treat the decodable frames of a truncated video as the whole video.
+        frames: Properties of a folder of frames.
 
     Raises:
         VideoError: The file is unreadable, truncated, or too short for the spec.
@@ -121,7 +121,7 @@ def decode_video(
     keep_truncated: bool = False,
     frames: FrameFolder | None = None,
 ) -> Decoded:
-    """The views of one video, and what is odd about it; see :func:`decode_views`."""
+    """Decode the views of one video, with a note on oddities; see :func:`decode_views`."""
     if path.is_dir():
         views = read_views(
             path, spec, draw, facts=frames, section=section, keep_truncated=keep_truncated
@@ -132,13 +132,13 @@ def decode_video(
         with _opened(path) as (container, stream):
             note = chosen_stream(container).note
             promise = _read_packets(demuxed(container, stream), stream)
-            found = _decode_wanted(stream, promise.packets, promise, sampling)
-        if found is None and promise.packets is None:
+            decoded = _decode_wanted(stream, promise.packets, promise, sampling)
+        if decoded is None and promise.packets is None:
             with _opened(path) as (container, stream):
-                found = _decode_wanted(stream, demuxed(container, stream), promise, sampling)
-        if found is None:
-            found = _decode_all(path, promise.timeline, sampling)
-    return Decoded(found, note)
+                decoded = _decode_wanted(stream, demuxed(container, stream), promise, sampling)
+        if decoded is None:
+            decoded = _decode_all(path, promise.timeline, sampling)
+    return Decoded(decoded, note)
 
 
 @contextmanager
@@ -167,8 +167,8 @@ def _read_packets(packets: Iterable[Packet[VideoStream]], stream: VideoStream) -
         raise VideoError("unreadable", "the video stream holds no packets")
     known = [stamp.shown for stamp in stamps if stamp.shown is not None]
     ordered = sorted(known)
-    # Without a count of frames it is unknown whether one that others refer to is lost; and pictures
-    # before the first packet's are shown by no decoder.
+    # Without a count of frames, a referenced frame may be lost unnoticed; and decoders do not show
+    # frames that precede the first packet's.
     is_complete = len(set(known)) == num_packets == stream.frames and known[0] == ordered[0]
     return _Promise(
         packets=kept,
@@ -185,10 +185,10 @@ def _decode_wanted(
     promise: _Promise,
     sampling: _Sampling,
 ) -> Views | None:
-    """The views, decoding only what they need; None where a wanted frame does not come out.
+    """Decode only the frames that the views need; None if a wanted frame is not decoded.
 
-    None as well where the stamps of what comes out do not rise. An avi has times of decoding
-    only, and FFmpeg then gives a frame the stamp of another.
+    Also None if the stamps of decoded frames do not rise. An AVI has only decoding times, and
+    FFmpeg then gives a frame the stamp of another one.
     """
     if packets is None or not promise.is_regular:
         return None
@@ -200,7 +200,7 @@ def _decode_wanted(
     try:
         for frame in frames:
             convert.see(frame)
-            # A corrupt one may show what was skipped.
+            # A corrupt frame may depend on a skipped one.
             if frame.is_corrupt or frame.pts is None or (last is not None and frame.pts <= last):
                 return None
             last = frame.pts
@@ -216,17 +216,17 @@ def _decode_packets(
     packets: Iterable[Packet[VideoStream]],
     wanted: Collection[int] | None,
 ) -> Iterator[VideoFrame]:
-    """The frames with these stamps and all others that some frame refers to; all where None."""
+    """Yield the frames with these stamps and all referenced frames; all frames if None."""
     context = stream.codec_context
     for packet in packets:
-        # NONREF drops a frame only if no other frame refers to it; the last, empty packet flushes.
+        # NONREF drops only frames that are not referenced; the last, empty packet flushes.
         is_needed = wanted is None or not packet.size or packet.pts in wanted
         context.skip_frame = "DEFAULT" if is_needed else "NONREF"
         yield from packet.decode()
 
 
 def _decode_all(path: Path, promised: Timeline, sampling: _Sampling) -> Views:
-    """The views, by decoding every frame; once more where packets promised another timeline."""
+    """Decode every frame, twice if the packets promised another timeline; return the views."""
     assumed = sampling.frames(promised)
     clips, actual = _decode_frames(path, assumed, sampling)
     indices = sampling.frames(actual)
@@ -238,7 +238,7 @@ def _decode_all(path: Path, promised: Timeline, sampling: _Sampling) -> Views:
 
 
 def _decode_frames(path: Path, indices: Indices, sampling: _Sampling) -> tuple[_Clips, Timeline]:
-    """The clips of the frames with these indices, and the timeline of all frames."""
+    """Decode a file; return the clips of the frames with these indices, and the timeline."""
     clips = _Clips(indices, sampling.spec)
     stamps: list[Stamp] = []
     with _opened(path) as (container, stream):
@@ -256,7 +256,7 @@ def _decode_frames(path: Path, indices: Indices, sampling: _Sampling) -> tuple[_
 
 
 class _Sampling(NamedTuple):
-    """Which frames of a video are taken, whatever its timeline turns out to be."""
+    """The rules that select frames, before the timeline of the video is known."""
 
     spec: PreprocessSpec
     draw: str
@@ -272,20 +272,20 @@ class _Sampling(NamedTuple):
 
 
 class _Clips:
-    """Clips that fill as their frames are decoded.
+    """Clips that are filled while frames are decoded.
 
     Attributes:
-        missing: Indices of the frames that have not come yet.
+        missing: Indices of the frames that have not been decoded yet.
     """
 
     def __init__(self, indices: Indices, spec: PreprocessSpec) -> None:
         size = spec.crop_size
         clips, frames = indices.shape
         self._pixels = np.empty((clips, spec.num_crops, frames, size, size, 3), np.uint8)
-        self._places: dict[int, list[tuple[int, int]]] = {}
-        for place, index in np.ndenumerate(indices):
-            self._places.setdefault(int(index), []).append((place[0], place[1]))
-        self.missing = set(self._places)
+        self._positions: dict[int, list[tuple[int, int]]] = {}
+        for (clip, position), index in np.ndenumerate(indices):
+            self._positions.setdefault(int(index), []).append((clip, position))
+        self.missing = set(self._positions)
 
     @property
     def views(self) -> Views:
@@ -293,7 +293,7 @@ class _Clips:
         return self._pixels.reshape(-1, *self._pixels.shape[2:])
 
     def put(self, index: int, crops: Crops) -> None:
-        """Puts a frame wherever it belongs: clips may overlap, and repeat a frame."""
-        for clip, place in self._places[index]:
-            self._pixels[clip, :, place] = crops
+        """Copy a frame to all its positions: clips may overlap, and repeat a frame."""
+        for clip, position in self._positions[index]:
+            self._pixels[clip, :, position] = crops
         self.missing.remove(index)

@@ -1,4 +1,4 @@
-"""A video becomes a larger one, for services that refuse small pictures; the only encoder."""
+"""Enlarge videos for services that refuse small pictures; the only encoder in vidbench."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from vidbench.data.video.whole import whole_frames
 from vidbench.errors import VideoError
 
 _QUALITY = {"crf": "18", "preset": "medium"}  # 18 is visually lossless, says FFmpeg's H.264 guide
-_STILL = 2  # times as long as other frames
-_THREADS = 4  # other bits with another number: it must not follow the machine's cores
+_STILL = 2  # a frame shown this many times longer than others is a still
+_THREADS = 4  # fixed, because the encoder's output depends on it
 
 
 class Size(NamedTuple):
-    """A picture's width and height, in square pixels."""
+    """Width and height of a picture, in square pixels."""
 
     width: int
     height: int
 
 
 def shown_size(path: Path) -> Size:
-    """The size at which a player shows the video: orientation and the shape of pixels count.
+    """Displayed size of a video, with orientation and pixel aspect ratio applied.
 
     Raises:
         VideoError: The file is unreadable.
@@ -59,9 +59,9 @@ def shown_size(path: Path) -> Size:
 
 
 def enlarge(size: Size, min_size: int) -> Size:
-    """The smallest even sides of at least ``min_size`` with this aspect ratio, but for rounding.
+    """Smallest size with even sides of at least ``min_size`` and this aspect ratio, rounded.
 
-    Sides that are longer already stay, made even.
+    Sides that are long enough are only made even.
     """
     shorter = max(min(size), min_size)
     shorter += shorter % 2
@@ -70,20 +70,19 @@ def enlarge(size: Size, min_size: int) -> Size:
 
 
 def upscale(source: Path, target: Path, min_size: int) -> None:
-    """Writes the video with sides of at least ``min_size`` pixels, as H.264 (yuv420p) in an mp4.
+    """Write the video with sides of at least ``min_size`` pixels, as H.264 (yuv420p) in an mp4.
 
-    Frames keep their number and their times, but that joined recordings follow one another. Sound
-    is copied packet by packet, so that enlarged videos have it as the others do. Orientation and
-    the shape of pixels are applied.
+    The number and times of frames are kept, except that joined recordings play one after another.
+    Sound is copied without encoding. Orientation and pixel aspect ratio are applied.
 
     Args:
-        source: Any video that FFmpeg reads.
-        target: An mp4 whatever its suffix; what lies there is overwritten.
-        min_size: Of the shorter side, in pixels.
+        source: Any video that FFmpeg can read.
+        target: The mp4, whatever its suffix; an existing file is overwritten.
+        min_size: Minimum length of the shorter side, in pixels.
 
     Raises:
-        VideoError: The source is unreadable or truncated, its sound does not fit into an mp4, or
-            the frames would be too large. The target may have been begun.
+        VideoError: The source is unreadable or truncated, its sound cannot be stored in an mp4, or
+            the frames would be too large. The target may be incomplete.
     """
     with ffmpeg_errors():
         with opened(source) as read:
@@ -95,10 +94,10 @@ def upscale(source: Path, target: Path, min_size: int) -> None:
 
 
 def _read_times(path: Path, read: InputContainer) -> list[int]:
-    """When each frame is shown, and when the last one ends, in ticks of the stream.
+    """Display time of each frame, and the end of the last one, in ticks of the stream.
 
     Raises:
-        VideoError: Something is missing, as :func:`~vidbench.data.video.whole.whole_frames` has it.
+        VideoError: The video is incomplete; see :func:`~vidbench.data.video.whole.whole_frames`.
     """
     stream = video_stream(read)
     time = stream_time(stream)
@@ -107,7 +106,7 @@ def _read_times(path: Path, read: InputContainer) -> list[int]:
     seconds = np.append(timeline.starts_seconds, timeline.duration_seconds)
     ticks = np.rint((seconds + timeline.begin_seconds) / float(time.tick)).astype(np.int64)
     rows = np.arange(len(ticks))
-    rising = np.maximum.accumulate(ticks - rows) + rows  # an mp4 has no two frames at one time
+    rising = np.maximum.accumulate(ticks - rows) + rows  # in an mp4, times must differ
     return [int(tick) for tick in rising + (time.origin or 0)]
 
 
@@ -118,10 +117,10 @@ def _transcode(
     lasts = dict(zip(times, np.diff(times).tolist(), strict=False))
     target = _add_video(written, source, size)
     if lasts[times[-2]] > _STILL * min(lasts.values()):
-        target.codec_context.max_b_frames = 0  # with them an mp4 does not keep how long it lasts
+        target.codec_context.max_b_frames = 0  # with B-frames, an mp4 loses a still's duration
     sounds = [_Sound(written, each, source) for each in read.streams.audio]
     of_index = {sound.index: sound for sound in sounds}
-    scale, left = _scaler(source, size), iter(times)
+    scale, remaining = _scaler(source, size), iter(times)
 
     def write(packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
@@ -132,21 +131,21 @@ def _transcode(
         if packet.stream_index in of_index:
             of_index[packet.stream_index].copy(packet)
             continue
-        with suppress(av.error.InvalidDataError):  # what comes before the first whole group
+        with suppress(av.error.InvalidDataError):  # packets before the first complete group
             for frame in packet.decode():
                 scaled = scale(frame)
-                scaled.pts = next(left)
+                scaled.pts = next(remaining)
                 write(target.encode(scaled))
     write(target.encode(None))
 
 
 class _Sound:
-    """Copies the packets of a stream of sound; joined recordings follow one another.
+    """Copies the packets of an audio stream; joined recordings play one after another.
 
     Args:
-        written: Where to.
-        source: The stream.
-        video: That of the pictures beside it.
+        written: The output file.
+        source: The audio stream.
+        video: The video stream of the same file.
     """
 
     def __init__(self, written: OutputContainer, source: AudioStream, video: VideoStream) -> None:
@@ -166,7 +165,7 @@ class _Sound:
 
 
 def _add_video(written: OutputContainer, source: VideoStream, size: Size) -> VideoStream:
-    """A stream of frames of this size, with the times and the colours of the source."""
+    """Add a video stream of this size, with the time base and colour properties of the source."""
     target = written.add_stream("libx264", rate=source.average_rate, options=dict(_QUALITY))
     target.width, target.height = size
     target.pix_fmt = "yuv420p"
@@ -175,12 +174,12 @@ def _add_video(written: OutputContainer, source: VideoStream, size: Size) -> Vid
     context.thread_count, context.thread_type = _THREADS, "FRAME"
     for name in ("colorspace", "color_primaries", "color_trc"):
         setattr(context, name, getattr(source.codec_context, name))
-    context.color_range = 1  # limited, as the filters are told
+    context.color_range = 1  # limited, like the output of the scale filter
     return target
 
 
 def _scaler(source: VideoStream, size: Size) -> Callable[[VideoFrame], VideoFrame]:
-    """A function from a decoded frame to the larger one, upright and with square pixels."""
+    """Return a function that enlarges a decoded frame, upright and with square pixels."""
     graph = Graph()
 
     def scale(frame: VideoFrame) -> VideoFrame:
@@ -188,7 +187,7 @@ def _scaler(source: VideoStream, size: Size) -> Callable[[VideoFrame], VideoFram
             _connect(graph, source, orientation_of(frame), size)
         graph.vpush(frame)
         scaled = graph.vpull()
-        scaled.pict_type = 0  # or the encoder would put key frames where the source had them
+        scaled.pict_type = 0  # otherwise the encoder would copy the source's key frames
         return scaled
 
     return scale

@@ -1,7 +1,7 @@
-"""Folders of frames, decoded: views, frames one after another, and whether they are whole.
+"""Read folders of frames: as views, frame by frame, and to check that they are complete.
 
-Pictures are read as OpenCV reads them, which mmaction2 does: 8 bits, without transparency, turned
-as their EXIF data say. What a video without loss of the same pictures gives, this gives too.
+Pictures are read as by OpenCV, which mmaction2 uses: 8 bits, without transparency, rotated
+according to EXIF. The result equals that of a lossless video of the same pictures.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class TimedPicture(NamedTuple):
     """A frame of a folder.
 
     Attributes:
-        seconds: When it is shown, from the first one.
-        path: Its file.
+        seconds: Display time, relative to the first frame.
+        path: The picture's file.
     """
 
     seconds: float
@@ -45,7 +45,7 @@ class TimedPicture(NamedTuple):
 
 
 def fps_of(facts: FrameFolder | None) -> float:
-    """Frames per second; :data:`~vidbench.storage.frame_folder.USUAL_FPS` where not stated."""
+    """Frames per second; :data:`~vidbench.storage.frame_folder.USUAL_FPS` if not stated."""
     return (facts or _UNKNOWN).fps or USUAL_FPS
 
 
@@ -58,20 +58,20 @@ def read_views(
     section: Section | None = None,
     keep_truncated: bool = False,
 ) -> Views:
-    """The views of a folder of frames; arguments, shape and errors as for a file.
+    """Decode the views of a folder of frames, with the same shape and errors as for a file.
 
-    Only the pictures that are wanted are decoded.
+    Only the selected pictures are decoded.
 
     Args:
-        folder: Holds the frames.
-        spec: What is done to their pixels.
-        draw: Tells this video from others, for sampling at random.
-        facts: Rate and count of the frames, as far as they are known.
+        folder: Folder of the frames.
+        spec: Preprocessing.
+        draw: Identifies this video, for random sampling.
+        facts: Rate and number of the frames, if known.
         section: Sample from this part of the video; None for all of it.
-        keep_truncated: Take the pictures that are there and decode for the whole.
+        keep_truncated: Treat the decodable pictures as the whole video.
 
     Raises:
-        VideoError: Frames lack or are broken, or are too few for the spec.
+        VideoError: Frames are missing or broken, or too few for the spec.
     """
     pictures = list_pictures(folder, facts, keep_truncated=keep_truncated)
     period = 1 / fps_of(facts)
@@ -88,7 +88,7 @@ def read_views(
 def _read_crops(
     folder: Path, paths: Sequence[Path], indices: Indices, spec: PreprocessSpec
 ) -> dict[int, Crops]:
-    """What the model sees of each frame that is wanted."""
+    """Crops of each selected frame, by index."""
     reader = PictureReader(folder)
     try:
         return {i: fit_frame(reader.read(paths[i]), spec) for i in np.unique(indices).tolist()}
@@ -103,49 +103,49 @@ def list_pictures(
     """The frames of a folder in order, with their times.
 
     Args:
-        folder: Holds the frames.
-        facts: Rate and count of the frames, as far as they are known.
-        keep_truncated: Leave out what lacks or does not decode; the others keep their times.
+        folder: Folder of the frames.
+        facts: Rate and number of the frames, if known.
+        keep_truncated: Leave out missing and broken frames; the others keep their times.
 
     Raises:
-        VideoError: It is no such folder, or frames lack.
+        VideoError: It is not a folder of frames, or frames are missing.
     """
-    found = find_frames(folder)
+    frames = find_frames(folder)
     if not keep_truncated:
-        _refuse_incomplete(found, facts)
-        return _timed(found, facts)
+        _refuse_incomplete(frames, facts)
+        return _timed(frames, facts)
     reader = PictureReader(folder)
-    pictures = [picture for picture in _timed(found, facts) if reader.can_read(picture.path)]
+    pictures = [picture for picture in _timed(frames, facts) if reader.can_read(picture.path)]
     if not pictures:
         raise VideoError("unreadable", "no frame could be decoded")
     return pictures
 
 
-def _timed(found: Frames, facts: FrameFolder | None) -> list[TimedPicture]:
-    """All frames at their times; what lacks leaves a gap, unless the list counts as many."""
+def _timed(frames: Frames, facts: FrameFolder | None) -> list[TimedPicture]:
+    """Frames with their times; missing numbers leave gaps, unless the listed count is reached."""
     fps, listed = fps_of(facts), facts.num_frames if facts else None
-    complete = listed is not None and len(found.paths) >= listed
-    places = range(len(found.paths)) if complete else found.places
-    both = zip(places, found.paths, strict=True)
-    return [TimedPicture(place / fps, path) for place, path in both][:listed]
+    complete = listed is not None and len(frames.paths) >= listed
+    positions = range(len(frames.paths)) if complete else frames.places
+    both = zip(positions, frames.paths, strict=True)
+    return [TimedPicture(position / fps, path) for position, path in both][:listed]
 
 
-def _refuse_incomplete(found: Frames, facts: FrameFolder | None) -> None:
-    """Refuses fewer frames than the list counts or, where it counts none, numbers that lack."""
+def _refuse_incomplete(frames: Frames, facts: FrameFolder | None) -> None:
+    """Raise VideoError if frames are missing from the listed count or, without one, in between."""
     listed = facts.num_frames if facts else None
-    if listed is not None and len(found.paths) < listed:
-        detail = f"{listed} frames listed, {len(found.paths)} in the folder"
+    if listed is not None and len(frames.paths) < listed:
+        detail = f"{listed} frames listed, {len(frames.paths)} in the folder"
         raise VideoError("truncated", detail)
-    if listed is None and found.missing:
-        detail = f"{found.missing} of {found.places[-1] + 1} frames lack"
-        raise VideoError("truncated", f"{detail}, such as {found.first_missing}")
+    if listed is None and frames.missing:
+        detail = f"{frames.missing} of {frames.places[-1] + 1} frames lack"
+        raise VideoError("truncated", f"{detail}, such as {frames.first_missing}")
 
 
 class PictureReader:
-    """Reads the frames of one video, which have one size.
+    """Reads the frames of one video, which must have the same size.
 
     Args:
-        folder: Holds the frames.
+        folder: Folder of the frames.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -156,7 +156,7 @@ class PictureReader:
         """The picture, (height, width, 3), uint8 RGB.
 
         Raises:
-            VideoError: It is broken, or of another size than the first one read.
+            VideoError: It is broken, or its size differs from that of the first one read.
         """
         picture = read_picture(path)
         name, shape = self._first = self._first or (path.name, picture.shape)
@@ -176,10 +176,10 @@ class PictureReader:
 
 
 def read_picture(path: Path) -> Frame:
-    """A picture as OpenCV reads it: (height, width, 3), uint8 RGB, turned as its EXIF data say.
+    """Read a picture as OpenCV does: (height, width, 3), uint8 RGB, rotated according to EXIF.
 
     Raises:
-        VideoError: It is cut, broken or too large.
+        VideoError: It is truncated, broken or too large.
     """
     try:
         content = path.read_bytes()
@@ -194,7 +194,7 @@ def read_picture(path: Path) -> Frame:
 
 
 def _refuse_broken(content: bytes) -> None:
-    """Decodes the picture by Pillow: OpenCV 4.10 gives a whole picture of a cut one."""
+    """Decode with Pillow to detect damage: OpenCV 4.10 decodes truncated pictures without error."""
     if not content:
         raise ValueError("the file is empty")
     with warnings.catch_warnings():
@@ -205,14 +205,14 @@ def _refuse_broken(content: bytes) -> None:
 
 
 def iterate_frames(folder: Path, facts: FrameFolder | None = None) -> Iterator[tuple[float, Frame]]:
-    """Every frame of a folder that decodes with its time, one at a time.
+    """Yield each decodable frame of a folder with its time.
 
     Raises:
-        VideoError: It is no such folder; or, after all its frames, some lack or are broken.
+        VideoError: It is not a folder of frames; or, after all frames, some are missing or broken.
     """
-    found, reader = find_frames(folder), PictureReader(folder)
+    frames, reader = find_frames(folder), PictureReader(folder)
     decoded, damage = 0, None
-    for picture in _timed(found, facts):
+    for picture in _timed(frames, facts):
         try:
             frame = reader.read(picture.path)
         except VideoError as error:
@@ -222,11 +222,11 @@ def iterate_frames(folder: Path, facts: FrameFolder | None = None) -> Iterator[t
         yield picture.seconds, frame
     if damage is not None:
         raise VideoError("truncated" if decoded else "unreadable", damage.detail)
-    _refuse_incomplete(found, facts)
+    _refuse_incomplete(frames, facts)
 
 
 def describe_frames(folder: Path, facts: FrameFolder | None = None) -> VideoInfo:
-    """What the folder is, after decoding its first frame; it is described as far as it goes.
+    """Properties of a folder of frames; missing and broken frames are ignored.
 
     Raises:
         VideoError: No frame can be decoded.

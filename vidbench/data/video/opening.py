@@ -1,4 +1,4 @@
-"""Files and streams opened by FFmpeg, whatever the version of PyAV."""
+"""Open files and streams with any supported version of PyAV."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _HAS_METADATA_ERRORS = int(av.__version__.partition(".")[0]) < 19
 
 
 def open_container(address: str, **options: Any) -> InputContainer:
-    """A file or a stream, opened for reading, whatever the encoding of its titles.
+    """Open a file or a stream for reading; metadata may be in any encoding.
 
     Args:
         address: Absolute path, or URL.
-        **options: As :func:`av.open` takes them.
+        **options: Options of :func:`av.open`.
 
     Raises:
         OSError: It cannot be opened.

@@ -1,10 +1,10 @@
-"""How a player turns and mirrors the pictures of a video, by its display matrix.
+"""Orientation of a video: rotation and mirroring by its display matrix.
 
 The matrix comes from the container (mp4, mov, mkv) or from the stream itself (the display
-orientation of H.264 and HEVC, the EXIF of Motion JPEG); FFmpeg attaches it to the frames. What it
-means is what the ffmpeg program takes it for, unless it is told ``-noautorotate`` (the same in 5.1
-and 9.0): angles are rounded to a degree, an angle that is no quarter turn turns the picture within
-its frame, and scale and shear are ignored.
+orientation of H.264 and HEVC, the EXIF of Motion JPEG); FFmpeg attaches it to the frames. It is
+interpreted as by the ffmpeg program without ``-noautorotate`` (5.1 and 9.0 agree): angles are
+rounded to a degree, any angle other than a quarter turn rotates the picture within its frame, and
+scale and shear are ignored.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _KINDS = 64  # of side data; FFmpeg 9.0 has about 35
 
 
 class Orientation(NamedTuple):
-    """What is done to each stored picture before it is shown, in this order.
+    """Transformations of each stored picture before display, in this order.
 
     Attributes:
         transposed: Rows become columns.
-        mirrored: Left and right change places.
-        flipped: Top and bottom change places.
-        degrees: The picture is turned clockwise within its frame, which leaves corners black; 0
-            unless the angle is no quarter turn.
+        mirrored: Left and right are swapped.
+        flipped: Top and bottom are swapped.
+        degrees: Clockwise rotation within the frame, which leaves black corners; 0 for quarter
+            turns.
     """
 
     transposed: bool = False
@@ -42,7 +42,7 @@ class Orientation(NamedTuple):
     degrees: int = 0
 
     def arrange(self, picture: Frame) -> Frame:
-        """The picture, (height, width, 3), with all done to it but ``degrees``."""
+        """The picture, (height, width, 3), after all transformations except ``degrees``."""
         if not any(self[:3]):
             return picture
         rows = picture.swapaxes(0, 1) if self.transposed else picture
@@ -50,33 +50,33 @@ class Orientation(NamedTuple):
         return np.ascontiguousarray(rows[::down, ::right])
 
     def filters(self) -> list[tuple[str, str | None]]:
-        """Names and arguments of the filters of FFmpeg that do all of it."""
-        found: list[tuple[str, str | None]] = []
+        """Names and arguments of the FFmpeg filters for all transformations."""
+        filters: list[tuple[str, str | None]] = []
         if self.transposed:
-            found.append(("transpose", "cclock_flip"))
+            filters.append(("transpose", "cclock_flip"))
         if self.mirrored:
-            found.append(("hflip", None))
+            filters.append(("hflip", None))
         if self.flipped:
-            found.append(("vflip", None))
+            filters.append(("vflip", None))
         if self.degrees:
-            found.append(("rotate", f"{self.degrees}*PI/180"))
-        return found
+            filters.append(("rotate", f"{self.degrees}*PI/180"))
+        return filters
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """How the frame is to be shown, by the display matrix that it carries."""
+    """Orientation of a frame, from its display matrix."""
     try:
         side_data: Any = frame.side_data
-    except ValueError:  # PyAV 17 and 18 refuse kinds that they do not know, such as EXIF
+    except ValueError:  # PyAV 17 and 18 refuse unknown kinds, such as EXIF
         side_data = _without_unknown_kinds(frame).side_data
-    found = side_data.get(Type.DISPLAYMATRIX)
-    return Orientation() if found is None else _orientation(_MATRIX.unpack(bytes(found)))
+    matrix = side_data.get(Type.DISPLAYMATRIX)
+    return Orientation() if matrix is None else _orientation(_MATRIX.unpack(bytes(matrix)))
 
 
 def filtering(
     template: VideoFrame, filters: Iterable[tuple[str, str | None]]
 ) -> Callable[[VideoFrame], VideoFrame]:
-    """A function that passes frames like the template through filters of FFmpeg, in order."""
+    """Return a function that applies FFmpeg filters, in order, to frames like the template."""
     graph = Graph()
     source = graph.add_buffer(
         width=template.width,
@@ -95,25 +95,25 @@ def filtering(
 
 
 def _without_unknown_kinds(frame: VideoFrame) -> VideoFrame:
-    """The same picture with side data of the kinds that PyAV knows."""
+    """The frame without side data of kinds unknown to PyAV."""
     known: set[object] = {kind.value for kind in Type}
     unknown = [kind for kind in range(_KINDS) if kind not in known]
     return filtering(frame, [("sidedata", f"mode=delete:type={kind}") for kind in unknown])(frame)
 
 
 def _orientation(matrix: tuple[int, ...]) -> Orientation:
-    """What a matrix a b u, c d v, x y w means; see ``libavutil/display.h`` of FFmpeg.
+    """Orientation of a matrix a b u, c d v, x y w; see ``libavutil/display.h`` of FFmpeg.
 
-    The angle alone does not tell whether the picture is mirrored as well: a sign does.
+    The angle alone does not show whether the picture is also mirrored: the signs do.
     """
     a, b, _, c, d, *_ = matrix
     across, along = math.hypot(a, c), math.hypot(b, d)
-    if not across or not along:  # it would leave nothing to see
+    if not across or not along:  # the picture would have no area
         return Orientation()
     degrees = math.floor(math.degrees(math.atan2(b / along, a / across)) + 0.5) % 360
     quarters = {
         0: Orientation(flipped=d < 0),
-        1: Orientation(),  # so the ffmpeg program has it
+        1: Orientation(),  # as in the ffmpeg program
         90: Orientation(transposed=True, mirrored=c <= 0),
         180: Orientation(mirrored=a < 0, flipped=d < 0),
         270: Orientation(transposed=True, mirrored=c < 0, flipped=True),

@@ -1,4 +1,4 @@
-"""Which frames of a video are taken: pure functions of its timeline."""
+"""Select the frames of a video: pure functions of its timeline."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def sample_frames(timeline: Timeline, spec: PreprocessSpec, draw: str = "") -> I
 
     Args:
         timeline: The video's frames.
-        spec: Which frames are wanted.
-        draw: Tells this video from others, for ``random``.
+        spec: Sampling.
+        draw: Identifies this video, for ``random``.
 
     Raises:
         VideoError: The video has too few frames and the spec says to skip such videos.
@@ -44,7 +44,7 @@ def _uniform(available: int, spec: PreprocessSpec) -> Indices:
 
 
 def _fill(frames: Indices, steps: Indices, spec: PreprocessSpec) -> Indices:
-    """The frames of a clip that is longer than the video."""
+    """Frames of a clip that is longer than the video."""
     if spec.too_short == "skip":
         raise VideoError("too_short", f"{len(frames)} frames, {int(steps[-1]) + 1} needed")
     if spec.too_short == "repeat_last":
@@ -55,7 +55,7 @@ def _fill(frames: Indices, steps: Indices, spec: PreprocessSpec) -> Indices:
 def _starts(room: int, spec: PreprocessSpec, draw: str) -> Indices:
     """First frames of the clips, (num_clips,), each from 0 to ``room``.
 
-    With ``dense`` the first clip begins with the video, and the last one ends with it.
+    With ``dense`` the first clip starts with the video, and the last one ends with it.
     """
     if spec.sampling == "center":
         return np.array([room // 2])
@@ -67,16 +67,16 @@ def _starts(room: int, spec: PreprocessSpec, draw: str) -> Indices:
 
 
 def _drawn(name: str, room: int) -> int:
-    """A number from 0 to ``room`` that the name decides, in every version of every library."""
+    """Number from 0 to ``room`` derived from the name, independent of library versions."""
     drawn = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return drawn * (room + 1) >> 64
 
 
 def _resample(timeline: Timeline, fps: float | None) -> Indices:
-    """Index of the frame shown in each slot of 1/fps seconds; all frames where fps is None.
+    """Index of the frame shown in each slot of 1/fps seconds; all frames if fps is None.
 
-    The rule of FFmpeg's ``fps`` filter with its default ``round=near``: times are rounded half
-    up to slots, and a slot shows the last frame at or before it.
+    This is the rule of FFmpeg's ``fps`` filter with its default ``round=near``: times are rounded
+    half up to slots, and a slot shows the last frame at or before it.
     """
     if fps is None:
         return np.arange(timeline.num_frames)
@@ -86,5 +86,5 @@ def _resample(timeline: Timeline, fps: float | None) -> Indices:
 
 
 def _round_half_up(slots: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Whole numbers; what is a half but for the error of binary fractions counts as a half."""
+    """Round half up; a half with a floating-point error still counts as a half."""
     return np.floor(np.round(slots, 6) + 0.5)

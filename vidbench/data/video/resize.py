@@ -1,4 +1,4 @@
-"""What a model sees of a frame: how it is resized and cropped, pure functions of arrays."""
+"""Resize and crop frames: pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import VideoError
 
 MAX_PIXELS = 8192 * 4320
-"""Pixels of the largest frame that is decoded or made; a damaged header can claim any size."""
+"""Size limit of decoded and resized frames; a damaged header can claim any size."""
 
 Crops = NDArray[np.uint8]
 """Parts of one frame: (crops, height, width, 3), RGB."""
@@ -24,7 +24,7 @@ _OPENCV = {
     "bicubic": cv2.INTER_CUBIC,
     "area": cv2.INTER_AREA,
 }
-# Pillow widens a filter by the scale, OpenCV does not: it takes the same few pixels at any scale.
+# Pillow widens a filter with the scale; OpenCV uses the same few pixels at any scale.
 _PILLOW = {
     "bilinear_antialias": Image.Resampling.BILINEAR,
     "bicubic_antialias": Image.Resampling.BICUBIC,
@@ -33,15 +33,16 @@ _PILLOW = {
 
 
 def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> Crops:
-    """The frame as the model sees it: (num_crops, crop_size, crop_size, 3), uint8 RGB.
+    """Resize and crop a frame: (num_crops, crop_size, crop_size, 3), uint8 RGB.
 
-    Three crops go from left to right, or from top to bottom in a frame that is higher than wide.
+    Three crops are ordered from left to right, or from top to bottom if the frame is higher than
+    wide.
 
     Args:
         frame: (height, width, 3), uint8 RGB, as stored in the video.
-        spec: All fields of resizing and cropping count.
-        pixel_aspect: Shown width of a pixel over its height; lengths in the spec are those of
-            the picture as it is shown.
+        spec: Fields for resizing and cropping.
+        pixel_aspect: Pixel aspect ratio, width over height; lengths in the spec are those of the
+            picture as displayed.
 
     Raises:
         VideoError: The resized frame would have more than :data:`MAX_PIXELS`.
@@ -58,7 +59,7 @@ def fit_frame(frame: Frame, spec: PreprocessSpec, pixel_aspect: float = 1.0) -> 
 
 
 def _resized_shape(frame: Frame, spec: PreprocessSpec, pixel_aspect: float) -> tuple[int, int]:
-    """Height and width of the whole frame before it is cropped or filled up."""
+    """Height and width of the whole frame before it is cropped or padded."""
     height, width = frame.shape[0], frame.shape[1] * pixel_aspect
     wanted = spec.short_side or spec.crop_size
     if spec.resize_type == "squash":
@@ -69,21 +70,21 @@ def _resized_shape(frame: Frame, spec: PreprocessSpec, pixel_aspect: float) -> t
     whole = math.floor if spec.side_rounding == "down" else round
 
     def resized(length: float) -> int:
-        # Product before quotient, as torchvision and transformers have it: it decides what a whole
-        # number is, where the quotient alone has no exact form in binary.
+        # Multiply before dividing, like torchvision and transformers: a quotient without an exact
+        # binary form would be rounded differently.
         return wanted if length == given else max(1, whole(wanted * length / given))
 
     return resized(height), resized(width)
 
 
 def _fill(frame: Frame, size: int, *, odd_pixel_first: bool) -> Frame:
-    """The frame with black around it, where it is smaller than a square of this size.
+    """Pad a frame with black if it is smaller than a square of this size.
 
     Args:
         frame: (height, width, 3).
-        size: Least height and width of the result.
-        odd_pixel_first: Where an odd number of pixels is added, one more goes to the top or
-            left, as in ``center_crop`` of transformers, and not to the bottom or right.
+        size: Minimum height and width of the result.
+        odd_pixel_first: If an odd number of pixels is added, the extra one goes to the top or
+            left, as in ``center_crop`` of transformers, instead of the bottom or right.
     """
     height, width = frame.shape[:2]
     if min(height, width) >= size:
@@ -97,7 +98,7 @@ def _fill(frame: Frame, size: int, *, odd_pixel_first: bool) -> Frame:
 def _crops(
     frame: Frame, height: int, width: int, count: int, pixel_aspect: float = 1.0
 ) -> list[Frame]:
-    """The part at the centre, or the three along the side that is shown longer."""
+    """The centre crop, or three crops along the side that is longer when displayed."""
     height, width = max(1, min(height, frame.shape[0])), max(1, min(width, frame.shape[1]))
     room = np.array([frame.shape[0] - height, frame.shape[1] - width])
     centre = room // 2

@@ -1,4 +1,4 @@
-"""Decodes every frame of a video, to tell whether it is whole."""
+"""Decode every frame of a video to check that it is whole."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Scan(NamedTuple):
     """Whether a video is whole.
 
     Attributes:
-        status: ``ok``; ``truncated`` where some frames decode and others that the file promises
-            do not; ``broken`` where nothing decodes.
-        reason: What was found, on one line; empty if the video is whole.
-        note: What is odd about a whole video, if anything.
+        status: ``ok``; ``truncated`` if some of the promised frames do not decode; ``broken`` if
+            none does.
+        reason: The damage, on one line; empty if the video is whole.
+        note: Oddities of a whole video; empty if there are none.
     """
 
     status: Status
@@ -30,9 +30,9 @@ class Scan(NamedTuple):
 
 
 def scan_video(path: Path) -> Scan:
-    """Whether a video is whole, after decoding all of it; never raises for what is in the file.
+    """Decode all of a video and return whether it is whole; damage never raises an error.
 
-    What counts as whole: :func:`~vidbench.data.video.whole.whole_frames`.
+    :func:`~vidbench.data.video.whole.whole_frames` defines what counts as whole.
     """
     try:
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""Which of several video streams of a file is the video: the one that players show."""
+"""Choose the video stream that players show from the streams of a file."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _EXTRAS = (
     | Disposition.visual_impaired
     | Disposition.dependent
 )
-_PROBED_PACKETS = 2000  # of all streams together, where a container counts no frames
+_PROBED_PACKETS = 2000  # of all streams together, if a container does not count frames
 
 
 class Choice(NamedTuple):
-    """The stream that is the video.
+    """The chosen video stream.
 
     Attributes:
-        stream: Has a decoder.
-        note: What others there are, on one line; empty where there are none.
+        stream: A stream with a decoder.
+        note: Other video streams of the file, on one line; empty if there are none.
     """
 
     stream: VideoStream
@@ -37,25 +37,25 @@ class Choice(NamedTuple):
 
 
 def choose_stream(container: InputContainer) -> Choice:
-    """The video among the streams of a file, as players choose it.
+    """Choose the video stream of a file as players do.
 
-    Cover pictures and thumbnails are no videos, nor is a stream of one picture beside one of
-    several. Of the others, those that are the main ones count first, then those that the container
-    marks as default, then the largest, then the first.
+    Cover pictures and thumbnails are not videos, nor is a stream with one picture beside a stream
+    with several. Of the others, main streams are preferred, then those marked as default, then the
+    largest, then the first.
 
     Raises:
-        VideoError: No stream is a video, or no decoder knows one.
+        VideoError: No stream is a video, or none has a known codec.
     """
     moving = [s for s in container.streams.video if not s.disposition & _PICTURES]
-    known = [stream for stream in moving if _has_decoder(stream)]
-    if not known:
+    decodable = [stream for stream in moving if _has_decoder(stream)]
+    if not decodable:
         none = "no decoder knows the codec of the video stream"
         raise VideoError("unreadable", none if moving else "the file has no video stream")
     if len(moving) == 1:
         return Choice(moving[0])
-    counts = _count_frames(container, known)
-    longer = [stream for stream in known if counts[stream.index] > 1]
-    chosen = max(longer or known, key=_rank)
+    counts = _count_frames(container, decodable)
+    longer = [stream for stream in decodable if counts[stream.index] > 1]
+    chosen = max(longer or decodable, key=_rank)
     others = " and ".join(_shown(each) for each in moving if each is not chosen)
     return Choice(chosen, f"{len(moving)} video streams: {_shown(chosen)} is taken, not {others}")
 
@@ -78,14 +78,14 @@ def _shown(stream: VideoStream) -> str:
 
 
 def _count_frames(container: InputContainer, streams: Sequence[VideoStream]) -> Counter[int]:
-    """Frames of each stream by its index, as far as it takes to tell one from several."""
-    found = Counter({stream.index: stream.frames for stream in streams})
-    if all(found.values()) or not Path(container.name).is_file():
-        return found
+    """Frames of each stream by index, counted only as far as needed to tell one from several."""
+    counts = Counter({stream.index: stream.frames for stream in streams})
+    if all(counts.values()) or not Path(container.name).is_file():
+        return counts
     with open_container(container.name) as again:
         packets = again.demux([again.streams[stream.index] for stream in streams])
         for _, packet in zip(range(_PROBED_PACKETS), packets, strict=False):
-            found[packet.stream_index] += bool(packet.size)
-            if min(found.values()) > 1:
+            counts[packet.stream_index] += bool(packet.size)
+            if min(counts.values()) > 1:
                 break
-    return found
+    return counts

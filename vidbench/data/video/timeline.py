@@ -1,10 +1,10 @@
-"""When the frames of a video are shown, by the stamps of its packets or frames.
+"""Display times of the frames of a video, from the stamps of its packets or frames.
 
-Time counts as the ffmpeg program counts it, and most players do:
+The rules are those of the ffmpeg program and most players:
 
-- A frame is shown until the next one is, the last one for as long as it says itself.
-- Joined recordings follow one another. Where the stamps go back, or jump ahead by more than a
-  recording can wait, another recording begins where the last one ended.
+- A frame is shown until the next one, the last one for its stated duration.
+- Joined recordings play one after another. If the stamps go back, or jump ahead by more than the
+  longest gap, a new recording starts where the previous one ended.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from numpy.typing import NDArray
 from vidbench.data.records import Section
 from vidbench.errors import VideoError
 
-_LONGEST_SECONDS = 3600.0  # for which a frame is shown
-# Of formats whose clock may start anew: FFmpeg's dts_delta_threshold, and what it allows back.
+_LONGEST_SECONDS = 3600.0  # of one frame
+# For formats whose clock may restart: FFmpeg's dts_delta_threshold, and its tolerance backwards.
 _LONGEST_GAP_SECONDS, _LONGEST_WAY_BACK_SECONDS = 10.0, 0.1
-_USUAL_WAY_BACK_SECONDS = 1.0  # of others
+_USUAL_WAY_BACK_SECONDS = 1.0  # for other formats
 
 MIXED_UP = 16
-"""Frames that may wait for others to be decoded, by H.264; an avi gives them stamps of others."""
+"""Largest reordering delay of H.264, in frames; in an AVI such frames get other frames' stamps."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """When each decoded frame of a video is shown.
+    """Display times of the decoded frames of a video.
 
     Attributes:
         starts_seconds: (frames,), rising, the first is 0.
-        duration_seconds: From the first frame to the end of the last.
-        begin_seconds: When the first frame is shown on the clock of a player, which begins with the
-            first of all streams of the file.
+        duration_seconds: Time from the first frame to the end of the last.
+        begin_seconds: Playing time of the first frame; playing time starts with the earliest
+            stream of the file.
     """
 
     starts_seconds: NDArray[np.float64]
@@ -50,12 +50,12 @@ class Timeline:
 
 
 class Stamp(NamedTuple):
-    """What a packet or a frame says of its time, in ticks of its stream.
+    """Time stamps of a packet or a frame, in ticks of its stream.
 
     Attributes:
-        shown: When it is shown; None where it says nothing.
-        decoded: When it is decoded; likewise.
-        lasts: How long it is shown; 0 where it says nothing.
+        shown: Presentation time; None if not stated.
+        decoded: Decoding time; None if not stated.
+        lasts: Duration; 0 if not stated.
     """
 
     shown: int | None
@@ -64,13 +64,13 @@ class Stamp(NamedTuple):
 
 
 class StreamTime(NamedTuple):
-    """How a stream counts time.
+    """Time base of a stream.
 
     Attributes:
-        tick: Seconds of a tick.
-        period: Seconds for which a frame is shown, on average.
-        origin: When the clock of a player begins, in ticks; None for the first frame.
-        may_restart: The container is of a kind whose clock may start anew amid a file.
+        tick: Length of a tick in seconds.
+        period: Average duration of a frame in seconds.
+        origin: Start of playing time, in ticks; None for the first frame.
+        may_restart: Whether the clock of this container format may restart within a file.
     """
 
     tick: Fraction
@@ -79,23 +79,23 @@ class StreamTime(NamedTuple):
     may_restart: bool = False
 
     def seconds(self, ticks: int) -> float:
-        """So many ticks in seconds."""
+        """Convert ticks to seconds."""
         return ticks * float(self.tick)
 
     def begin_seconds(self, first: int) -> float:
-        """When the first frame is shown on the clock of a player, by its stamp."""
+        """Playing time of the first frame, given its stamp."""
         return 0.0 if self.origin is None else max(0.0, self.seconds(first - self.origin))
 
     def lasting(self, lasts: int, step: int) -> int:
-        """For how many ticks a frame is shown that none follows.
+        """Duration of a frame without a successor, in ticks.
 
-        The rule of the ffmpeg program from 6.1 on, but that no frame is shown for hours: what the
-        frame says, unless that is the smallest number although the frame before it was shown for
-        longer; else as long as the one before it.
+        This is the rule of the ffmpeg program since 6.1, except that no frame lasts for hours: the
+        stated duration, unless it is 1 tick although the previous frame lasted longer; otherwise
+        the duration of the previous frame.
 
         Args:
-            lasts: What the frame says; 0 where it says nothing.
-            step: For how long the frame before it was shown; 0 where there is none.
+            lasts: Stated duration; 0 if not stated.
+            step: Duration of the previous frame; 0 if there is none.
         """
         is_guessed = lasts == 1 and step > 2 * lasts
         if 0 < self.seconds(lasts) <= _LONGEST_SECONDS and not is_guessed:
@@ -104,10 +104,10 @@ class StreamTime(NamedTuple):
 
 
 class Clock:
-    """Turns stamps, as frames are shown, into times that go on where another recording begins.
+    """Converts stamps, in display order, to times that continue across joined recordings.
 
     Args:
-        time: How the stream counts.
+        time: Time base of the stream.
     """
 
     def __init__(self, time: StreamTime) -> None:
@@ -119,35 +119,35 @@ class Clock:
 
     @property
     def lasts_seconds(self) -> float:
-        """For how long the latest frame is shown, by what is known before the next one comes."""
+        """Expected duration of the latest frame, before the next one is known."""
         return self._time.seconds(self._next - self._latest)
 
     def seconds(self, stamp: Stamp) -> float:
-        """When a frame is shown, on the clock of a player."""
+        """Playing time of a frame."""
         shown = self.ticks(stamp)
         first = shown if self._first is None else self._first
         return self._time.begin_seconds(first) + self._time.seconds(shown - first)
 
     def ticks(self, stamp: Stamp) -> int:
-        """When a frame is shown, as the first recording counts."""
+        """Presentation time of a frame, in ticks of the first recording."""
         at = self._next - self._shift if stamp.shown is None else stamp.shown
         if self._joints.begins(Stamp(at, at, stamp.lasts)):
             self._shift = self._next - at
         shown = at + self._shift
         if self._first is None:
             self._first = self._latest = shown
-        if shown >= self._latest:  # the times of an avi are mixed up
+        if shown >= self._latest:  # in an AVI, times may be out of order
             self._step, self._latest = shown - self._latest, shown
             self._next = shown + self._time.lasting(stamp.lasts, self._step)
         return shown
 
 
 def lay_timeline(stamps: Sequence[Stamp], time: StreamTime) -> Timeline:
-    """When the frames with these stamps are shown; by the frame rate where some have none.
+    """Timeline of the frames with these stamps; evenly spaced if some are missing.
 
     Args:
-        stamps: Of packets in the order of decoding, or of frames in that of showing; at least one.
-        time: How their stream counts.
+        stamps: Stamps of packets in decoding order, or of frames in display order; at least one.
+        time: Time base of the stream.
     """
     if any(stamp.shown is None for stamp in stamps):
         return _even_timeline(stamps, time)
@@ -166,29 +166,29 @@ def lay_timeline(stamps: Sequence[Stamp], time: StreamTime) -> Timeline:
 
 
 def _recordings(stamps: Sequence[Stamp], time: StreamTime) -> list[list[Stamp]]:
-    """The stamps of one recording after another."""
-    joints, found = _Joints(time), list[list[Stamp]]()
+    """Split the stamps into joined recordings."""
+    joints, recordings = _Joints(time), list[list[Stamp]]()
     for stamp in stamps:
-        if joints.begins(stamp) or not found:
-            found.append([])
-        found[-1].append(stamp)
-    return found
+        if joints.begins(stamp) or not recordings:
+            recordings.append([])
+        recordings[-1].append(stamp)
+    return recordings
 
 
 class _Joints:
-    """Tells where another recording begins, from stamps in the order in which they come."""
+    """Detects the start of a new recording in a sequence of stamps."""
 
     def __init__(self, time: StreamTime) -> None:
         self._time = time
         self._gap = _LONGEST_GAP_SECONDS if time.may_restart else _LONGEST_SECONDS
         self._mixed_up = max(_USUAL_WAY_BACK_SECONDS, MIXED_UP * time.period)
         self._back = _LONGEST_WAY_BACK_SECONDS if time.may_restart else self._mixed_up
-        self._shown: int | None = None  # the latest
-        self._end = 0  # of that one
-        self._decoded: int | None = None  # the latest
+        self._shown: int | None = None  # the latest presentation time
+        self._end = 0  # end of that frame
+        self._decoded: int | None = None  # the latest decoding time
 
     def begins(self, stamp: Stamp) -> bool:
-        """Whether this is the first stamp of another recording."""
+        """Whether this is the first stamp of a new recording."""
         begins = not self._goes_on(stamp)
         if begins:
             self._shown = self._decoded = None
@@ -210,26 +210,26 @@ class _Joints:
 
 
 def _even_timeline(stamps: Sequence[Stamp], time: StreamTime) -> Timeline:
-    """Frames one period apart, so that the first that says when it is shown is shown then."""
-    known = ((row, stamp.shown) for row, stamp in enumerate(stamps) if stamp.shown is not None)
-    row, shown = next(known, (0, time.origin or 0))
+    """Frames one period apart, aligned with the first stamp that has a presentation time."""
+    stated = ((row, stamp.shown) for row, stamp in enumerate(stamps) if stamp.shown is not None)
+    row, shown = next(stated, (0, time.origin or 0))
     begin = time.begin_seconds(shown) - row * time.period
     starts = (np.arange(len(stamps)) * time.period).astype(np.float64)
     return Timeline(starts, len(stamps) * time.period, max(0.0, begin))
 
 
 def cut_section(timeline: Timeline, section: Section) -> tuple[int, Timeline]:
-    """Index of the section's first frame, and when its frames are shown, from that frame on.
+    """Index of the first frame of a section, and the timeline of the section from that frame on.
 
-    Its last frame is shown no longer than the section lasts. Times count to the microsecond, so
-    that a third of a second is the time of the tenth frame of thirty.
+    Its last frame ends with the section at the latest. Times are rounded to microseconds, so that
+    1/3 s is the time of the tenth frame at 30 fps.
 
     Args:
-        timeline: The whole video's.
-        section: The part that is meant, on the clock of a player.
+        timeline: Timeline of the whole video.
+        section: The section, in playing time.
 
     Raises:
-        VideoError: No frame begins in it.
+        VideoError: No frame begins in the section.
     """
     begin, end = section
     times = np.round(timeline.starts_seconds + timeline.begin_seconds, 6)

@@ -1,9 +1,8 @@
-"""Whether a video file holds all that it promises: one judgement for everything that decodes.
+"""Decide whether a video file is whole: one rule for everything that decodes.
 
-A file says how much it holds in several places, and none of them is always there: the header
-counts frames or states a duration, packets stand for frames, and the parts of the file begin with
-their lengths. It is truncated where one of them says that something is missing and none of the
-others explains it.
+A file states its length in several places, and each of them is optional: the header counts frames
+or states a duration, packets stand for frames, and the parts of the file begin with their lengths.
+The file is truncated if one of them shows that something is missing and no other explains it.
 """
 
 from __future__ import annotations
@@ -31,28 +30,27 @@ Seconds = NDArray[np.float64]
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _OF_PICTURES = frozenset({_MOV, "asf"})
-"""Formats where what is seen to be cut or damaged holds pictures or sound, and no index."""
+"""Formats whose truncated or damaged parts, if found, contain pictures or sound and no index."""
 
 _STATING = _OF_PICTURES | {"matroska,webm", "flv", "mxf"}
-"""Formats whose header states a duration; for others FFmpeg makes one of what is there."""
+"""Formats whose header states a duration; for others FFmpeg estimates it from the content."""
 
-_FORGIVEN = 1  # frame: the header of an avi often counts one too many
-_GAP = 2.5  # steps between frames: a longer one has lost two at least
-_LEADING = 16  # frames before others that they wait for or refer to: H.264 keeps no more
-_EMPTY_BYTES = 16  # of MPEG-4: a packet that says that its frame is not coded has about seven
+_TOLERATED = 1  # missing frame: AVI headers often count one too many
+_GAP = 2.5  # frame periods: in a longer gap, at least two frames are missing
+_LEADING = 16  # frames that may precede the frames they depend on: the limit of H.264
+_EMPTY_BYTES = 16  # an MPEG-4 packet for a frame that is not coded has about seven
 
 
 def whole_frames(
     path: Path, container: InputContainer, stream: VideoStream
 ) -> Iterator[VideoFrame]:
-    """All frames of a video, in the order in which they are shown.
+    """Yield all frames of a video in display order.
 
-    What comes before the first frame that can be shown promises nothing: a recording may begin
-    amid a group of pictures, and the first group after a cut may refer to the one before.
+    Packets before the first frame that can be shown do not count as missing: a recording may begin
+    within a group of pictures, and the first group after a cut may refer to the one before.
 
     Raises:
-        VideoError: ``truncated``, after the frames that there are; ``unreadable`` where there
-            are none.
+        VideoError: ``truncated``, after the last decodable frame; ``unreadable`` if there is none.
         av.FFmpegError: Nothing can be read.
     """
     tally = _Tally()
@@ -61,7 +59,7 @@ def whole_frames(
             tally.note(packet)
             yield from tally.decode(packet)
     except av.FFmpegError as error:
-        if not tally.decoded or isinstance(error, MemoryError):  # too little memory cuts no file
+        if not tally.decoded or isinstance(error, MemoryError):  # not the file's fault
             raise
         detail = f"decoding failed after {tally.decoded} frames: {reason_of(error)}"
         raise VideoError("truncated", detail) from error
@@ -75,7 +73,7 @@ def whole_frames(
 def _missing_shown(
     path: Path, container: InputContainer, stream: VideoStream, tally: _Tally
 ) -> str:
-    """How many frames the decoder could not make; empty if it made all that are shown."""
+    """Message on frames that were not decoded; empty if all shown frames were."""
     if container.format.name == _MOV and tally.hidden:
         return _missing_unedited(path, stream) if tally.lacks else ""
     missing = tally.missing()
@@ -85,10 +83,10 @@ def _missing_shown(
 
 
 def _missing_unedited(path: Path, stream: VideoStream) -> str:
-    """What the file lacks if its edit list is ignored; empty if nothing.
+    """Message on missing frames when the edit list is ignored; empty if there are none.
 
-    With the list, a hole passes for frames that refer to what it hides, and a decoder may leave
-    out whole frames that do not (FFmpeg 5.1 and 8.1: B-frames of interlaced MPEG-4).
+    With the edit list, a hole looks like frames that depend on hidden ones, and a decoder may omit
+    intact frames that do not (FFmpeg 5.1 and 8.1: B-frames of interlaced MPEG-4).
     """
     with opened(path, ignore_editlist="1") as container:
         (same,) = (each for each in container.streams.video if each.index == stream.index)
@@ -101,13 +99,13 @@ def _missing_unedited(path: Path, stream: VideoStream) -> str:
 
 
 class _Tally:
-    """What was read and decoded of a stream, with times in its units.
+    """Counts of what was read and decoded from a stream, with times in its units.
 
     Attributes:
-        packets: How many there were.
-        hidden: How many of them an edit list hides.
-        promised: When the frames that they promise are shown; None where a packet does not say.
-        decoded: How many frames came.
+        packets: Number of packets.
+        hidden: Number of packets that an edit list hides.
+        promised: Presentation times of the promised frames; None if a packet has none.
+        decoded: Number of decoded frames.
     """
 
     def __init__(self) -> None:
@@ -117,7 +115,7 @@ class _Tally:
         self._shown: list[int] = []
 
     def note(self, packet: Packet[VideoStream]) -> None:
-        """Counts a packet; the empty one that flushes the decoder counts for nothing."""
+        """Count a packet; the empty one that flushes the decoder does not count."""
         self.packets += bool(packet.size)
         self.hidden += packet.is_discard
         if promises_frame(packet):
@@ -126,30 +124,30 @@ class _Tally:
                 self._substantial.append(packet.pts)
 
     def decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
-        """The frames that a packet gives."""
+        """Decode a packet and return its frames."""
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
             if self.decoded or packet.is_keyframe:
                 raise
-            return []  # it refers to what came before the recording began
+            return []  # it refers to frames before the start of the recording
         self.decoded += len(frames)
         self._shown += [frame.pts for frame in frames if frame.pts is not None]
         return frames
 
     @property
     def lacks(self) -> bool:
-        """Whether fewer frames came than packets promise."""
-        return len(self.promised) - self.decoded > _FORGIVEN
+        """Whether fewer frames were decoded than the packets promise."""
+        return len(self.promised) - self.decoded > _TOLERATED
 
     def missing(self, leading: int = 0) -> str:
-        """How many frames the decoder could not make; empty if it made all that are shown.
+        """Message on frames that were not decoded; empty if all shown frames were.
 
-        Counts need not agree: a frame may come in two packets, one for each field, and one that
-        only others refer to is never shown. But of two packets in a row one is shown.
+        The counts may differ: a frame may come in two packets, one for each field, and a frame
+        that is only referenced is never shown. But of two consecutive packets, one is shown.
 
         Args:
-            leading: So many may follow the first frame and refer to some before it.
+            leading: Number of frames that may follow the first one but depend on earlier ones.
         """
         if not self.lacks or not self._shown:
             return ""
@@ -158,7 +156,7 @@ class _Tally:
         intervals = np.searchsorted(shown, missing)
         in_a_row = np.bincount(intervals, minlength=2)
         in_a_row[:2] -= in_a_row[0], min(in_a_row[1], leading)
-        if in_a_row.max() <= _FORGIVEN:
+        if in_a_row.max() <= _TOLERATED:
             return ""
         return f"{len(self.promised)} frames promised, {self.decoded} decoded"
 
@@ -166,46 +164,48 @@ class _Tally:
 def _missing_packets(
     path: Path, container: InputContainer, stream: VideoStream, tally: _Tally
 ) -> str:
-    """What the file lacks by its own account; empty if nothing."""
+    """Message on packets that are missing according to the file; empty if there are none."""
     listed = _listed(container, stream)
     if not listed:
         return _missing_time(path, container, stream, tally.promised)
-    if listed <= tally.packets + _FORGIVEN or _is_explained(path, container, stream, tally.packets):
+    if listed <= tally.packets + _TOLERATED or _is_explained(
+        path, container, stream, tally.packets
+    ):
         is_counted = container.format.name != _MOV or not goes_on_in_fragments(path)
         return "" if is_counted else _missing_time(path, container, stream, tally.promised)
     return f"{listed} frames listed, {tally.packets} in the file"
 
 
 def _listed(container: InputContainer, stream: VideoStream) -> int:
-    """How many frames the header counts; 0 where it does not."""
+    """Number of frames according to the header; 0 if not stated."""
     if container.format.name == "mxf":  # its unit of time is a frame
         return stream.duration or 0
     return stream.frames
 
 
 def _is_explained(path: Path, container: InputContainer, stream: VideoStream, packets: int) -> bool:
-    """Whether nothing is lost though the header lists more frames than there are packets."""
+    """Whether nothing is missing although the header lists more frames than there are packets."""
     if container.format.name == "avi":  # empty chunks repeat a frame, and headers count wrong
         chunks = count_avi_chunks(path, stream.index)
-        return chunks is not None and chunks <= packets + _FORGIVEN
+        return chunks is not None and chunks <= packets + _TOLERATED
     if container.format.name == _MOV:  # an edit list hides whole groups of pictures
         with opened(path, ignore_editlist="1") as again:
             there = sum(bool(p.size) for p in again.demux(again.streams[stream.index]))
-        return stream.frames <= there + _FORGIVEN
+        return stream.frames <= there + _TOLERATED
     if container.format.name == "ivf":  # FFmpeg (5.1) writes its length in units of its clock
         reading, unit = _read_again(path), float(stream.time_base or 0)
-        return not reading.complains and reading.end >= (stream.frames - _FORGIVEN) * unit
+        return not reading.complains and reading.end >= (stream.frames - _TOLERATED) * unit
     return False
 
 
 def _missing_time(
     path: Path, container: InputContainer, stream: VideoStream, stamps: Sequence[int | None]
 ) -> str:
-    """What a file that counts no frames lacks, seen from its times; empty if nothing.
+    """Message on missing time, for a file that does not count its frames; empty if none is missing.
 
-    Neither a gap nor a duration alone proves anything: frames may be dropped on purpose, and
-    where FFmpeg writes Matroska to a pipe, it states the duration of its input, whatever part of
-    it was taken. The file must also be seen to be damaged.
+    Neither a gap nor a duration is enough evidence: frames may be dropped on purpose, and when
+    FFmpeg writes Matroska to a pipe, it states the duration of its whole input. The file must also
+    show damage.
     """
     name = container.format.name
     stated = (container.duration or 0) / av.time_base if name in _STATING else 0.0
@@ -227,22 +227,22 @@ def _missing_time(
 
 
 def _steps(stamps: Sequence[int | None], stream: VideoStream) -> tuple[Seconds, float, float]:
-    """Seconds from each frame to the next, for the last by the rate; when first and last begin."""
+    """Seconds from each frame to the next (for the last: by the rate); first and last start."""
     rate = float(stream.average_rate or stream.guessed_rate or 25)
-    known = np.unique(np.array([stamp for stamp in stamps if stamp is not None], np.float64))
-    times = known * float(stream.time_base or 0)
+    ticks = np.unique(np.array([stamp for stamp in stamps if stamp is not None], np.float64))
+    times = ticks * float(stream.time_base or 0)
     first, last = (float(times[0]), float(times[-1])) if len(times) else (0.0, np.inf)
     return np.append(np.diff(times), 1 / rate), first, last
 
 
 class _Reading(NamedTuple):
-    """What reading a file once more shows.
+    """Result of reading a file a second time.
 
     Attributes:
-        end: When the last packet of any stream ends, in seconds from where the header counts:
-            from time 0, or from the first packet where that lies before. In Matroska always from
-            time 0, as FFmpeg (5.1) writes it.
-        complains: The demuxer reports errors, or the decoder where a stream is decoded.
+        end: End of the last packet of any stream, in seconds from the header's origin: time 0, or
+            the first packet if that is earlier. In Matroska always time 0, as written by FFmpeg
+            (5.1).
+        complains: Whether the demuxer reports errors, or the decoder if a stream is decoded.
     """
 
     end: float
@@ -252,7 +252,7 @@ class _Reading(NamedTuple):
 def _read_again(path: Path, decoded: VideoStream | None = None) -> _Reading:
     first = last = 0.0
     names = set[str]()
-    with _complaints() as found, suppress(av.FFmpegError), opened(path) as container:
+    with _complaints() as complaints, suppress(av.FFmpegError), opened(path) as container:
         names.add(container.format.name)
         if decoded is not None:
             names.add(decoded.codec_context.name)
@@ -265,18 +265,18 @@ def _read_again(path: Path, decoded: VideoStream | None = None) -> _Reading:
                 first = min(first, float(stamp * packet.time_base))
                 last = max(last, float((stamp + (packet.duration or 0)) * packet.time_base))
     begin = 0.0 if "matroska,webm" in names else first
-    return _Reading(last - begin, any(who in names for _, who, _ in found))
+    return _Reading(last - begin, any(who in names for _, who, _ in complaints))
 
 
 @contextmanager
 def _complaints() -> Iterator[list[Any]]:
-    """What FFmpeg reports as errors in this thread meanwhile: (level, who, what)."""
+    """Collect FFmpeg's error messages in this thread: (level, who, what)."""
     level, skips_repeated = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)
     try:
-        with av.logging.Capture() as found:
-            yield found
+        with av.logging.Capture() as complaints:
+            yield complaints
     finally:
         av.logging.set_level(level)
         av.logging.set_skip_repeated(skips_repeated)
