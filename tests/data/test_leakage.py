@@ -61,8 +61,8 @@ def test_a_list_may_have_no_labels_and_other_line_ends(tmp_path: Path) -> None:
         (b"", "no column 'youtube_id': it begins with ''"),
         (b"abseiling,0wR5jVB-WPk,417,427,val\n", "it begins with 'abseiling,0wR5jVB-WPk,417"),
         (b"<html>not found</html>", "it begins with '<html>"),
-        (b"label,youtube_id\na,0wR5jVB-WPk\nb,\n", "line 3: there is no youtube_id"),
-        (b"label,youtube_id\na\n", "line 2: there is no youtube_id"),
+        (b"label,youtube_id\na,0wR5jVB-WPk\nb,\n", "line 3: this row has no youtube_id"),
+        (b"label,youtube_id\na\n", "line 2: this row has no youtube_id"),
         (b"label,youtube_id\n\xff\xfe,x\n", "cannot be read"),
     ],
 )
