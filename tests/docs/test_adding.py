@@ -258,9 +258,9 @@ def test_class_folders_get_the_accuracy_computed_without_vidbench(
     ("options", "said"),
     [
         (["--data_dir", "nowhere"], "nowhere/val has no folder"),
-        (["--kinetics_split", "test"], "videos/test has no folder"),
-        (["--num_tarballs", "2"], "drop --kinetics_version"),
-        (["--kinetics_root_url", "videos"], "drop --kinetics_version"),
+        (["--split", "test"], "videos/test has no folder"),
+        (["--num_tarballs", "2"], "drop the variant"),
+        (["--dataset_path", "videos"], "drop the variant"),
     ],
 )
 def test_a_wrong_request_of_the_dataset_is_refused_before_any_work(
