@@ -17,7 +17,10 @@ from tests.helpers.command import RunCli
 from tests.helpers.http_server import FileServer, serve
 from tests.helpers.mirror import build_mirror
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.sample_videos import read_sample
+
+DOCS = REPOSITORY / "tests" / "docs"
 
 # Tests run side by side: threads of OpenMP that wait by spinning keep others from the cores, and
 # tests with PyTorch then take five times as long.
@@ -29,7 +32,7 @@ settings.load_profile("busy")
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what depends on footage, and puts the files that take longest first.
+    """Marks what depends on footage or on pages, and puts the files that take longest first.
 
     Files with clusters take minutes each; then come those with most tests. Processes take files
     in this order (``--no-loadscope-reorder``), and end at about one time.
@@ -37,6 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "footage" in getattr(item, "fixturenames", ()):
             item.add_marker("footage")
+        if item.path.is_relative_to(DOCS):
+            item.add_marker("docs")
     tests = Counter(item.path for item in items)
 
     def order(item: pytest.Item) -> tuple[bool, int, str]:
@@ -132,7 +137,7 @@ def run_cli(tmp_path: Path) -> RunCli:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=500,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

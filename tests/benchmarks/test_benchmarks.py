@@ -22,6 +22,7 @@ from benchmarks.sizing import all_plans
 from benchmarks.sizing import main as size
 from benchmarks.workspace import SPEC, Workspace
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.data.video.decode import decode_views
 from vidbench.storage.hashes import sha256_of
 
@@ -29,7 +30,12 @@ from vidbench.storage.hashes import sha256_of
 def run_benchmarks(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
     return subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=False
+        command,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
 
 

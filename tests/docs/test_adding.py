@@ -19,6 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.sample_videos import extract_sample
 from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.errors import ConfigError, ModelError
@@ -62,7 +63,7 @@ def run_page(page: str, place: Path, *options: str) -> subprocess.CompletedProce
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -25,10 +25,10 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.ray_processes import free_ports, own_ray, ray_processes
 from vidbench.cli.arguments import build_parser
 
-_PATIENCE_SECONDS = 120
 _DONE = "ok"
 # With the first, ipykernel behaves otherwise; the others would be taken for the job's.
 _KEPT_FROM_KERNELS = ("PYTEST_CURRENT_TEST", "JOB_ARGUMENTS", "CONFIG_FILE", "RUN_DATE")
@@ -245,14 +245,14 @@ class Kernel:
 
     def _reply(self, message: str) -> dict[str, Any]:
         while True:  # a kernel slow to start was asked more than once whether it is ready
-            found: dict[str, Any] = self._client.get_shell_msg(timeout=_PATIENCE_SECONDS)
+            found: dict[str, Any] = self._client.get_shell_msg(timeout=PATIENCE_SECONDS)
             if found["parent_header"].get("msg_id") == message:
                 return found
 
     def _output(self, message: str) -> str:
         written: list[str] = []
         while True:
-            found = self._client.get_iopub_msg(timeout=_PATIENCE_SECONDS)
+            found = self._client.get_iopub_msg(timeout=PATIENCE_SECONDS)
             if found["parent_header"].get("msg_id") != message:
                 continue
             if found["content"].get("execution_state") == "idle":
@@ -275,7 +275,7 @@ def kernel(project: Path, python: str = sys.executable, **environment: str) -> I
     client = manager.client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=_PATIENCE_SECONDS)
+        client.wait_for_ready(timeout=PATIENCE_SECONDS)
         yield Kernel(manager, client)
     finally:
         client.stop_channels()
@@ -405,7 +405,7 @@ def test_a_job_that_is_stopped_goes_on(project: Path, number: signal.Signals) ->
 
 
 def wait_for(reached: Callable[[], object]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.helpers.paths import REPOSITORY
+from tests.helpers.patience import PATIENCE_SECONDS
 
 IMAGES = REPOSITORY / "images"
 NAMES = ("flow", "interval", "near-miss", "preprocessing")
@@ -20,7 +21,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with all pictures, drawn again."""
     folder = tmp_path_factory.mktemp("images") / "new"
     script = [sys.executable, str(IMAGES / "draw.py"), "--output", str(folder)]
-    subprocess.run(script, check=True, timeout=240, cwd=REPOSITORY)
+    subprocess.run(script, check=True, timeout=PATIENCE_SECONDS, cwd=REPOSITORY)
     return folder
 
 

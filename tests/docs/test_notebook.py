@@ -11,6 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.config.run_config import RunConfig
 
 NOTEBOOK = REPOSITORY / "notebook.ipynb"
@@ -68,7 +69,9 @@ def fresh(kernel_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     for cell in code_cells(notebook):
         cell.outputs, cell.execution_count = [], None
     resources = {"metadata": {"path": str(kernel_folder)}}
-    client = NotebookClient(notebook, timeout=240, kernel_name="python3", resources=resources)
+    client = NotebookClient(
+        notebook, timeout=PATIENCE_SECONDS, kernel_name="python3", resources=resources
+    )
     return client.execute(env=environment)
 
 

@@ -16,6 +16,7 @@ import imageio_ffmpeg
 import pytest
 
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.sample_videos import extract_sample
 from tests.helpers.videos import write_video
 from vidbench.cli.commands.predict import run
@@ -236,7 +237,7 @@ def test_an_interrupt_ends_a_live_source_with_its_summary(long_video: Path, tmp_
         assert program.stdout is not None
         first = program.stdout.readline()
         program.send_signal(signal.SIGINT)
-        rest, errors = program.communicate(timeout=120)
+        rest, errors = program.communicate(timeout=PATIENCE_SECONDS)
         camera.terminate()
     assert "latency" in first
     assert "frames dropped" in rest.splitlines()[-1]
@@ -264,7 +265,7 @@ def test_an_interrupt_keeps_what_is_done_of_files(
         for _ in range(6):
             program.stdout.readline()
         program.send_signal(signal.SIGINT)
-        _, errors = program.communicate(timeout=120)
+        _, errors = program.communicate(timeout=PATIENCE_SECONDS)
     assert "stopped by SIGINT" in errors
     videos: list[dict[str, Any]] = json.loads(output.read_text())["videos"]
     assert 3 <= len(videos) < 300

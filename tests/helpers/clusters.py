@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.helpers.paths import SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.ray_processes import free_ports, own_ray
 
 OUTPUTS = ("scores.npz", "predictions.csv", "skipped.csv", "metrics.json", "per_class.csv")
@@ -22,7 +23,6 @@ RUN = (
     *("--model_type", "saved_model", "--model_path", str(SAMPLE / "model")),
     *("--dataset", "sample", "--num_frames", "16", "--num_threads", "1", "--batch_size", "4"),
 )
-PATIENCE_SECONDS = 480  # other work may keep all cores busy
 
 
 class Cluster:

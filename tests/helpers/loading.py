@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.data.clips.source import CachePolicy
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.loader import VideoLoader
@@ -38,9 +39,6 @@ def garble(path: Path) -> None:
     with path.open("r+b") as file:
         file.write(os.urandom(status.st_size))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-PATIENCE_SECONDS = 60
 
 
 def decoders() -> list[psutil.Process]:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.helpers.paths import SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 
-_PATIENCE_SECONDS = 60
 NUM_VIDEOS = 40
 OPTIONS = (
     *("--model_type", "saved_model", "--model_path", str(SAMPLE / "model")),
@@ -60,7 +60,7 @@ class Run:
         return self._process.pid
 
     def wait_for(self, reached: Callable[[Path], bool]) -> None:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not reached(self.root):
             assert self._process.poll() is None, "the run ended too early"
             assert time.monotonic() < deadline
@@ -74,7 +74,7 @@ class Run:
 
         Nor that a worker ended early, which SIGTERM to all may make it say.
         """
-        _, errors = self._process.communicate(timeout=_PATIENCE_SECONDS)
+        _, errors = self._process.communicate(timeout=PATIENCE_SECONDS)
         usual = re.compile(r"videos to predict$|^[-0-9]+ [0-9:+]+ (fetch|predict)\b")
         lines = [line for line in errors.splitlines() if not usual.search(line)]
         return self._process.returncode, lines

@@ -19,6 +19,7 @@ from tests.helpers.checkpoints import save_checkpoint
 from tests.helpers.http_server import serve, stalling
 from tests.helpers.hub_server import COMMIT, serve_hub
 from tests.helpers.paths import SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.errors import ModelError
 from vidbench.models._tensorflow.weights import Weights, from_archive
 from vidbench.models.base import load_model
@@ -53,7 +54,7 @@ def run_python(code: str, **environment: str) -> tuple[list[str], str]:
         env={**os.environ, "HF_HUB_DISABLE_XET": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

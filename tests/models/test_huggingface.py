@@ -28,6 +28,7 @@ from tests.helpers.checkpoints import (
 )
 from tests.helpers.huggingface import CLASSES, channels_first, random_clips
 from tests.helpers.paths import SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench import RunConfig
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
@@ -548,7 +549,7 @@ def run_python(code: str, *arguments: object, **environment: str) -> list[str]:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -25,6 +25,7 @@ from tests.helpers.command import RunCli
 from tests.helpers.model_files import build, describe, save, save_onnx
 from tests.helpers.movinet_network import Network
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.errors import ConfigError
 from vidbench.models._tensorflow.imports import import_keras, import_tensorflow, import_tflite
 from vidbench.models.base import Model, load_model
@@ -118,7 +119,7 @@ def start(function: Callable[..., Any], *arguments: object) -> subprocess.Popen[
 def results(started: Sequence[subprocess.Popen[str]]) -> list[Any]:
     found = []
     for process in started:
-        out, errors = process.communicate(timeout=240)
+        out, errors = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, errors
         found.append(json.loads(out))
     return found

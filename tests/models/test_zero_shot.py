@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tests.helpers.command import RunCli
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.zero_shot_models import MEAN, NUM_FRAMES, SIZE, STD, save_model, save_processor
 from vidbench.data.clips.features import FeatureCache
 from vidbench.data.video.decode import decode_views
@@ -498,7 +499,7 @@ def test_a_zero_shot_run_imports_no_tensorflow(folders: dict[str, Path], tmp_pat
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.http_server import FileServer
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.report.mlflow_log import ARTIFACTS, MAX_ARTIFACT_BYTES
 from vidbench.report.mlflow_values import metrics_of, params_of
 from vidbench.runs.finished import FinishedRun
@@ -79,7 +80,7 @@ class TrackingServer:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
@@ -139,7 +140,7 @@ def python(folder: Path, *arguments: str, **variables: str) -> Done:
         env=environment(PYTHONPATH=str(REPOSITORY), **variables),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -319,7 +320,7 @@ def test_results_outlive_the_server_and_are_logged_later(
         time.sleep(0.02)
     server.kill()
     try:
-        stdout, stderr = running.communicate(timeout=120)
+        stdout, stderr = running.communicate(timeout=PATIENCE_SECONDS)
     finally:
         server.start()
     assert running.returncode == 1, stderr

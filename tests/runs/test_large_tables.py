@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import VidbenchError
 from vidbench.runs.outputs import write_outputs
@@ -202,7 +203,7 @@ def ran(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "TMPDIR": str(arguments[0])},
     )

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.storage.hashes import FileIdentity, HashMemory, sha256_of
 
 NUM_FILES = 5
@@ -146,7 +147,7 @@ def test_processes_that_learn_at_once_lose_nothing(tmp_path: Path) -> None:
     for path in paths:
         path.write_text(path.name)
     context = multiprocessing.get_context("spawn")
-    start = context.Barrier(2, timeout=120)
+    start = context.Barrier(2, timeout=PATIENCE_SECONDS)
     processes = [
         context.Process(target=learn_all, args=(databases, half, start))
         for half in (paths[:NUM_FILES], paths[NUM_FILES:])

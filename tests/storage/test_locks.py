@@ -14,6 +14,7 @@ from threading import Thread
 import pytest
 
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.storage.locks import locked
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -76,7 +77,7 @@ def without_locks(tmp_path: Path, *arguments: object) -> subprocess.CompletedPro
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     if found.returncode == 77:

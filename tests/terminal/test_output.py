@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.patience import PATIENCE_SECONDS
+
 COMMAND = f"{sys.executable} -m vidbench"
 NO_TRACEBACK = ("Traceback", "Exception ignored", "BrokenPipe")
 
@@ -19,7 +21,7 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,
-        timeout=280,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     for word in NO_TRACEBACK:
@@ -48,7 +50,7 @@ def with_reader_gone(arguments: str, folder: Path) -> tuple[int, str]:
             stdout=writer,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=280,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
     finally:
@@ -77,7 +79,7 @@ def test_a_lost_standard_error_does_not_stop_a_command(videos: Path, tmp_path: P
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=writer,
-            timeout=280,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
     finally:

@@ -24,10 +24,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.terminal.logs import log_handler
 from vidbench.terminal.progress import Tally, format_bytes, pause_after, progress
 
-_PATIENCE_SECONDS = 60
 OPTIONS = (
     *("--model_type", "saved_model", "--model_path", str(SAMPLE / "model")),
     *("--dataset", "sample", "--num_frames", "16", "--num_workers", "2"),
@@ -153,7 +153,7 @@ def test_a_stage_that_is_slow_to_begin_is_announced() -> None:
     logger.setLevel(logging.INFO)
     try:
         with progress("predict", 5) as advance:
-            assert said.wait(_PATIENCE_SECONDS)
+            assert said.wait(PATIENCE_SECONDS)
             advance(5)
     finally:
         logger.removeHandler(listener)
@@ -365,7 +365,7 @@ def piped(cwd: Path, *options: str) -> subprocess.CompletedProcess[str]:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=_PATIENCE_SECONDS * 5,
+        timeout=PATIENCE_SECONDS,
         check=True,
         env={name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
     )

@@ -13,6 +13,7 @@ import pytest
 from tests.helpers.evaluating import SAMPLE_RUN, sample_config
 from tests.helpers.http_server import serve
 from tests.helpers.paths import SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.videos import write_video
 from vidbench.data.clips.cache import ClipCache
 from vidbench.data.clips.prepare import DecodeTask, prepare_clip
@@ -70,7 +71,7 @@ def test_two_runs_at_once_are_both_right_and_fetch_once(
     with serve(SAMPLE) as server:
         running = [start(tmp_path, name, server.url) for name in ("one", "other")]
         for process in running:
-            errors = process.communicate(timeout=200)[1]
+            errors = process.communicate(timeout=PATIENCE_SECONDS)[1]
             assert process.returncode == 0, errors
         gets = [line.split()[1] for line in server.requests if line.startswith("GET ")]
         fetched = [path for path in gets if path.endswith(".tar.gz")]

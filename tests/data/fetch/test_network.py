@@ -44,6 +44,7 @@ from tests.helpers.http_server import (
     visible,
     zipped,
 )
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.data.fetch.download import fetch
 from vidbench.data.fetch.headers import retry_after_seconds
 from vidbench.data.fetch.tarballs import fetch_tarballs
@@ -435,9 +436,9 @@ def test_of_two_processes_one_transfers_and_the_other_waits(
                 first.kill()
                 first.wait()
             released.set()
-            assert second.communicate(timeout=120)[1] == ""
+            assert second.communicate(timeout=PATIENCE_SECONDS)[1] == ""
             assert second.returncode == 0
-        first.communicate(timeout=120)
+        first.communicate(timeout=PATIENCE_SECONDS)
         assert first.returncode == (-9 if kill else 0)
     first_wanted, *others = ranges(file_server, path)
     assert first_wanted == "-"
@@ -455,11 +456,11 @@ def test_processes_with_other_folders_do_not_wait_for_one_another(
     with started(FETCH, url, tmp_path / "one/video.bin") as first:
         assert asked.wait(60)
         with started(FETCH, url, tmp_path / "two/video.bin") as second:
-            assert second.communicate(timeout=120)[1] == ""
+            assert second.communicate(timeout=PATIENCE_SECONDS)[1] == ""
         assert (tmp_path / "two/video.bin").read_bytes() == CONTENT
         assert first.poll() is None
         released.set()
-        assert first.communicate(timeout=120)[1] == ""
+        assert first.communicate(timeout=PATIENCE_SECONDS)[1] == ""
     assert (tmp_path / "one/video.bin").read_bytes() == CONTENT
 
 
@@ -468,7 +469,7 @@ def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -543,7 +544,7 @@ def on_a_small_disk(program: str, url: str, mount: Path, found: str) -> list[str
         [*space, "sh", "-c", script, "sh", mount, url, found],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -25,6 +25,7 @@ from tests.helpers.command import RunCli
 from tests.helpers.evaluating import only_run, read_csv, read_json
 from tests.helpers.frames import SPEC, evenly, every_frame
 from tests.helpers.paths import SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.videos import write_video
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
@@ -198,7 +199,7 @@ def said(program: str, path: object) -> str:
         [sys.executable, "-c", program, str(path)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=True,
     )
     return done.stdout

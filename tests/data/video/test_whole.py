@@ -18,6 +18,7 @@ from tests.helpers.ffmpeg import find_ffmpeg
 from tests.helpers.fields import field_stream
 from tests.helpers.frames import decoded
 from tests.helpers.numbered import SIZE, numbers_of, picture, write_numbered
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.videos import levels_of, write_video
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.video.container import describe
@@ -112,7 +113,7 @@ def test_vp8_frames_that_are_never_shown_are_not_missed(tmp_path: Path) -> None:
     hiding += ["-auto-alt-ref", "1", "-lag-in-frames", "25"]
     for number in ("1", "2"):
         command = [program, "-v", "error", "-y", "-i", str(source), *hiding, "-pass", number]
-        subprocess.run([*command, str(path)], cwd=tmp_path, check=True, timeout=60)
+        subprocess.run([*command, str(path)], cwd=tmp_path, check=True, timeout=PATIENCE_SECONDS)
     with av.open(str(path)) as container:
         assert sum(bool(packet.size) for packet in container.demux(video=0)) > 121
     assert frames_of(path) == list(range(120))
@@ -231,7 +232,7 @@ def test_a_matroska_that_begins_below_zero_is_seen_to_be_cut(tmp_path: Path) -> 
     path = tmp_path / "early.mkv"
     early = ["-output_ts_offset", "-0.6", "-avoid_negative_ts", "disabled"]
     command = [find_ffmpeg(), "-v", "error", "-i", str(source), "-c", "copy", *early, str(path)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=PATIENCE_SECONDS)
     assert refusal(path) == ""
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 4 // 5])
@@ -392,7 +393,10 @@ def test_a_duration_alone_refuses_no_file(tmp_path: Path) -> None:
     whole = write_numbered(tmp_path / "whole.mkv", "libx264", 100, options={"g": "10"})
     command = [program, "-v", "error", "-ss", "2", "-i", str(whole), "-c", "copy"]
     done = subprocess.run(
-        [*command, "-f", "matroska", "pipe:1"], capture_output=True, check=True, timeout=60
+        [*command, "-f", "matroska", "pipe:1"],
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
     )
     path = tmp_path / "piped.mkv"
     path.write_bytes(done.stdout)

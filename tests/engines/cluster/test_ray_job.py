@@ -14,12 +14,12 @@ import requests
 
 from tests.helpers.command import RunCli
 from tests.helpers.paths import REPOSITORY
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.ray_processes import free_ports, own_ray
 
 pytest.importorskip("ray", reason="needs the extra ray")
 pytestmark = pytest.mark.slow
 
-_PATIENCE_SECONDS = 120
 OUTPUTS = ("scores.npz", "predictions.csv", "skipped.csv", "metrics.json", "per_class.csv")
 FEW = ("--num_videos", "12", "--num_threads", "1", "--run_name", "few")
 
@@ -52,7 +52,7 @@ def head() -> Iterator[dict[str, str]]:
 
 def submit(head: dict[str, str], *options: object) -> subprocess.CompletedProcess[str]:
     """The job's log, once it has ended; a head that has just started takes none at first."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         done = subprocess.run(
             [REPOSITORY / "scripts/ray_job.sh", *map(str, options)],
@@ -88,7 +88,7 @@ def test_a_job_gives_the_bytes_of_one_machine(
     listed = requests.get(
         f"{head['RAY_API_SERVER_ADDRESS']}/api/jobs/",
         headers={"Authorization": f"Bearer {head['RAY_AUTH_TOKEN']}"},
-        timeout=_PATIENCE_SECONDS,
+        timeout=PATIENCE_SECONDS,
     ).json()
     found = {(job["status"], job["driver_exit_code"]) for job in listed if job["submission_id"]}
     assert found == {("SUCCEEDED", 0), ("FAILED", 2)}

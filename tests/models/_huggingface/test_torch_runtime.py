@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.errors import ConfigError, ModelError
 from vidbench.models._huggingface.torch_runtime import (
     choose_device,
@@ -111,6 +112,10 @@ def test_the_modules_import_nothing_heavy() -> None:
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
     )
     assert done.stdout.strip() == "[]"
