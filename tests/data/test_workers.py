@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.loading import PATIENCE_SECONDS, decoders, eventually, sample, stamps
+from tests.helpers.loading import decoders, eventually, sample, stamps
 from tests.helpers.paths import REPOSITORY
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.videos import write_video
 from vidbench.data.clips.cache import ClipCache
 from vidbench.data.clips.prepare import DecodeTask, Workers

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.clusters import OUTPUTS, PATIENCE_SECONDS, RUN, clustered, outputs
+from tests.helpers.clusters import OUTPUTS, RUN, clustered, outputs
 from tests.helpers.clusters import alone as alone
 from tests.helpers.command import RunCli
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.ray_processes import own_ray, ray_processes
 from tests.helpers.s3_server import S3Server
 from tests.helpers.s3_server import s3 as s3

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.clusters import (
-    PATIENCE_SECONDS,
     RUN,
     Cluster,
     clustered,
@@ -24,6 +23,7 @@ from tests.helpers.clusters import alone as alone
 from tests.helpers.command import RunCli
 from tests.helpers.http_server import serve
 from tests.helpers.paths import SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 
 pytest.importorskip("ray", reason="needs the extra ray")
 
