@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError
 from vidbench.errors import ConfigError, ModelError
 from vidbench.models._files.arrays import Network
 from vidbench.models._files.model_file import ModelFile
-from vidbench.models._files.protobuf import Fields, message_classes
-from vidbench.models._files.signature import Signature, Tensor
+from vidbench.models._files.protobuf import message_classes
+from vidbench.models._files.signature import Signature, Tensor, type_name
 from vidbench.models._scores import last_operation
 from vidbench.models.base import ModelCard
 from vidbench.storage.hashes import sha256_of
@@ -28,72 +28,33 @@ CARDS = (
     ),
 )
 
-_FIELDS: Fields = {  # of onnx.proto; the numbers are theirs
-    "Model": [("graph", 7, "Graph", False), ("functions", 25, "Function", True)],
-    "Function": [
-        ("name", 1, "string", False),
-        ("output", 5, "string", True),
-        ("node", 7, "Node", True),
-        ("domain", 10, "string", False),
-    ],
-    "Graph": [
-        ("node", 1, "Node", True),
-        ("initializer", 5, "Tensor", True),
-        ("input", 11, "Value", True),
-        ("output", 12, "Value", True),
-        ("sparse_initializer", 15, "Sparse", True),
-    ],
-    "Node": [
-        ("input", 1, "string", True),
-        ("output", 2, "string", True),
-        ("op_type", 4, "string", False),
-        ("attribute", 5, "Attribute", True),
-        ("domain", 7, "string", False),
-    ],
-    "Attribute": [
-        ("t", 5, "Tensor", False),
-        ("g", 6, "Graph", False),
-        ("tensors", 10, "Tensor", True),
-        ("graphs", 11, "Graph", True),
-    ],
-    "Sparse": [("values", 1, "Tensor", False), ("indices", 2, "Tensor", False)],
-    "Tensor": [("name", 8, "string", False), ("external_data", 13, "Entry", True)],
-    "Entry": [("key", 1, "string", False), ("value", 2, "string", False)],
-    "Value": [("name", 1, "string", False), ("type", 2, "Type", False)],
-    "Type": [("tensor_type", 1, "TensorType", False)],
-    "TensorType": [("elem_type", 1, "int32", False), ("shape", 2, "TensorShape", False)],
-    "TensorShape": [("dim", 1, "Dim", True)],
-    "Dim": [("dim_value", 1, "int64", False), ("dim_param", 2, "string", False)],
-}
+_FIELDS = """
+Model: Graph graph 7, Function* functions 25
+Function: string name 1, string* output 5, Node* node 7, string domain 10
+Graph: Node* node 1, Tensor* initializer 5, Value* input 11, Value* output 12, \
+Sparse* sparse_initializer 15
+Node: string* input 1, string* output 2, string op_type 4, Attribute* attribute 5, string domain 7
+Attribute: Tensor t 5, Graph g 6, Tensor* tensors 10, Graph* graphs 11
+Sparse: Tensor values 1, Tensor indices 2
+Tensor: string name 8, Entry* external_data 13
+Entry: string key 1, string value 2
+Value: string name 1, Type type 2
+Type: TensorType tensor_type 1
+TensorType: int32 elem_type 1, TensorShape shape 2
+TensorShape: Dim* dim 1
+Dim: int64 dim_value 1, string dim_param 2
+"""
+"""Of onnx.proto; the numbers are theirs."""
 
-_DTYPES = {  # of TensorProto.DataType
-    1: "float32",
-    2: "uint8",
-    3: "int8",
-    4: "uint16",
-    5: "int16",
-    6: "int32",
-    7: "int64",
-    8: "string",
-    9: "bool",
-    10: "float16",
-    11: "float64",
-    12: "uint32",
-    13: "uint64",
-    16: "bfloat16",
-}
-_FED = {  # as ONNX Runtime names them; NumPy has no bfloat16
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(double)": "float64",
-    "tensor(uint8)": "uint8",
-    "tensor(uint16)": "uint16",
-    "tensor(uint32)": "uint32",
-    "tensor(uint64)": "uint64",
-    "tensor(int8)": "int8",
-    "tensor(int16)": "int16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
+_DTYPES = (  # of TensorProto.DataType, by their numbers
+    *("undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64"),
+    *("string", "bool", "float16", "float64", "uint32", "uint64", "complex64"),
+    *("complex128", "bfloat16"),
+)
+_FED = {"tensor(float)": "float32", "tensor(double)": "float64"} | {
+    f"tensor({name})": name  # as ONNX Runtime names them; NumPy has no bfloat16
+    for name in _DTYPES
+    if name in ("float16", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
 }
 _OWN_DOMAINS = ("", "ai.onnx")
 
@@ -255,7 +216,7 @@ def _providers(onnxruntime: Any, device: str) -> list[Any]:
 
 def _tensor(value: Any) -> Tensor:
     kind = value.type.tensor_type
-    dtype = _DTYPES.get(kind.elem_type, f"type {kind.elem_type}")
+    dtype = type_name(_DTYPES, kind.elem_type)
     if not kind.HasField("shape"):
         return Tensor(None, dtype)
     return Tensor(tuple(dim.dim_value or None for dim in kind.shape.dim), dtype)

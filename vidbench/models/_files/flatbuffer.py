@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from vidbench.models._files.signature import Shape, Tensor
+from vidbench.models._files.signature import Shape, Tensor, type_name
 
 _OPERATOR_CODES, _SUBGRAPHS = 1, 2  # of Model
 _DEPRECATED_CODE, _CUSTOM_CODE, _BUILTIN_CODE = 0, 1, 3  # of OperatorCode
@@ -19,22 +19,11 @@ _OPCODE_INDEX, _TAKEN, _GIVEN = 0, 1, 2  # of Operator
 _SHAPE, _TYPE, _NAME, _QUANTIZATION, _SHAPE_SIGNATURE = 0, 1, 3, 4, 7  # of Tensor
 _SCALE = 2  # of QuantizationParameters
 
-_TYPES = {
-    0: "float32",
-    1: "float16",
-    2: "int32",
-    3: "uint8",
-    4: "int64",
-    5: "string",
-    6: "bool",
-    7: "int16",
-    9: "int8",
-    10: "float64",
-    12: "uint64",
-    15: "uint32",
-    16: "uint16",
-    18: "bfloat16",
-}
+_TYPES = (  # by their numbers
+    *("float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16"),
+    *("complex64", "int8", "float64", "complex128", "uint64", "resource", "variant"),
+    *("uint32", "uint16", "int4", "bfloat16"),
+)
 _QUANTISED = ("uint8", "int8", "int16")
 _BUILTINS = {  # those that are looked for
     0: "add",
@@ -115,7 +104,7 @@ def _tensor(buffer: _Buffer, tensor: int) -> Tensor:
     lengths = buffer.integers(tensor, _SHAPE_SIGNATURE) or buffer.integers(tensor, _SHAPE)
     shape: Shape = tuple(length if length >= 0 else None for length in lengths)
     number = buffer.number(tensor, _TYPE, "<b")
-    dtype = _TYPES.get(number, f"type {number}")
+    dtype = type_name(_TYPES, number)
     quantization = buffer.table(tensor, _QUANTIZATION)
     scaled = dtype in _QUANTISED and quantization and buffer.integers(quantization, _SCALE)
     return Tensor(shape, "float32" if scaled else dtype)

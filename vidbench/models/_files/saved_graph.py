@@ -25,14 +25,10 @@ _DEEPEST = 64  # calls within calls: more than any model has
 
 _MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 _FOOTER_BYTES = 48
-_FIELDS = {
-    "Header": [("num_shards", 1, "int32", False)],
-    "Entry": [
-        ("shard", 3, "int32", False),
-        ("offset", 4, "int64", False),
-        ("size", 5, "int64", False),
-    ],
-}
+_FIELDS = """
+Header: int32 num_shards 1
+Entry: int32 shard 3, int64 offset 4, int64 size 5
+"""
 
 
 def read_ending(folder: Path, signature: Signature) -> str | None:

@@ -6,7 +6,7 @@ The messages are the few fields needed of TensorFlow's ``saved_model.proto``, ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,61 +21,34 @@ Shape = tuple[int | None, ...]
 _PREFERRED = ("default", "serving_default")
 _SERVED = "serve"  # the tag of the graph that is meant to be run, of several
 
-_FIELDS = {  # message: (field, number, type, repeated)
-    "SavedModel": [("meta_graphs", 2, "MetaGraphDef", True)],
-    "MetaGraphDef": [
-        ("meta_info", 1, "MetaInfo", False),
-        ("graph", 2, "GraphDef", False),
-        ("signature_def", 5, "SignatureEntry", True),
-    ],
-    "MetaInfo": [("tags", 4, "string", True)],
-    "GraphDef": [("node", 1, "Node", True), ("functions", 2, "Functions", False)],
-    "Functions": [("defined", 1, "Function", True)],
-    "Function": [
-        ("signature", 1, "Operation", False),
-        ("node", 3, "Node", True),
-        ("returned", 4, "TextEntry", True),
-    ],
-    "Operation": [("name", 1, "string", False), ("output", 3, "Argument", True)],
-    "Argument": [("name", 1, "string", False)],
-    "TextEntry": [("key", 1, "string", False), ("value", 2, "string", False)],
-    "Node": [
-        ("name", 1, "string", False),
-        ("op", 2, "string", False),
-        ("input", 3, "string", True),
-        ("attribute", 5, "AttributeEntry", True),
-    ],
-    "AttributeEntry": [("key", 1, "string", False), ("value", 2, "Attribute", False)],
-    "Attribute": [("function", 10, "FunctionName", False)],
-    "FunctionName": [("name", 1, "string", False)],
-    "SignatureEntry": [("key", 1, "string", False), ("value", 2, "SignatureDef", False)],
-    "SignatureDef": [("inputs", 1, "TensorEntry", True), ("outputs", 2, "TensorEntry", True)],
-    "TensorEntry": [("key", 1, "string", False), ("value", 2, "TensorInfo", False)],
-    "TensorInfo": [
-        ("name", 1, "string", False),
-        ("dtype", 2, "int32", False),
-        ("tensor_shape", 3, "TensorShape", False),
-    ],
-    "TensorShape": [("dim", 2, "Dim", True), ("unknown_rank", 3, "bool", False)],
-    "Dim": [("size", 1, "int64", False)],
-}
+_FIELDS = """
+SavedModel: MetaGraphDef* meta_graphs 2
+MetaGraphDef: MetaInfo meta_info 1, GraphDef graph 2, SignatureEntry* signature_def 5
+MetaInfo: string* tags 4
+GraphDef: Node* node 1, Functions functions 2
+Functions: Function* defined 1
+Function: Operation signature 1, Node* node 3, TextEntry* returned 4
+Operation: string name 1, Argument* output 3
+Argument: string name 1
+TextEntry: string key 1, string value 2
+Node: string name 1, string op 2, string* input 3, AttributeEntry* attribute 5
+AttributeEntry: string key 1, Attribute value 2
+Attribute: FunctionName function 10
+FunctionName: string name 1
+SignatureEntry: string key 1, SignatureDef value 2
+SignatureDef: TensorEntry* inputs 1, TensorEntry* outputs 2
+TensorEntry: string key 1, TensorInfo value 2
+TensorInfo: string name 1, int32 dtype 2, TensorShape tensor_shape 3
+TensorShape: Dim* dim 2, bool unknown_rank 3
+Dim: int64 size 1
+"""
 
-_TYPES = {  # of types.proto, those that have another name than others call them by
-    1: "float32",
-    2: "float64",
-    3: "int32",
-    4: "uint8",
-    5: "int16",
-    6: "int8",
-    7: "string",
-    9: "int64",
-    10: "bool",
-    14: "bfloat16",
-    17: "uint16",
-    19: "float16",
-    22: "uint32",
-    23: "uint64",
-}
+_TYPES = (  # of types.proto, by their numbers
+    *("invalid", "float32", "float64", "int32", "uint8", "int16", "int8", "string"),
+    *("complex64", "int64", "bool", "qint8", "quint8", "qint32", "bfloat16", "qint16"),
+    *("quint16", "uint16", "complex128", "float16", "resource", "variant", "uint32"),
+    *("uint64",),
+)
 
 
 class Tensor(NamedTuple):
@@ -88,6 +61,11 @@ class Tensor(NamedTuple):
 
     shape: Shape | None
     dtype: str | None = None
+
+
+def type_name(names: Sequence[str], number: int) -> str:
+    """Name of a type by its number in a format, e.g. ``float32``."""
+    return names[number] if 0 <= number < len(names) else f"type {number}"
 
 
 class EntryPoint(NamedTuple):
@@ -211,7 +189,7 @@ def join(name: str, input_name: str, taken: Tensor, output_name: str, given: Ten
 
 
 def _tensor(info: Any) -> Tensor:
-    dtype = _TYPES.get(info.dtype, f"type {info.dtype}")
+    dtype = type_name(_TYPES, info.dtype)
     if info.tensor_shape.unknown_rank:
         return Tensor(None, dtype)
     lengths = (dim.size if dim.size >= 0 else None for dim in info.tensor_shape.dim)
