@@ -14,9 +14,9 @@ import pytest
 from tests.helpers.command import RunCli
 from tests.helpers.contracts import BuildDataset, BuildModel, DatasetContract, ModelContract
 from tests.helpers.paths import SAMPLE
-from vidbench.data.datasets.base import dataset_cards, dataset_families, load_dataset
+from vidbench.data.datasets.base import dataset_entries, dataset_families, load_dataset
 from vidbench.data.records import Views
-from vidbench.models.base import load_model, model_cards, model_families
+from vidbench.models.base import load_model, model_entries, model_families
 
 
 class TestSavedModel(ModelContract):
@@ -77,7 +77,7 @@ def test_what_there_is_is_listed_where_no_library_is_installed(command: str) -> 
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    cards = model_cards() if command == "models" else dataset_cards()
+    cards = model_entries() if command == "models" else dataset_entries()
     assert [row["name"] for row in json.loads(done.stdout)] == [card.name for card in cards]
 
 
@@ -103,8 +103,8 @@ def test_the_list_fits_80_columns_and_a_name_shows_every_detail(
 
 def test_every_family_has_a_card() -> None:
     for cards, families in (
-        (model_cards(), model_families()),
-        (dataset_cards(), dataset_families()),
+        (model_entries(), model_families()),
+        (dataset_entries(), dataset_families()),
     ):
         names = [card.name for card in cards]
         assert {name.partition("/")[0] for name in names} == set(families)

@@ -133,7 +133,7 @@ def test_former_names_of_options_are_valid() -> None:
 def test_no_arguments_ask_for_i3d_on_the_validation_split_of_kinetics_400() -> None:
     config = parse()
     assert config == RunConfig()
-    assert (config.model_name, config.dataset_name) == ("i3d", "kinetics/400")
+    assert (config.model_name, config.dataset_name) == ("i3d", "kinetics")
     assert (config.split, config.batch_size, config.top_n) == (None, None, None)
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidbench.data.datasets.base import Dataset, dataset_cards, list_videos
+from vidbench.data.datasets.base import Dataset, dataset_entries, list_videos
 from vidbench.data.records import VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError, VidbenchError
-from vidbench.models.base import Model, model_cards
+from vidbench.models.base import Model, model_entries
 from vidbench.storage.video_files import is_media
 
 BuildModel = Callable[[Path], Model]
@@ -60,7 +60,7 @@ class ModelContract:
             model.check(PreprocessSpec(num_frames=16))
 
     def test_it_is_listed_under_its_name(self, model: Model) -> None:
-        names = [card.name for card in model_cards()]
+        names = [card.name for card in model_entries()]
         assert model.name in names or model.name.partition("/")[0] in names
 
     def test_its_classes_are_unique(self, model: Model) -> None:
@@ -133,7 +133,7 @@ class DatasetContract:
 
     def test_it_is_listed_under_its_name(self, build: BuildDataset, tmp_path: Path) -> None:
         family = re.split("[-/]", build(data_dir=tmp_path).name)[0]
-        assert family in {card.name.partition("/")[0] for card in dataset_cards()}
+        assert family in {card.name.partition("/")[0] for card in dataset_entries()}
 
     def test_videos_come_in_the_same_order(self, build: BuildDataset, tmp_path: Path) -> None:
         first, again = (build(data_dir=tmp_path).fetch() for _ in range(2))

@@ -29,7 +29,7 @@ from vidbench.models._tensorflow.imports import import_tensorflow
 from vidbench.models._tensorflow.streaming import StreamClassifier
 from vidbench.models._tensorflow.weights import Weights
 from vidbench.models.base import load_model
-from vidbench.models.movinet import CARDS, VARIANTS
+from vidbench.models.movinet import FAMILY, VARIANTS
 
 """Names and shapes as in ``Movinet.initial_state_specs`` of the Model Garden, of one layer."""
 
@@ -213,7 +213,7 @@ def test_larger_models_are_better_and_streams_a_little_worse() -> None:
 
 
 def test_cards_state_the_published_protocol() -> None:
-    cards = {card.name: card for card in CARDS}
+    cards = {card.name: card for card in FAMILY.entries}
     assert len(cards) == 12
     assert cards["movinet/a3-stream"].published == (
         "Kinetics-600 val, 1 view, 120 frames at 12 fps, 256x256, frame by frame"

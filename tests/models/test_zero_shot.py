@@ -24,7 +24,7 @@ from vidbench.data.video.decode import decode_views
 from vidbench.errors import ConfigError, ModelError
 from vidbench.labels.class_lists import load_classes
 from vidbench.models._huggingface.prompts import CLASS_NAME, CLIP_TEMPLATES, Prompts, read_prompts
-from vidbench.models.base import load_model, model_cards
+from vidbench.models.base import load_model, model_entries
 from vidbench.runs.finished import FinishedRun
 
 Array = NDArray[np.float32]
@@ -242,7 +242,7 @@ def test_digests_tell_apart_what_decides_scores(folders: dict[str, Path], tmp_pa
     assert open_model(words, prompts).digest() != model.digest()
     thresholds = {"templates": ["{}"], "classes": list(CLASSES), "thresholds": {"a": 0.5}}
     with_threshold = open_model(folders["clip"], write_prompts(tmp_path / "t.json", thresholds))
-    assert with_threshold.thresholds == {"a": 0.5}
+    assert with_threshold.read_thresholds() == {"a": 0.5}
     assert with_threshold.digest() == model.digest()
 
 
@@ -451,7 +451,7 @@ def test_prompts_that_make_no_sense_are_refused(
 
 
 def test_cards_tell_the_published_numbers() -> None:
-    cards = {card.name: card for card in model_cards()}
+    cards = {card.name: card for card in model_entries()}
     assert cards["clip/vit-large-patch14"].top1 == 0.7639
     assert "mean of top-1 and top-5" in cards["clip/vit-large-patch14"].published
     assert cards["xclip/base-patch32"].top1 == 0.804

@@ -13,7 +13,7 @@ from vidbench.data.fetch.tarballs import FetchTarballs, fetch_tarballs
 from vidbench.data.loader import VideoLoader
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.models.base import Model, load_model, takes_option
+from vidbench.models.base import FEATURES, Model, as_embedding_model, load_model
 from vidbench.storage.remote_store import stand_in
 
 
@@ -23,9 +23,9 @@ def find_model(config: RunConfig) -> Model:
     Raises:
         ConfigError: There is no such model, or it takes no such options.
     """
-    classes_file = config.classes_file
-    if config.dataset == "manifest" and not takes_option(config.model_name, "classes_file"):
-        classes_file = None  # it names the labels of the list alone
+    option, classes_file = "classes_file", config.classes_file
+    if option in config.dataset_family.options and option not in config.model_family.options:
+        classes_file = None  # it names the labels of the dataset alone
     return load_model(
         config.model_name,
         model_path=config.model_path,
@@ -55,6 +55,7 @@ def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_tarbal
     Raises:
         ConfigError: There is no such dataset or split.
     """
+    takes_list = "classes_file" in config.dataset_family.options
     return load_dataset(
         config.dataset_name,
         config.split,
@@ -65,7 +66,7 @@ def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_tarbal
         annotations=config.annotations,
         frames_fps=config.frames_fps,
         videos_path=config.videos_path,
-        classes_file=config.classes_file if config.dataset == "manifest" else None,
+        classes_file=config.classes_file if takes_list else None,
         fetch_tarballs=fetch_tarballs,
     )
 
@@ -126,8 +127,10 @@ def _open_loader(
 
 def open_features(config: RunConfig, model: Model) -> FeatureCache | None:
     """Where the model keeps what it makes of clips; None where its classes are fixed."""
-    digest = getattr(model, "embedding_digest", None)
-    return FeatureCache(config.cache_dir, digest(config.precision)) if digest else None
+    if config.model_family.input != FEATURES:
+        return None
+    digest = as_embedding_model(model).embedding_digest(config.precision)
+    return FeatureCache(config.cache_dir, digest)
 
 
 def cache_policy(config: RunConfig) -> CachePolicy:

@@ -15,10 +15,10 @@ def place(config: RunConfig, name: str) -> Folder:
 
     Args:
         config: What is asked for.
-        name: ``data_dir``, ``cache_dir``, ``results_dir`` or ``dataset_path``; that of a
-            manifest means the folder that it lies in.
+        name: ``data_dir``, ``cache_dir``, ``results_dir`` or ``dataset_path``; that of a list
+            means the folder that it lies in.
     """
-    above = name == "dataset_path" and config.dataset == "manifest"
+    above = name == "dataset_path" and config.dataset_family.is_list
     if name in config.shared:
         url = config.shared[name]
         return SharedFolder(url.rstrip("/").rpartition("/")[0] if above else url)

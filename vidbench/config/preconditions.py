@@ -8,14 +8,12 @@ from pathlib import Path
 
 from vidbench.config.opening import find_model, open_dataset
 from vidbench.config.run_config import RunConfig, is_module
-from vidbench.data.datasets._kinetics_annotations import read_annotations
-from vidbench.data.fetch.download import is_url
 from vidbench.data.leakage import read_source_ids
 from vidbench.data.spec import PreprocessSpec
-from vidbench.errors import ConfigError, FetchError
+from vidbench.errors import ConfigError
 from vidbench.labels.aliases import read_aliases
 from vidbench.labels.class_lists import find_classes, list_names, load_classes, restrict
-from vidbench.models.base import Model, count_classes, takes_option
+from vidbench.models.base import ChecksPath, Model, count_classes
 from vidbench.storage.remote_store import require_shared
 from vidbench.system.machine import total_memory
 from vidbench.system.validation import require_address, require_file, require_folder
@@ -76,13 +74,13 @@ def _check_model(config: RunConfig) -> None:
     model = find_model(config)
     if config.model_path is not None:
         require_address("model_path", config.model_path)
-        if check_path := getattr(model, "check_path", None):  # of families that take files
-            check_path()
+        if isinstance(model, ChecksPath):
+            model.check_path()
     _require_memory(config, config.spec(model.spec))
     classes = load_classes(model.trained_on) if model.trained_on in list_names() else ()
     if config.classes_file is not None:
         listed = _read_classes_file(config.classes_file, model)
-        classes = listed if takes_option(config.model_name, "classes_file") else classes
+        classes = listed if "classes_file" in config.model_family.options else classes
     if classes and config.top_n is not None and config.top_n > len(classes):
         raise ConfigError(
             f"--top_n is {config.top_n}, but the model has only {len(classes)} classes"
@@ -113,30 +111,26 @@ def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:
 
 def _refuse_unshared(config: RunConfig) -> None:
     """Refuses a shared data folder where a dataset would unpack its one archive into it."""
-    family = config.dataset.partition("/")[0]
-    source = config.dataset_path
+    family, source = config.dataset_family, config.dataset_path
     in_place = source is not None and Path(source).is_dir()
-    if "data_dir" in config.shared and family in ("ucf101", "hmdb51") and not in_place:
+    if "data_dir" in config.shared and family.is_one_archive and not in_place:
         raise ConfigError(
-            f"--data_dir {config.as_dict()['data_dir']}: --dataset {family} is one archive, which "
-            "is not unpacked into shared storage: unpack it into a folder that all machines see, "
-            "and name that with --dataset_path"
+            f"--data_dir {config.as_dict()['data_dir']}: --dataset {family.name} is one "
+            "archive, which is not unpacked into shared storage: unpack it into a folder that all "
+            "machines see, and name that with --dataset_path"
         )
 
 
 def _check_dataset(config: RunConfig) -> None:
     _refuse_unshared(config)
-    is_kinetics = config.dataset_name.startswith("kinetics/")
-    if is_kinetics and config.annotations is not None and not is_url(config.annotations):
-        try:
-            read_annotations(Path(config.annotations), config.split or "val")
-        except FetchError as error:
-            raise ConfigError(f"--annotations: {error}") from error
+    family = config.dataset_family
+    if config.annotations is not None:
+        family.check_annotations(config.annotations, config.split or family.default_split)
     dataset = open_dataset(config)
     if config.classes is None:
         return
     classes = _read_classes(config.classes)
-    if config.dataset_name.startswith("kinetics/") or config.dataset_path is None:
+    if family.has_known_classes or config.dataset_path is None:
         classes = restrict(dataset.classes, classes)  # which need not be fetched
     top_n = config.top_n or 1
     if config.restrict_choices and top_n > len(classes):

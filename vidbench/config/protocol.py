@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from vidbench.data.spec import KEEPING_SHAPE, PRESETS, PreprocessSpec
+from vidbench.data.spec import (
+    KEEPING_SHAPE,
+    OPEN_FIELDS,
+    PRESETS,
+    USUALLY_OPEN,
+    PreprocessSpec,
+)
 from vidbench.models.base import load_model
 
 PROTOCOL_OPTIONS = tuple(field.name for field in fields(PreprocessSpec))
 
 _SHORT_SIDE = 256  # the usual one: the paper of I3D, and most that came later
-_OPEN = frozenset({"num_frames", "num_clips", "num_crops"})  # what a preset leaves open
 
 
 def find_preset(name: str) -> PreprocessSpec:
@@ -25,9 +30,8 @@ def find_preset(name: str) -> PreprocessSpec:
 
 
 def fixed_by(preset: str) -> frozenset[str]:
-    """The options that a preset fixes, so that they contradict it; ``paper`` fixes the frames."""
-    still_open = _OPEN - {"num_frames"} if preset == "paper" else _OPEN
-    return frozenset(PROTOCOL_OPTIONS) - still_open
+    """The options that a preset, or the protocol of a model, fixes: they contradict it."""
+    return frozenset(PROTOCOL_OPTIONS) - OPEN_FIELDS.get(preset, USUALLY_OPEN)
 
 
 def change(spec: PreprocessSpec, asked: Mapping[str, Any]) -> PreprocessSpec:

@@ -11,9 +11,12 @@ from typing import Any
 
 from vidbench.config.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
 from vidbench.data.clips.cache import COMPRESSIONS
-from vidbench.data.datasets._kinetics_releases import RELEASES
-from vidbench.data.datasets.base import dataset_families
-from vidbench.data.fetch.download import is_url, require_source
+from vidbench.data.datasets.base import (
+    DatasetFamily,
+    all_dataset_families,
+    dataset_families,
+    find_dataset_family,
+)
 from vidbench.data.loader import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.spec import (
     PRESETS,
@@ -28,6 +31,8 @@ from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import list_names
 from vidbench.models.base import (
     PRECISIONS,
+    ModelFamily,
+    find_model_family,
     model_families,
     require_device,
 )
@@ -64,10 +69,6 @@ _FOLDERS = ("data_dir", "cache_dir", "results_dir")
 _FILES = ("class_aliases", "classes_file", "prompts", "training_list")
 _OR_LISTS = ("classes_file", "prompts")  # also names of class lists that ship
 _PLACES = (*_FOLDERS, "dataset_path")  # what may be shared
-_LISTED_IN_PLACE = ("folder", "flat", "manifest")  # datasets whose videos lie at --dataset_path
-_HAVE_LISTS = (
-    *("activitynet", "diving48", "hacs", "jester", "kinetics", "moments", "ssv1", "ssv2"),
-)  # datasets with official lists that may lie elsewhere
 _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
 
 
@@ -173,7 +174,7 @@ class RunConfig:
 
     def _may_share(self, name: str) -> bool:
         """Datasets of others may know URLs of their own, and fetching refuses what it does not."""
-        return name != "dataset_path" or self.dataset in _LISTED_IN_PLACE
+        return name != "dataset_path" or self.dataset_family.read_in_place
 
     def _put_stand_ins(self) -> None:
         for name, url in self.shared.items():
@@ -182,7 +183,7 @@ class RunConfig:
 
     def _stand_in(self, name: str, url: str) -> Path:
         """What stands for the URL on this machine; a manifest lies in what is shared."""
-        if name == "dataset_path" and self.dataset == "manifest":
+        if name == "dataset_path" and self.dataset_family.is_list:
             folder, _, file = url.rstrip("/").rpartition("/")
             return stand_in(folder) / file
         return stand_in(url)
@@ -193,7 +194,6 @@ class RunConfig:
             if value not in families and not is_module(value):
                 raise ConfigError(f"--{name} {nearest(value, families)}")
         for name, valid in (
-            ("kinetics_version", list(RELEASES)),
             ("sampling", list(SAMPLINGS)),
             ("resize_type", list(RESIZE_TYPES)),
             ("resize_filter", list(RESIZE_FILTERS)),
@@ -233,25 +233,33 @@ class RunConfig:
                     f"--{name} {without_password(url)} is read and written with Ray alone: add "
                     "--ray_address local, or the address of a cluster"
                 )
-        if self.model_type == "saved_model" and self.model_trained_on is not None:
-            raise ConfigError("--model_trained_on contradicts --model_type saved_model")
-        if self.annotations is not None and self.dataset.partition("/")[0] not in _HAVE_LISTS:
-            raise ConfigError(
-                f"--annotations names an official list, and {self.dataset} has none of its own"
-            )
-        if self.videos_path is not None and self.dataset != "manifest":
-            raise ConfigError(f"--videos_path is of --dataset manifest, not of {self.dataset}")
+        self._refuse_unknown_variants()
+        for name in ("annotations", "videos_path"):
+            if getattr(self, name) is not None and name not in self.dataset_family.options:
+                raise ConfigError(f"--dataset {self.dataset} takes no --{name}: drop the option")
         if self.videos_path is not None and "dataset_path" in self.shared:
             raise ConfigError(
                 "--videos_path contradicts a list in shared storage, beside its videos"
             )
-        if self.dataset == "sample" and self.kinetics_version is not None:
-            raise ConfigError("--kinetics_version contradicts --dataset sample")
         if self.restrict_choices and self.classes is None:
             raise ConfigError("--restrict_choices needs --classes: to which classes?")
         if self.preset is not None:
             for name in sorted(fixed_by(self.preset) & self._protocol().keys()):
                 raise ConfigError(f"--{name} contradicts --preset {self.preset}, which fixes it")
+
+    def _refuse_unknown_variants(self) -> None:
+        """Of a family that lists its variants; any other tells when it is opened."""
+        for option, variant, name, find in (
+            ("model_trained_on", self.model_trained_on, "model_type", find_model_family),
+            ("kinetics_version", self.kinetics_version, "dataset", find_dataset_family),
+        ):
+            if variant is None:
+                continue
+            family: ModelFamily | DatasetFamily = find(getattr(self, name))
+            if family.variants == ():
+                raise ConfigError(f"--{option} contradicts --{name} {family.name}, which has none")
+            if family.variants is not None and variant not in family.variants:
+                raise ConfigError(f"--{option} {nearest(variant, family.variants)}")
 
     def _refuse_bad_paths(self) -> None:
         for option in _FILES:
@@ -268,18 +276,16 @@ class RunConfig:
             self._refuse_source(self.dataset_path)
         if self.annotations is not None:
             require_address("annotations", self.annotations)
-            if self.dataset.partition("/")[0] == "kinetics" and not is_url(self.annotations):
-                require_file("annotations", Path(self.annotations))
 
     def _refuse_source(self, source: str) -> None:
-        family = self.dataset.partition("/")[0]
-        if is_shared(source) and family in dataset_families():
+        family = self.dataset_family
+        if is_shared(source) and not is_module(family.name):
+            others = ", ".join(one.name for one in all_dataset_families() if one.read_in_place)
             raise ConfigError(
-                f"--dataset_path {without_password(source)}: --dataset {family} is fetched from "
-                "http(s) or a folder; only " + ", ".join(_LISTED_IN_PLACE) + " read shared storage"
+                f"--dataset_path {without_password(source)}: --dataset {family.name} is fetched "
+                f"from http(s) or a folder; only {others} read shared storage"
             )
-        if family in ("kinetics", "sample"):
-            require_source(source)
+        family.check_source(source)
 
     @property
     def model_name(self) -> str:
@@ -289,8 +295,25 @@ class RunConfig:
     @property
     def dataset_name(self) -> str:
         """``family`` or ``family/variant``."""
-        version = self.kinetics_version or ("400" if self.dataset == "kinetics" else None)
-        return "/".join(filter(None, (self.dataset, version)))
+        return "/".join(filter(None, (self.dataset, self.kinetics_version)))
+
+    @property
+    def dataset_family(self) -> DatasetFamily:
+        """What the dataset's family is and can; a module of yours is imported for it.
+
+        Raises:
+            ConfigError: There is no such family.
+        """
+        return find_dataset_family(self.dataset)
+
+    @property
+    def model_family(self) -> ModelFamily:
+        """What the model's family is and can; a module of yours is imported for it.
+
+        Raises:
+            ConfigError: There is no such family.
+        """
+        return find_model_family(self.model_type)
 
     def choose_top_n(self, classes: Sequence[str]) -> int:
         """The k of the second accuracy: as asked for, or 5, or all where there are fewer classes.

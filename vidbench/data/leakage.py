@@ -3,56 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from vidbench.data.datasets._annotation_files import find_beside
 from vidbench.data.datasets._kinetics_annotations import is_json, read_annotations
-from vidbench.data.datasets._kinetics_releases import RELEASES
+from vidbench.data.datasets._kinetics_releases import RELEASES, release_name
+from vidbench.data.datasets.base import all_dataset_families
 from vidbench.data.fetch.download import is_url
 from vidbench.errors import ConfigError, FetchError
 
 _NUM_EXAMPLES = 5
 _ID_COLUMN = "youtube_id"
-
-_MANY_OF_600 = (
-    "the authors of kinetics-700 (arXiv 1907.06987) warn that many clips of kinetics-600 {} "
-    "are in its train"
-)
-_OVERLAPS: Mapping[tuple[str, str, str], str] = MappingProxyType(
-    {
-        ("kinetics-600", "kinetics-400", "val"): (
-            "of the 19,906 videos on the list of kinetics-400 val, 13,569 are in kinetics-600 val "
-            "and 450 in its test; any of the others may be in its train"
-        ),
-        ("kinetics-600", "kinetics-400", "test"): (
-            "of the 39,805 videos on the list of kinetics-400 test, 27,589 are in kinetics-600 "
-            "test; any of the others may be in its train"
-        ),
-        ("kinetics-400", "kinetics-600", "val"): (
-            "of the 29,994 videos on the list of kinetics-600 val, 13,569 are in kinetics-400 val; "
-            "any of the others may be in its train"
-        ),
-        ("kinetics-400", "kinetics-600", "test"): (
-            "of the videos on the list of kinetics-600 test, 27,589 are in kinetics-400 test and "
-            "450 in its val; any of the others may be in its train"
-        ),
-        ("kinetics-700-2020", "kinetics-400", "val"): (
-            "the CVDF, which serves Kinetics, warns that kinetics-400 val is largely part of "
-            "kinetics-700 train"
-        ),
-        ("kinetics-700-2020", "kinetics-600", "val"): _MANY_OF_600.format("val"),
-        ("kinetics-700-2020", "kinetics-600", "test"): _MANY_OF_600.format("test"),
-    }
-)
-"""Known overlaps by (trained on, dataset, split): YouTube ids that the official lists share.
-
-A video in the val or test split of the release that a model was trained on is not a leak: only its
-train split counts, and no number has been published for that overlap.
-"""
 
 
 @dataclass(frozen=True)
@@ -164,14 +128,14 @@ def training_lists(
             videos belong to this release.
     """
     names = {release.name: release.annotations["train"] for release in RELEASES.values()}
-    release = _release_name(trained_on)
+    release = release_name(trained_on)
     if release not in names:
         return []
     home, name = data_dir / release, Path(names[release]).name
     candidates = [home / "train" / name, home / "annotations" / name]
     if root_url is not None and not is_url(root_url):
         candidates.append(Path(root_url) / names[release])
-        if dataset is not None and _release_name(dataset) == release and Path(root_url).is_dir():
+        if dataset is not None and release_name(dataset) == release and Path(root_url).is_dir():
             candidates += find_beside(Path(root_url), "train", release)[:1]
     existing = {path.resolve(): path for path in candidates if path.is_file()}
     return list(existing.values())
@@ -201,18 +165,20 @@ def published_overlap(trained_on: str, dataset: str, split: str) -> str | None:
     """Published overlap of two releases, or None.
 
     Splits of one release share no video, so within a release only the training split gives a
-    warning. The numbers count YouTube ids that the official lists share; the CVDF's warning is in
-    https://github.com/cvdfoundation/kinetics-dataset/issues/48.
+    warning. Families of datasets declare what is published.
 
     Args:
         trained_on: E.g. ``kinetics-600``.
         dataset: The dataset of the scored videos, in the same form.
         split: Their split.
     """
-    trained_on, dataset = _release_name(trained_on), _release_name(dataset)
+    trained_on, dataset = release_name(trained_on), release_name(dataset)
     if (trained_on, split) == (dataset, "train"):
         return f"the train split of {dataset} is what it was trained on"
-    return _OVERLAPS.get((trained_on, dataset, split))
+    shared = (
+        family.overlaps.get((trained_on, dataset, split)) for family in all_dataset_families()
+    )
+    return next(filter(None, shared), None)
 
 
 def check_leakage(
@@ -248,7 +214,3 @@ def check_leakage(
     if lists := training_lists(data_dir, trained_on, root_url, dataset):
         return Leakage(trained_on, tuple(lists), leak=find_leaks(source_ids, lists))
     return Leakage(trained_on, published=published_overlap(trained_on, dataset, split))
-
-
-def _release_name(name: str) -> str:
-    return "kinetics-700-2020" if name == "kinetics-700" else name

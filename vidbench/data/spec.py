@@ -207,3 +207,9 @@ PRESETS: dict[str, PreprocessSpec] = {
         too_short="loop",
     ),
 }
+
+USUALLY_OPEN = frozenset({"num_frames", "num_clips", "num_crops"})
+"""Fields that a protocol leaves to whom it is given, unless :data:`OPEN_FIELDS` says otherwise."""
+
+OPEN_FIELDS = {"paper": frozenset({"num_clips", "num_crops"})}
+"""Fields that a preset leaves open, where they are not the usual ones."""

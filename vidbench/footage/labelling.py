@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from vidbench.footage.segments import (
     share_classes,
 )
 from vidbench.footage.windows import Window
-from vidbench.models.base import Classifier, Model
+from vidbench.models.base import Classifier, HasThresholds, Model
 
 DEFAULT_THRESHOLD = 75.0
 """Of 100: the score from which a class counts as seen."""
@@ -101,12 +101,12 @@ def find_thresholds(model: Model, threshold: float | None) -> Array:
     """The least score of each class, (classes,), 0 to 1.
 
     Args:
-        model: May have ``thresholds``, by class and from 0 to 1, as those that read prompts do.
+        model: May have thresholds of its own, as those that read prompts do.
         threshold: Of 100, for all classes; None for the model's.
     """
     if threshold is not None:
         return np.full(len(model.classes), threshold / 100)
-    own: Mapping[str, float] = getattr(model, "thresholds", None) or {}
+    own = model.read_thresholds() if isinstance(model, HasThresholds) else {}
     return np.array([own.get(name, DEFAULT_THRESHOLD / 100) for name in model.classes])
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ import vidbench.models
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
-from vidbench.system.plugins import import_family, list_families
+from vidbench.metrics.ranking import EVIDENCE, PROBABILITIES
+from vidbench.system.plugins import import_family, list_families, read_declaration
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -27,7 +29,7 @@ GRAPH_FOLDER = "graphs"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelCard:
+class ModelEntry:
     """What is known of a model without its library and its weights.
 
     Attributes:
@@ -38,7 +40,6 @@ class ModelCard:
         top5: Likewise.
         published: Of what, and by which protocol: dataset, split, views, frames, size.
         reference: Where that stands.
-        needs: The extra that installs its library, e.g. ``torch``.
     """
 
     name: str
@@ -48,7 +49,45 @@ class ModelCard:
     top5: float | None = None
     published: str = ""
     reference: str = ""
-    needs: str = "tensorflow"
+
+
+CLIPS, FEATURES, FILES = "clips", "features", "files"
+
+INPUTS = (CLIPS, FEATURES, FILES)
+"""What models take: decoded clips; clips, of which they make features that may be kept; or the
+files of videos, which they read themselves."""
+
+OPTIONS = frozenset({"classes_file", "model_path", "prompts"})
+"""The options that ``load`` of a family may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFamily:
+    """What a family of models is and can; its module has one under the name ``FAMILY``.
+
+    Attributes:
+        name: As ``--model_type`` takes it.
+        needs: The extra that installs its library, e.g. ``torch``; empty for none.
+        entries: What is listed by ``vidbench models``.
+        input: What its models take, one of :data:`INPUTS`.
+        evidence: What its models give at least, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        options: The options that its ``load`` takes, of :data:`OPTIONS`.
+        variants: The names that may stand behind a slash; None where only ``load`` knows.
+        default_variant: The variant that is meant where none is asked for.
+    """
+
+    name: str
+    needs: str = ""
+    entries: tuple[ModelEntry, ...] = ()
+    input: str = CLIPS
+    evidence: str = PROBABILITIES
+    options: frozenset[str] = frozenset({"model_path"})
+    variants: tuple[str, ...] | None = ()
+    default_variant: str = ""
+
+    def __post_init__(self) -> None:
+        if self.input not in INPUTS or self.evidence not in EVIDENCE or self.options - OPTIONS:
+            raise ValueError(f"{self.name} declares what no model can be: {self}")
 
 
 class Classifier(Protocol):
@@ -127,8 +166,9 @@ class Model(Protocol):
         ...
 
 
-class EmbeddingModel(Model, Protocol):
-    """A model whose classes are asked for, so that the features of clips outlive them."""
+@runtime_checkable
+class EmbeddingModel(Protocol):
+    """A :class:`Model` whose classes are asked for, so that the features of clips outlive them."""
 
     def embedding_digest(self, precision: str) -> str:
         """16 hexadecimal digits of what decides features: weights and precision, not classes."""
@@ -146,9 +186,50 @@ class EmbeddingModel(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class ChecksPath(Protocol):
+    """A :class:`Model` whose ``--model_path`` can be judged at a glance."""
+
+    def check_path(self) -> None:
+        """Raise ConfigError unless the path may hold such a model."""
+        ...
+
+
+@runtime_checkable
+class CountsScores(Protocol):
+    """A :class:`Model` whose weights tell how many classes it has."""
+
+    def count_scores(self) -> int | None:
+        """The number of classes; None where only loading the model tells."""
+        ...
+
+
+@runtime_checkable
+class HasThresholds(Protocol):
+    """A :class:`Model` whose classes may have a score from which they count as seen."""
+
+    def read_thresholds(self) -> Mapping[str, float]:
+        """Such scores, 0 to 1, by class; the others have the usual one."""
+        ...
+
+
 def model_families() -> list[str]:
     """Names of the families that come with vidbench."""
     return list_families(vidbench.models)
+
+
+def as_embedding_model(model: Model) -> EmbeddingModel:
+    """The model of a family that declares features, as one that gives them.
+
+    Raises:
+        ConfigError: It gives none.
+    """
+    if not isinstance(model, EmbeddingModel):
+        raise ConfigError(
+            f"the family of {model.name} declares input {FEATURES!r}, and the model has no "
+            "embedding_digest: add it, or declare input 'clips'"
+        )
+    return model
 
 
 def require_device(device: str) -> None:
@@ -161,52 +242,56 @@ def require_device(device: str) -> None:
         raise ConfigError(f"--device {device!r} must be auto, cpu, cuda, cuda:<number> or mps")
 
 
-def model_cards() -> list[ModelCard]:
-    """What comes with vidbench: the ``CARDS`` of each family, whose libraries may be absent."""
-    families = [import_family("model_type", name, vidbench.models) for name in model_families()]
-    return [card for family in families for card in family.CARDS]
+def find_model_family(name: str) -> ModelFamily:
+    """The declaration of a model's family, or what is assumed of a module without one.
 
-
-def count_classes(model: Model) -> int | None:
-    """How many classes a model has by its weights alone; None where only loading it tells.
-
-    Families whose class lists are files of their own have ``num_scores`` for it.
-    """
-    try:
-        count: int | None = getattr(model, "num_scores", None)
-    except (ConfigError, ModelError):
-        return None  # which is told when the model is checked
-    return count
-
-
-def takes_option(name: str, option: str) -> bool:
-    """Whether the ``load`` of a model's family takes an option, e.g. ``classes_file``.
+    Args:
+        name: ``family`` or ``family/variant``; a family with a dot is a module of yours.
 
     Raises:
         ConfigError: There is no such family.
     """
     family = name.partition("/")[0]
-    load = import_family("model_type", family, vidbench.models).load
-    return option in inspect.signature(load).parameters
+    module = import_family("model_type", family, vidbench.models)
+    if declared := read_declaration(module, ModelFamily):
+        return declared
+    taken = OPTIONS & inspect.signature(module.load).parameters.keys()
+    return ModelFamily(name=family, options=taken, variants=None)
+
+
+def all_model_families() -> list[ModelFamily]:
+    """The declarations of the families that come with vidbench; their libraries may be absent."""
+    return [find_model_family(name) for name in model_families()]
+
+
+def model_entries() -> list[ModelEntry]:
+    """The models that come with vidbench."""
+    return [entry for family in all_model_families() for entry in family.entries]
+
+
+def count_classes(model: Model) -> int | None:
+    """How many classes a model has by its weights alone; None where only loading it tells."""
+    try:
+        return model.count_scores() if isinstance(model, CountsScores) else None
+    except (ConfigError, ModelError):
+        return None  # which is told when the model is checked
 
 
 def load_model(name: str, **options: Any) -> Model:
     """The model ``family/variant``, from ``vidbench.models.<family>.load(variant, ...)``.
 
-    A family's ``load`` names the options that it takes, e.g. ``model_path``, weights to take;
-    ``classes_file``, class names, one a line; ``prompts``, a file of classes and prompts.
-
     Args:
         name: E.g. ``i3d/kinetics-400``; a family with a dot is anybody's module.
-        **options: Those that are None count as not given.
+        **options: Of :data:`OPTIONS`, as far as the family takes them: ``model_path``, weights to
+            take; ``classes_file``, class names, one a line; ``prompts``, a file of classes and
+            prompts. Those that are None count as not given.
 
     Raises:
         ConfigError: There is no such model, or its options contradict one another.
     """
-    family, _, variant = name.partition("/")
-    load = import_family("model_type", family, vidbench.models).load
+    family, (name, slash, variant) = find_model_family(name), name.partition("/")
     given = {option: value for option, value in options.items() if value is not None}
-    taken = inspect.signature(load).parameters
-    for option in given.keys() - taken.keys():
-        raise ConfigError(f"model_type {family} takes no --{option}: drop the option")
-    return cast(Model, load(variant, **given))
+    for option in sorted(given.keys() - family.options):
+        raise ConfigError(f"model_type {name} takes no --{option}: drop the option")
+    load = import_family("model_type", name, vidbench.models).load
+    return cast(Model, load(variant if slash else family.default_variant, **given))

@@ -13,26 +13,24 @@ from types import MappingProxyType
 from vidbench.data.records import Views
 from vidbench.models._huggingface.prompts import CLIP_TEMPLATES
 from vidbench.models._huggingface.towers import Array, ZeroShotClassifier, unit
-from vidbench.models._huggingface.zero_shot import Family, Variant, ZeroShotModel
-from vidbench.models.base import ModelCard
+from vidbench.models._huggingface.zero_shot import Variant, ZeroShotFamily, ZeroShotModel
+from vidbench.models.base import FEATURES, ModelEntry, ModelFamily
 
 _PAPER = "https://arxiv.org/abs/2103.00020"
 
-CARDS = (
-    ModelCard(name="clip", source="--model_path", classes="--prompts", needs="torch"),
-    ModelCard(
+_ENTRIES = (
+    ModelEntry(name="clip", source="--model_path", classes="--prompts"),
+    ModelEntry(
         name="clip/vit-base-patch32",
         source="https://huggingface.co/openai/clip-vit-base-patch32",
         classes="--prompts",
-        needs="torch",
     ),
-    ModelCard(
+    ModelEntry(
         name="clip/vit-base-patch16",
         source="https://huggingface.co/openai/clip-vit-base-patch16",
         classes="--prompts",
-        needs="torch",
     ),
-    ModelCard(
+    ModelEntry(
         name="clip/vit-large-patch14",
         source="https://huggingface.co/openai/clip-vit-large-patch14",
         classes="--prompts",
@@ -40,13 +38,11 @@ CARDS = (
         published="UCF101, the centre frame alone; of Kinetics-400 64.47 % is published, which is "
         "the mean of top-1 and top-5 and no top-1",
         reference=_PAPER,
-        needs="torch",
     ),
-    ModelCard(
+    ModelEntry(
         name="clip/vit-large-patch14-336",
         source="https://huggingface.co/openai/clip-vit-large-patch14-336",
         classes="--prompts",
-        needs="torch",
     ),
 )
 
@@ -65,20 +61,29 @@ class ClipClassifier(ZeroShotClassifier):
         return unit(features).mean(axis=0), self.texts
 
 
-FAMILY = Family(
+_ZERO_SHOT = ZeroShotFamily(
     name="clip",
     variants=MappingProxyType(
         {
-            card.name.removeprefix("clip/"): Variant(
-                source=card.source.removeprefix("https://huggingface.co/")
+            entry.name.removeprefix("clip/"): Variant(
+                source=entry.source.removeprefix("https://huggingface.co/")
             )
-            for card in CARDS[1:]
+            for entry in _ENTRIES[1:]
         }
     ),
     architectures=MappingProxyType({"clip": "CLIPModel", "siglip": "SiglipModel"}),
     templates=CLIP_TEMPLATES,
     classifier=ClipClassifier,
     num_frames=8,
+)
+
+FAMILY = ModelFamily(
+    name="clip",
+    needs="torch",
+    entries=_ENTRIES,
+    input=FEATURES,
+    options=frozenset({"model_path", "prompts"}),
+    variants=tuple(_ZERO_SHOT.variants),
 )
 
 
@@ -96,4 +101,4 @@ def load(
     Raises:
         ConfigError: There is no such variant, no checkpoint is named, or there are no prompts.
     """
-    return ZeroShotModel(FAMILY, variant, model_path, prompts)
+    return ZeroShotModel(_ZERO_SHOT, variant, model_path, prompts)

@@ -38,11 +38,17 @@ from vidbench.models._huggingface.transformers_runtime import (
     weight_files,
     weights_digest,
 )
-from vidbench.models.base import ModelCard
+from vidbench.models.base import ModelEntry, ModelFamily
 
-CARDS = (
-    ModelCard(name="huggingface", source="--model_path", classes="config.json", needs="torch"),
-    *(describe(name, variant) for name, variant in VARIANTS.items()),
+FAMILY = ModelFamily(
+    name="huggingface",
+    entries=(
+        ModelEntry(name="huggingface", source="--model_path", classes="config.json"),
+        *(describe(name, variant) for name, variant in VARIANTS.items()),
+    ),
+    needs="torch",
+    options=frozenset({"model_path", "classes_file"}),
+    variants=tuple(VARIANTS),
 )
 
 
@@ -124,8 +130,7 @@ class HuggingFaceModel:
             )
         return named
 
-    @property
-    def num_scores(self) -> int | None:
+    def count_scores(self) -> int | None:
         """How many classes the configuration has; None where it has to be fetched first."""
         return self._checkpoint.num_classes if Path(self._source).is_dir() else None
 

@@ -13,7 +13,7 @@ from vidbench.labels.class_lists import load_classes
 from vidbench.models._golden.record import Golden, GoldenScore
 from vidbench.models._tensorflow.frozen import PixelRange
 from vidbench.models._tensorflow.weights import Weights, local_weights, published_weights
-from vidbench.models.base import ModelCard
+from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.models.saved_model import SavedModelLoader
 
 
@@ -90,17 +90,23 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 )
 
 
-CARDS = (
-    ModelCard(
-        name="i3d/kinetics-400",
-        source="TF Hub, Kaggle",
-        classes="kinetics-400",
-        top1=0.711,
-        top5=0.893,
-        published="Kinetics-400 test, whole video at 25 fps, short side 256, 224x224",
-        reference="https://arxiv.org/abs/1705.07750",
+FAMILY = ModelFamily(
+    name="i3d",
+    entries=(
+        ModelEntry(
+            name="i3d/kinetics-400",
+            source="TF Hub, Kaggle",
+            classes="kinetics-400",
+            top1=0.711,
+            top5=0.893,
+            published="Kinetics-400 test, whole video at 25 fps, short side 256, 224x224",
+            reference="https://arxiv.org/abs/1705.07750",
+        ),
+        ModelEntry(name="i3d/kinetics-600", source="TF Hub, Kaggle", classes="kinetics-600"),
     ),
-    ModelCard(name="i3d/kinetics-600", source="TF Hub, Kaggle", classes="kinetics-600"),
+    needs="tensorflow",
+    variants=tuple(VARIANTS),
+    default_variant="kinetics-400",
 )
 
 
@@ -110,7 +116,7 @@ def load(variant: str, *, model_path: str | None = None) -> I3DLoader:
     Raises:
         ConfigError: There is no such variant.
     """
-    return I3DLoader(variant or "kinetics-400", model_path=model_path)
+    return I3DLoader(variant, model_path=model_path)
 
 
 class I3DLoader(SavedModelLoader):

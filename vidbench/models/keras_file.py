@@ -23,11 +23,18 @@ from vidbench.models._files.model_file import ModelFile, choose
 from vidbench.models._files.signature import Signature, Tensor, join
 from vidbench.models._tensorflow.classifier import choose_device, choose_threads
 from vidbench.models._tensorflow.imports import import_keras, import_tensorflow, import_tf_keras
-from vidbench.models.base import ModelCard
+from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.terminal.sanitize import one_line
 
-CARDS = (
-    ModelCard(name="keras_file", source="--model_path", classes="its TOML file, --classes_file"),
+FAMILY = ModelFamily(
+    name="keras_file",
+    entries=(
+        ModelEntry(
+            name="keras_file", source="--model_path", classes="its TOML file, --classes_file"
+        ),
+    ),
+    needs="tensorflow",
+    options=frozenset({"model_path", "classes_file"}),
 )
 
 # How Keras 3 and Keras 2 say that they do not know a class.

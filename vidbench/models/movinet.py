@@ -21,7 +21,7 @@ from vidbench.models._files.fit import require_fit
 from vidbench.models._tensorflow.frozen import PixelRange
 from vidbench.models._tensorflow.streaming import StreamClassifier, read_stream_signature
 from vidbench.models._tensorflow.weights import Weights, local_weights, published_weights
-from vidbench.models.base import ModelCard
+from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.models.saved_model import SavedModelLoader
 
 REFERENCE = "https://github.com/tensorflow/models/tree/master/official/projects/movinet"
@@ -128,17 +128,22 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
     )
 )
 
-CARDS = tuple(
-    ModelCard(
-        name=f"movinet/{name}",
-        source="TF Hub, Kaggle",
-        classes=variant.classes,
-        top1=variant.top1,
-        top5=variant.top5,
-        published=variant.published,
-        reference=REFERENCE,
-    )
-    for name, variant in VARIANTS.items()
+FAMILY = ModelFamily(
+    name="movinet",
+    entries=tuple(
+        ModelEntry(
+            name=f"movinet/{name}",
+            source="TF Hub, Kaggle",
+            classes=variant.classes,
+            top1=variant.top1,
+            top5=variant.top5,
+            published=variant.published,
+            reference=REFERENCE,
+        )
+        for name, variant in VARIANTS.items()
+    ),
+    needs="tensorflow",
+    variants=tuple(VARIANTS),
 )
 
 

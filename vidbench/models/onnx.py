@@ -17,15 +17,22 @@ from vidbench.models._files.model_file import ModelFile
 from vidbench.models._files.protobuf import message_classes
 from vidbench.models._files.signature import Signature, Tensor, type_name
 from vidbench.models._scores import last_operation
-from vidbench.models.base import ModelCard
+from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.storage.hashes import sha256_of
 from vidbench.system.machine import available_cores
 from vidbench.terminal.sanitize import one_line
 
-CARDS = (
-    ModelCard(
-        name="onnx", source="--model_path", classes="its TOML file, --classes_file", needs="onnx"
+FAMILY = ModelFamily(
+    name="onnx",
+    entries=(
+        ModelEntry(
+            name="onnx",
+            source="--model_path",
+            classes="its TOML file, --classes_file",
+        ),
     ),
+    needs="onnx",
+    options=frozenset({"model_path", "classes_file"}),
 )
 
 _FIELDS = """

@@ -24,17 +24,25 @@ from vidbench.models._files.fit import (
     warn_of_default_frames,
 )
 from vidbench.models._files.interface import PixelRange, decisive, fed_range
-from vidbench.models._files.model_file import described_card, require_any
+from vidbench.models._files.model_file import require_any
 from vidbench.models._files.saved_graph import read_ending
 from vidbench.models._files.signature import Signature, read_signature
+from vidbench.models._golden.record import Golden
 from vidbench.models._scores import require_output
 from vidbench.models._tensorflow.classifier import SavedModelClassifier
 from vidbench.models._tensorflow.weights import Weights, local_weights
-from vidbench.models.base import GRAPH_FOLDER, ModelCard
+from vidbench.models.base import GRAPH_FOLDER, ModelEntry, ModelFamily
 from vidbench.system.validation import require_file
 
-CARDS = (
-    ModelCard(name="saved_model", source="--model_path", classes="classes.txt, --classes_file"),
+FAMILY = ModelFamily(
+    name="saved_model",
+    entries=(
+        ModelEntry(
+            name="saved_model", source="--model_path", classes="classes.txt, --classes_file"
+        ),
+    ),
+    needs="tensorflow",
+    options=frozenset({"model_path", "classes_file"}),
 )
 
 
@@ -64,6 +72,7 @@ class SavedModelLoader:
         classes_file: Class names, one a line, where the folder has no ``classes.txt``.
     """
 
+    golden: Golden | None = None  # logits that were published
     _described: str | None = None  # what a TOML file may lie in or beside
     _classes_file: Path | None = None
 
@@ -107,11 +116,6 @@ class SavedModelLoader:
         said = self.description.pixel_range
         return said or fed_range(said, self.signature.input_dtype)
 
-    @property
-    def card(self) -> ModelCard:
-        """What is known of it."""
-        return described_card(self.name, str(self._model_path), self.description, "tensorflow")
-
     @cached_property
     def weights(self) -> Weights:
         """The SavedModel on this machine."""
@@ -131,8 +135,7 @@ class SavedModelLoader:
         except ModelError as error:
             raise ConfigError(str(error)) from error
 
-    @property
-    def num_scores(self) -> int | None:
+    def count_scores(self) -> int | None:
         """How many scores its signature has; None where that may vary."""
         return count_scores(self.signature.output_shape)
 

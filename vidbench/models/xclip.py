@@ -13,16 +13,16 @@ from typing import Any
 from vidbench.data.records import Views
 from vidbench.models._huggingface.prompts import CLASS_NAME
 from vidbench.models._huggingface.towers import Array, ZeroShotClassifier
-from vidbench.models._huggingface.zero_shot import Family, Variant, ZeroShotModel
-from vidbench.models.base import ModelCard
+from vidbench.models._huggingface.zero_shot import Variant, ZeroShotFamily, ZeroShotModel
+from vidbench.models.base import FEATURES, ModelEntry, ModelFamily
 
 _REFERENCE = "https://github.com/microsoft/VideoX/tree/master/X-CLIP"
 
 
-def _trained(name: str, dataset: str, frames: int, top1: float, top5: float) -> ModelCard:
-    """The card of a checkpoint that was trained on the classes of its published number."""
+def _trained(name: str, dataset: str, frames: int, top1: float, top5: float) -> ModelEntry:
+    """The entry of a checkpoint that was trained on the classes of its published number."""
     side = 336 if name == "large-patch14-16-frames" else 224
-    return ModelCard(
+    return ModelEntry(
         name=f"xclip/{name}",
         source=f"https://huggingface.co/microsoft/xclip-{name}",
         classes="--prompts",
@@ -30,12 +30,11 @@ def _trained(name: str, dataset: str, frames: int, top1: float, top5: float) -> 
         top5=top5,
         published=f"{dataset} val, {frames} frames, 4x3 views, {side}x{side}",
         reference=_REFERENCE,
-        needs="torch",
     )
 
 
-CARDS = (
-    ModelCard(name="xclip", source="--model_path", classes="--prompts", needs="torch"),
+_ENTRIES = (
+    ModelEntry(name="xclip", source="--model_path", classes="--prompts"),
     _trained("base-patch32", "kinetics-400", 8, 0.804, 0.950),
     _trained("base-patch32-16-frames", "kinetics-400", 16, 0.811, 0.955),
     _trained("base-patch16", "kinetics-400", 8, 0.838, 0.957),
@@ -45,7 +44,7 @@ CARDS = (
     _trained("base-patch16-kinetics-600", "kinetics-600", 8, 0.853, 0.971),
     _trained("base-patch16-kinetics-600-16-frames", "kinetics-600", 16, 0.858, 0.973),
     _trained("large-patch14-kinetics-600", "kinetics-600", 8, 0.883, 0.977),
-    ModelCard(
+    ModelEntry(
         name="xclip/base-patch16-zero-shot",
         source="https://huggingface.co/microsoft/xclip-base-patch16-zero-shot",
         classes="--prompts",
@@ -53,7 +52,6 @@ CARDS = (
         published="zero-shot on the classes of Kinetics-600 that Kinetics-400 lacks, 32 frames; "
         "UCF101 72.0 %, HMDB51 44.6 %",
         reference=_REFERENCE,
-        needs="torch",
     ),
 )
 
@@ -85,24 +83,33 @@ class XClipClassifier(ZeroShotClassifier):
         return features[0], self.network.array(texts[0])
 
 
-def _trained_on(card: ModelCard) -> str:
-    return "kinetics-600" if "kinetics-600" in card.name else "kinetics-400"
+def _trained_on(entry: ModelEntry) -> str:
+    return "kinetics-600" if "kinetics-600" in entry.name else "kinetics-400"
 
 
-FAMILY = Family(
+_ZERO_SHOT = ZeroShotFamily(
     name="xclip",
     variants=MappingProxyType(
         {
-            card.name.removeprefix("xclip/"): Variant(
-                source=card.source.removeprefix("https://huggingface.co/"),
-                trained_on=_trained_on(card),
+            entry.name.removeprefix("xclip/"): Variant(
+                source=entry.source.removeprefix("https://huggingface.co/"),
+                trained_on=_trained_on(entry),
             )
-            for card in CARDS[1:]
+            for entry in _ENTRIES[1:]
         }
     ),
     architectures=MappingProxyType({"xclip": "XCLIPModel"}),
     templates=CLASS_NAME,
     classifier=XClipClassifier,
+)
+
+FAMILY = ModelFamily(
+    name="xclip",
+    needs="torch",
+    entries=_ENTRIES,
+    input=FEATURES,
+    options=frozenset({"model_path", "prompts"}),
+    variants=tuple(_ZERO_SHOT.variants),
 )
 
 
@@ -120,4 +127,4 @@ def load(
     Raises:
         ConfigError: There is no such variant, no checkpoint is named, or there are no prompts.
     """
-    return ZeroShotModel(FAMILY, variant, model_path, prompts)
+    return ZeroShotModel(_ZERO_SHOT, variant, model_path, prompts)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from types import ModuleType
+from typing import TypeVar
 
 from vidbench.errors import ConfigError
+
+DECLARATION = "FAMILY"
+"""The name under which a family's module says what the family is and can."""
+
+T = TypeVar("T")
 
 
 def list_families(package: ModuleType) -> list[str]:
@@ -33,6 +39,25 @@ def import_family(option: str, name: str, package: ModuleType) -> ModuleType:
         module = importlib.import_module(name if "." in name else f"{package.__name__}.{name}")
     except ModuleNotFoundError as error:
         raise ConfigError(f"--{option} {name!r} cannot be imported: {error}") from error
-    if not hasattr(module, "load"):
+    if "load" not in vars(module):
         raise ConfigError(f"--{option} {name!r}: {module.__file__} has no function load")
     return module
+
+
+def read_declaration(module: ModuleType, kind: type[T]) -> T | None:
+    """What a family's module declares of itself, in ``FAMILY``; None where it declares nothing.
+
+    Args:
+        module: As :func:`import_family` gives it.
+        kind: What the declaration is to be.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    found = vars(module).get(DECLARATION)
+    if found is not None and not isinstance(found, kind):
+        raise ConfigError(
+            f"{module.__name__}.{DECLARATION} is a {type(found).__name__}: make it a "
+            f"{kind.__name__}, or leave it out"
+        )
+    return found

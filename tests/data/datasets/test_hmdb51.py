@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.helpers.contracts import BuildDataset, DatasetContract
 from tests.helpers.rar_files import RarFile, write_rar
 from vidbench.data.datasets.base import Dataset, load_dataset
-from vidbench.data.datasets.hmdb51 import CARDS, parse_lists, source_of
+from vidbench.data.datasets.hmdb51 import FAMILY, parse_lists, source_of
 from vidbench.data.records import VideoRecord
 from vidbench.errors import FetchError
 from vidbench.labels.class_lists import load_classes
@@ -90,9 +90,9 @@ def test_the_official_lists_have_the_published_counts(footage: Path | None, numb
     videos = list(parse_lists(footage / "annotations" / "hmdb51", number, CLASSES))
     assert len({video.name.casefold() for video in videos}) == len(videos) == 6766
     counts = Counter(video.split for video in videos)
-    assert counts == {"": 1666, **CARDS[number - 1].splits}
+    assert counts == {"": 1666, **FAMILY.entries[number - 1].splits}
     assert Counter(v.label for v in videos if v.split == "test") == dict.fromkeys(CLASSES, 30)
-    assert len(CLASSES) == CARDS[number - 1].num_classes == 51
+    assert len(CLASSES) == FAMILY.entries[number - 1].num_classes == 51
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

@@ -14,7 +14,7 @@ from tests.helpers.contracts import BuildDataset, DatasetContract
 from tests.helpers.http_server import FileServer
 from tests.helpers.rar_files import NORMAL, RarFile, write_rar
 from vidbench.data.datasets.base import Dataset, load_dataset
-from vidbench.data.datasets.ucf101 import CARDS, parse_lists
+from vidbench.data.datasets.ucf101 import FAMILY, parse_lists
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError, FetchError
 from vidbench.labels.class_lists import load_classes
@@ -101,11 +101,11 @@ def test_the_official_lists_have_the_published_counts(official: Path, number: in
     """Of the lists of the authors: 13,320 videos; groups 1 to 7 of split 1 are its test."""
     videos = list(parse_lists(official, number, CLASSES))
     counts = Counter(video.split for video in videos)
-    assert counts == CARDS[number - 1].splits
-    assert CARDS[number - 1].name == f"ucf101/{number}"
+    assert counts == FAMILY.entries[number - 1].splits
+    assert FAMILY.entries[number - 1].name == f"ucf101/{number}"
     assert len({video.name for video in videos}) == sum(counts.values()) == 13320
     assert {video.label for video in videos} == set(CLASSES)
-    assert len(CLASSES) == CARDS[number - 1].num_classes == 101
+    assert len(CLASSES) == FAMILY.entries[number - 1].num_classes == 101
     train, test = ({v.group for v in videos if v.split == split} for split in ("train", "test"))
     assert not train & test
     assert len(train | test) == 101 * 25

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from vidbench.cli.commands._entries import Listing
-from vidbench.data.datasets.base import dataset_cards
+from vidbench.data.datasets.base import dataset_entries
 
 _COLUMNS = ("dataset", "videos", "classes", "size")
 _DETAILS = (*_COLUMNS, "licence", "source")
@@ -20,9 +20,9 @@ def run(arguments: Sequence[str]) -> None:
         ConfigError: There is no dataset of that name.
     """
     rows = [
-        asdict(card)
-        | {"dataset": card.name, "videos": _counts(card.splits), "classes": card.num_classes}
-        for card in dataset_cards()
+        asdict(entry)
+        | {"dataset": entry.name, "videos": _counts(entry.splits), "classes": entry.num_classes}
+        for entry in dataset_entries()
     ]
     Listing("datasets", rows, _COLUMNS, _DETAILS, _NOTE).show(arguments)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from vidbench.cli.commands._entries import Listing
-from vidbench.models.base import model_cards
+from vidbench.models.base import all_model_families
 
 _COLUMNS = ("model", "classes", "top1", "needs")
 _DETAILS = ("model", "classes", "top1", "top5", "published", "reference", "needs", "source")
@@ -21,5 +21,9 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: There is no model of that name.
     """
-    rows = [{"model": card.name, **asdict(card)} for card in model_cards()]
+    rows = [
+        {"model": entry.name, **asdict(entry), "needs": family.needs}
+        for family in all_model_families()
+        for entry in family.entries
+    ]
     Listing("models", rows, _COLUMNS, _DETAILS, _NOTE).show(arguments)

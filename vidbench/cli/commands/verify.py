@@ -25,9 +25,9 @@ def run(arguments: Sequence[str]) -> None:
     """
     options = _parser().parse_args(arguments)
     model = load_model(options.model, model_path=options.model_path)
-    golden = getattr(model, "golden", None)
-    if golden is None or not isinstance(model, SavedModelLoader):
+    if not isinstance(model, SavedModelLoader) or model.golden is None:
         raise ConfigError(f"{model.name} has no golden record: no logits of it were published")
+    golden = model.golden
     clip, path = _find_both(model, golden, options)
     found = verify(model, clip, golden, cache_dir=options.cache_dir)
     if options.json:

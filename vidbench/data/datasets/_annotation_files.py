@@ -17,6 +17,7 @@ from vidbench.data.datasets._spellings import with_class_names
 from vidbench.data.datasets._split_words import SPLIT_WORDS, split_of
 from vidbench.data.fetch.download import fetch, is_url, join_source
 from vidbench.errors import ConfigError, FetchError
+from vidbench.system.validation import require_file
 
 _SUFFIXES = (".csv", ".txt", ".json")
 _FOLDERS = ("annotations", "annotation", "raw")  # torchvision, CVDF and mmaction2; FiftyOne
@@ -51,6 +52,22 @@ def read_given(
     except FetchError as error:
         if is_url(source):
             raise
+        raise ConfigError(f"--annotations: {error}") from error
+
+
+def check_given(source: str, split: str) -> None:
+    """Raise ConfigError unless ``--annotations`` is an address or lists videos of the split.
+
+    Args:
+        source: A file, or an http(s) address, which is not asked.
+        split: Of the list.
+    """
+    if is_url(source):
+        return
+    require_file("annotations", Path(source))
+    try:
+        read_annotations(Path(source), split)
+    except FetchError as error:
         raise ConfigError(f"--annotations: {error}") from error
 
 

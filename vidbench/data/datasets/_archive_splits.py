@@ -51,7 +51,7 @@ def load_split(release: Release, variant: str, split: str, options: FetchOptions
 
     Args:
         release: Which dataset.
-        variant: Number of the official split; empty for the first.
+        variant: Number of the official split.
         split: ``train`` or ``test``.
         options: Where videos go and come from, and which are taken.
 
@@ -59,13 +59,13 @@ def load_split(release: Release, variant: str, split: str, options: FetchOptions
         ConfigError: There is no such split, or an option has no meaning here.
     """
     family = release.family
-    if variant not in ("", *map(str, NUMBERS)):
+    if variant not in map(str, NUMBERS):
         raise ConfigError(f"{family} has no split {variant!r}: take {family}/1, /2 or /3")
     if split not in SPLITS:
         raise ConfigError(f"{family} has no split {split!r}, only {', '.join(SPLITS)}")
     if options.num_tarballs is not None:
         raise ConfigError(f"{family} is one archive: drop --num_tarballs")
-    return ListedSplit(release, int(variant or 1), split, options)
+    return ListedSplit(release, int(variant), split, options)
 
 
 class ListedSplit:

@@ -61,3 +61,8 @@ RELEASES = {
         annotations={split: f"700_2020/annotations/{split}.csv" for split in SPLITS},
     ),
 }
+
+
+def release_name(name: str) -> str:
+    """The name of the release that is meant, which of ``kinetics-700`` is that of 2020."""
+    return RELEASES["700"].name if name == "kinetics-700" else name

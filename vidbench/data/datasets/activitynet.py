@@ -21,9 +21,7 @@ from vidbench.data.datasets._annotated import (
     load_annotated,
 )
 from vidbench.data.datasets._segments import SPLITS, read_segments
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
-
-DEFAULT_SPLIT = "val"
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 
 
 def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
@@ -41,13 +39,17 @@ def _read(files: ListFiles, split: str) -> Lists:
 
 _SOURCE = Source(family="activitynet", splits=SPLITS, read=_read)
 
-CARDS = (
-    DatasetCard(
-        name="activitynet",
-        splits=dict.fromkeys(SPLITS),
-        num_classes=200,
-        size="",
-        licence="not stated",
-        source="http://activity-net.org: --dataset_path DIR",
+FAMILY = DatasetFamily(
+    name="activitynet",
+    entries=(
+        DatasetEntry(
+            name="activitynet",
+            splits=dict.fromkeys(SPLITS),
+            num_classes=200,
+            size="",
+            licence="not stated",
+            source="http://activity-net.org: --dataset_path DIR",
+        ),
     ),
+    options=frozenset({"annotations"}),
 )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import vidbench.data.datasets
 from vidbench.data.fetch.tarballs import FetchTarballs, fetch_tarballs
 from vidbench.data.records import Selection
-from vidbench.system.plugins import import_family, list_families
+from vidbench.system.plugins import import_family, list_families, read_declaration
+
+OWN_OPTIONS = frozenset({"annotations", "classes_file", "videos_path"})
+"""Fields of :class:`FetchOptions` that mean something to families that say so, and to no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetCard:
+class DatasetEntry:
     """What is known of a dataset before anything of it is fetched.
 
     Attributes:
@@ -32,6 +35,53 @@ class DatasetCard:
     size: str
     licence: str
     source: str
+
+
+def accept(*_: str) -> None:
+    """Accept whatever a family is given, so that its ``load`` judges it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFamily:
+    """What a family of datasets is and can; its module has one under the name ``FAMILY``.
+
+    Attributes:
+        name: As ``--dataset`` takes it.
+        entries: What is listed by ``vidbench datasets``.
+        options: The options that it takes beside those of every dataset, of
+            :data:`OWN_OPTIONS`.
+        default_split: The split where none is asked for.
+        variants: The names that may stand behind a slash; None where only ``load`` knows.
+        default_variant: The variant that is meant where none is asked for.
+        read_in_place: Whether videos are read where ``--dataset_path`` has them, so that they
+            may lie in shared storage; of others they are fetched into ``--data_dir``.
+        is_list: Whether ``--dataset_path`` is a list, and the videos lie in its folder.
+        is_one_archive: Whether all its videos are in one archive, which has to be unpacked.
+        has_known_classes: Whether its classes are known wherever the videos come from.
+        check_source: Raises ConfigError unless ``--dataset_path`` can be meant.
+        check_annotations: Raises ConfigError unless ``--annotations`` is an official list of the
+            split; both are given.
+        overlaps: What is published of the videos that a training set shares with a split, by
+            training set, dataset and split, each named as in results.
+    """
+
+    name: str
+    entries: tuple[DatasetEntry, ...] = ()
+    options: frozenset[str] = frozenset()
+    default_split: str = "val"
+    variants: tuple[str, ...] | None = ()
+    default_variant: str = ""
+    read_in_place: bool = False
+    is_list: bool = False
+    is_one_archive: bool = False
+    has_known_classes: bool = False
+    check_source: Callable[[str], None] = accept
+    check_annotations: Callable[[str, str], None] = accept
+    overlaps: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if unknown := self.options - OWN_OPTIONS:
+            raise ValueError(f"{self.name} has options that no dataset has: {sorted(unknown)}")
 
 
 class Dataset(Protocol):
@@ -112,11 +162,30 @@ def dataset_families() -> list[str]:
     return list_families(vidbench.data.datasets)
 
 
-def dataset_cards() -> list[DatasetCard]:
-    """What comes with vidbench: the ``CARDS`` of each family."""
-    package = vidbench.data.datasets
-    families = [import_family("dataset", name, package) for name in dataset_families()]
-    return [card for family in families for card in family.CARDS]
+def find_dataset_family(name: str) -> DatasetFamily:
+    """The declaration of a dataset's family, or what is assumed of a module without one.
+
+    Args:
+        name: ``family`` or ``family/variant``; a family with a dot is a module of yours.
+
+    Raises:
+        ConfigError: There is no such family.
+    """
+    family = name.partition("/")[0]
+    module = import_family("dataset", family, vidbench.data.datasets)
+    split = str(vars(module).get("DEFAULT_SPLIT", DatasetFamily.default_split))
+    declared = read_declaration(module, DatasetFamily)
+    return declared or DatasetFamily(name=family, default_split=split, variants=None)
+
+
+def all_dataset_families() -> list[DatasetFamily]:
+    """The declarations of the families that come with vidbench."""
+    return [find_dataset_family(name) for name in dataset_families()]
+
+
+def dataset_entries() -> list[DatasetEntry]:
+    """The datasets that come with vidbench."""
+    return [entry for family in all_dataset_families() for entry in family.entries]
 
 
 def list_videos(
@@ -139,13 +208,15 @@ def load_dataset(name: str, split: str | None = None, **options: Any) -> Dataset
 
     Args:
         name: E.g. ``kinetics/400`` or ``sample``; a family with a dot is anybody's module.
-        split: E.g. ``val``; None for the module's ``DEFAULT_SPLIT``, or ``val`` where it has none.
+        split: E.g. ``val``; None for the family's usual one.
         **options: Those of :class:`FetchOptions`.
 
     Raises:
         ConfigError: There is no such dataset or split.
     """
-    family, _, variant = name.partition("/")
-    found = import_family("dataset", family, vidbench.data.datasets)
-    split = getattr(found, "DEFAULT_SPLIT", "val") if split is None else split
-    return cast(Dataset, found.load(variant, split, FetchOptions(**options)))
+    family, (name, slash, variant) = find_dataset_family(name), name.partition("/")
+    module = import_family("dataset", name, vidbench.data.datasets)
+    chosen = FetchOptions(**options)
+    split = family.default_split if split is None else split
+    variant = variant if slash else family.default_variant
+    return cast(Dataset, module.load(variant, split, chosen))

@@ -25,10 +25,8 @@ from vidbench.data.datasets._annotated import (
     no_such_list,
     read_json,
 )
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.labels.class_lists import load_classes
-
-DEFAULT_SPLIT = "test"
 
 _SERVER = "http://www.svcl.ucsd.edu/projects/resound"
 
@@ -72,13 +70,18 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 _SOURCE = Source(family="diving48", splits=("train", "test"), read=_read)
 
-CARDS = (
-    DatasetCard(
-        name="diving48",
-        splits={"train": None, "test": None},
-        num_classes=48,
-        size="",
-        licence="not stated",
-        source=f"{_SERVER}: --dataset_path DIR",
+FAMILY = DatasetFamily(
+    name="diving48",
+    entries=(
+        DatasetEntry(
+            name="diving48",
+            splits={"train": None, "test": None},
+            num_classes=48,
+            size="",
+            licence="not stated",
+            source=f"{_SERVER}: --dataset_path DIR",
+        ),
     ),
+    default_split="test",
+    options=frozenset({"annotations"}),
 )

@@ -23,22 +23,25 @@ from vidbench.data.datasets._local_videos import (
     report_unknown_rate,
     require_path,
 )
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.storage.video_files import find_videos
 
-DEFAULT_SPLIT = EVERYTHING
-
-CARDS = (
-    DatasetCard(
-        name="flat",
-        splits={EVERYTHING: None},
-        num_classes=0,
-        size="",
-        licence="of your videos",
-        source="your folder of videos without labels: --dataset_path DIR",
+FAMILY = DatasetFamily(
+    name="flat",
+    entries=(
+        DatasetEntry(
+            name="flat",
+            splits={EVERYTHING: None},
+            num_classes=0,
+            size="",
+            licence="of your videos",
+            source="your folder of videos without labels: --dataset_path DIR",
+        ),
     ),
+    default_split=EVERYTHING,
+    read_in_place=True,
 )
 
 

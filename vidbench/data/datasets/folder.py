@@ -29,24 +29,27 @@ from vidbench.data.datasets._local_videos import (
     report_unknown_rate,
     require_path,
 )
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.storage.video_files import Found, describe_left_out, is_hidden, survey
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_SPLIT = EVERYTHING
-
-CARDS = (
-    DatasetCard(
-        name="folder",
-        splits={EVERYTHING: None},
-        num_classes=None,
-        size="",
-        licence="of your videos",
-        source="your folder of class folders: --dataset_path DIR",
+FAMILY = DatasetFamily(
+    name="folder",
+    entries=(
+        DatasetEntry(
+            name="folder",
+            splits={EVERYTHING: None},
+            num_classes=None,
+            size="",
+            licence="of your videos",
+            source="your folder of class folders: --dataset_path DIR",
+        ),
     ),
+    default_split=EVERYTHING,
+    read_in_place=True,
 )
 
 UNLABELED = "_unlabeled"

@@ -29,10 +29,8 @@ from vidbench.data.datasets._annotated import (
     read_text_lines,
 )
 from vidbench.data.datasets._segments import SPLITS, SUBSETS, read_segments
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.errors import ConfigError
-
-DEFAULT_SPLIT = "val"
 
 _HEADER = ["classname", "youtube_id", "subset", "start", "end", "label"]
 _SHOWS_IT = "1"
@@ -40,13 +38,12 @@ _VERSIONS = ("1.1.1", "1.1")
 
 
 def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
-    """The segments (which are meant without a variant) or the clips of a split.
+    """The ``segments`` or the ``clips`` of a split.
 
     Raises:
         ConfigError: There is no such variant or split, no folder is given, or an option has no
             meaning here.
     """
-    variant = variant or "segments"
     if variant not in _SOURCES:
         raise ConfigError(f"hacs has no {variant!r}: take hacs/segments or hacs/clips")
     return load_annotated(_SOURCES[variant], "", split, options, f"hacs-{variant}")
@@ -82,14 +79,20 @@ _SOURCES = {
     "clips": Source(family="hacs", splits=("train", "val"), read=_read_clips),
 }
 
-CARDS = tuple(
-    DatasetCard(
-        name=f"hacs/{variant}",
-        splits=dict.fromkeys(source.splits),
-        num_classes=200,
-        size="",
-        licence="not stated",
-        source="http://hacs.csail.mit.edu: --dataset_path DIR",
-    )
-    for variant, source in _SOURCES.items()
+FAMILY = DatasetFamily(
+    name="hacs",
+    entries=tuple(
+        DatasetEntry(
+            name=f"hacs/{variant}",
+            splits=dict.fromkeys(source.splits),
+            num_classes=200,
+            size="",
+            licence="not stated",
+            source="http://hacs.csail.mit.edu: --dataset_path DIR",
+        )
+        for variant, source in _SOURCES.items()
+    ),
+    options=frozenset({"annotations"}),
+    variants=tuple(_SOURCES),
+    default_variant="segments",
 )

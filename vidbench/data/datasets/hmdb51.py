@@ -11,11 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, read_lines
-from vidbench.data.datasets._archive_splits import ListedSplit, Release, load_split
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.datasets._archive_splits import NUMBERS, ListedSplit, Release, load_split
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.errors import FetchError
-
-DEFAULT_SPLIT = "test"
 
 _FLAGS = {"0": "", "1": "train", "2": "test"}
 # Visible parts of the body, camera motion, number of people, viewpoint, quality, number of the
@@ -74,14 +72,21 @@ RELEASE = Release(
     nested=True,  # one archive a class
 )
 
-CARDS = tuple(
-    DatasetCard(
-        name=f"hmdb51/{number}",
-        splits={"train": 3570, "test": 1530},
-        num_classes=51,
-        size="2 GB",
-        licence="CC BY 4.0, as its page states",
-        source=f"{RELEASE.root}/{RELEASE.videos}",
-    )
-    for number in ("1", "2", "3")
+FAMILY = DatasetFamily(
+    name="hmdb51",
+    entries=tuple(
+        DatasetEntry(
+            name=f"hmdb51/{number}",
+            splits={"train": 3570, "test": 1530},
+            num_classes=51,
+            size="2 GB",
+            licence="CC BY 4.0, as its page states",
+            source=f"{RELEASE.root}/{RELEASE.videos}",
+        )
+        for number in NUMBERS
+    ),
+    default_split="test",
+    variants=tuple(map(str, NUMBERS)),
+    default_variant="1",
+    is_one_archive=True,
 )

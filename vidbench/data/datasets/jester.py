@@ -14,9 +14,7 @@ from functools import partial
 
 from vidbench.data.datasets import _twentybn
 from vidbench.data.datasets._annotated import AnnotatedVideos, Source, load_annotated
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
-
-DEFAULT_SPLIT = "val"
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 
 _SOURCE = Source(
     family="jester",
@@ -26,15 +24,19 @@ _SOURCE = Source(
     published_as_frames=True,
 )
 
-CARDS = (
-    DatasetCard(
-        name="jester",
-        splits={"train": 118562, "val": 14787, "test": 14743},
-        num_classes=27,
-        size="",
-        licence="its own, on request",
-        source="developer.qualcomm.com: --dataset_path DIR",
+FAMILY = DatasetFamily(
+    name="jester",
+    entries=(
+        DatasetEntry(
+            name="jester",
+            splits={"train": 118562, "val": 14787, "test": 14743},
+            num_classes=27,
+            size="",
+            licence="its own, on request",
+            source="developer.qualcomm.com: --dataset_path DIR",
+        ),
     ),
+    options=frozenset({"annotations"}),
 )
 
 

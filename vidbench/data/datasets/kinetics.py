@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from vidbench.data.datasets._annotation_files import read_given
+from vidbench.data.datasets._annotation_files import check_given, read_given
 from vidbench.data.datasets._draw import draw
 from vidbench.data.datasets._extracted import ExtractedKinetics, is_extracted
 from vidbench.data.datasets._kinetics_annotations import (
@@ -19,11 +19,12 @@ from vidbench.data.datasets._kinetics_annotations import (
     parse_name,
     read_annotations,
 )
+from vidbench.data.datasets._kinetics_overlaps import OVERLAPS
 from vidbench.data.datasets._kinetics_releases import CVDF_ROOT, RELEASES, SPLITS, Release
 from vidbench.data.datasets._kinetics_shelf import Shelf
 from vidbench.data.datasets._spellings import with_class_names
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
-from vidbench.data.fetch.download import fetch, is_url, join_source
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.fetch.download import fetch, is_url, join_source, require_source
 from vidbench.data.fetch.tarballs import (
     PARALLEL_TARBALLS,
     format_size,
@@ -44,31 +45,41 @@ _MAX_NAME_BYTES = 150  # of the 255 that a file may have: while it is fetched, i
 
 _LICENCE = "annotations CC BY 4.0; videos under YouTube's terms and their owners'"
 
-CARDS = (
-    DatasetCard(
-        name="kinetics/400",
-        splits={"train": 246534, "val": 19906, "test": 39805},
-        num_classes=400,
-        size="435 GiB",
-        licence=_LICENCE,
-        source=CVDF_ROOT,
+FAMILY = DatasetFamily(
+    name="kinetics",
+    entries=(
+        DatasetEntry(
+            name="kinetics/400",
+            splits={"train": 246534, "val": 19906, "test": 39805},
+            num_classes=400,
+            size="435 GiB",
+            licence=_LICENCE,
+            source=CVDF_ROOT,
+        ),
+        DatasetEntry(
+            name="kinetics/600",
+            splits=dict.fromkeys(SPLITS),
+            num_classes=600,
+            size="",
+            licence=_LICENCE,
+            source=CVDF_ROOT,
+        ),
+        DatasetEntry(
+            name="kinetics/700",
+            splits=dict.fromkeys(SPLITS),
+            num_classes=700,
+            size="",
+            licence=_LICENCE,
+            source=CVDF_ROOT,
+        ),
     ),
-    DatasetCard(
-        name="kinetics/600",
-        splits=dict.fromkeys(SPLITS),
-        num_classes=600,
-        size="",
-        licence=_LICENCE,
-        source=CVDF_ROOT,
-    ),
-    DatasetCard(
-        name="kinetics/700",
-        splits=dict.fromkeys(SPLITS),
-        num_classes=700,
-        size="",
-        licence=_LICENCE,
-        source=CVDF_ROOT,
-    ),
+    options=frozenset({"annotations"}),
+    variants=tuple(RELEASES),
+    default_variant="400",
+    has_known_classes=True,
+    check_source=require_source,
+    check_annotations=check_given,
+    overlaps=OVERLAPS,
 )
 
 

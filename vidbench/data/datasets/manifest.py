@@ -58,24 +58,29 @@ from vidbench.data.datasets._manifest_rows import (
     read_text,
 )
 from vidbench.data.datasets._peer_lists import read_list
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import are_indices, find_classes
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_SPLIT = EVERYTHING
-
-CARDS = (
-    DatasetCard(
-        name="manifest",
-        splits={EVERYTHING: None},
-        num_classes=None,
-        size="",
-        licence="of your videos",
-        source="your list of videos, CSV, Parquet or a peer's: --dataset_path FILE",
+FAMILY = DatasetFamily(
+    name="manifest",
+    entries=(
+        DatasetEntry(
+            name="manifest",
+            splits={EVERYTHING: None},
+            num_classes=None,
+            size="",
+            licence="of your videos",
+            source="your list of videos, CSV, Parquet or a peer's: --dataset_path FILE",
+        ),
     ),
+    default_split=EVERYTHING,
+    options=frozenset({"classes_file", "videos_path"}),
+    read_in_place=True,
+    is_list=True,
 )
 
 COLUMNS = {

@@ -23,9 +23,7 @@ from vidbench.data.datasets._annotated import (
     no_such_list,
     read_text_lines,
 )
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
-
-DEFAULT_SPLIT = "val"
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 
 _NAMES = {"train": "trainingSet.csv", "val": "validationSet.csv"}
 
@@ -67,13 +65,17 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 _SOURCE = Source(family="moments", splits=("train", "val"), read=_read)
 
-CARDS = (
-    DatasetCard(
-        name="moments",
-        splits={"train": None, "val": None},
-        num_classes=None,
-        size="",
-        licence="its own: license.txt beside the videos",
-        source="http://moments.csail.mit.edu: --dataset_path DIR",
+FAMILY = DatasetFamily(
+    name="moments",
+    entries=(
+        DatasetEntry(
+            name="moments",
+            splits={"train": None, "val": None},
+            num_classes=None,
+            size="",
+            licence="its own: license.txt beside the videos",
+            source="http://moments.csail.mit.edu: --dataset_path DIR",
+        ),
     ),
+    options=frozenset({"annotations"}),
 )

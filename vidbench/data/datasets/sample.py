@@ -5,22 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidbench.data.datasets._kinetics_releases import Release
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.data.datasets.kinetics import Kinetics
+from vidbench.data.fetch.download import require_source
 from vidbench.errors import ConfigError
 
 ROOT = Path(__file__).parents[3] / "data" / "sample"
 
 
-CARDS = (
-    DatasetCard(
-        name="sample",
-        splits={"val": 112},
-        num_classes=14,
-        size="0.6 MB",
-        licence="vidbench's own",
-        source="comes with the repository",
+FAMILY = DatasetFamily(
+    name="sample",
+    entries=(
+        DatasetEntry(
+            name="sample",
+            splits={"val": 112},
+            num_classes=14,
+            size="0.6 MB",
+            licence="vidbench's own",
+            source="comes with the repository",
+        ),
     ),
+    check_source=require_source,
 )
 
 

@@ -14,9 +14,7 @@ from functools import partial
 
 from vidbench.data.datasets import _twentybn
 from vidbench.data.datasets._annotated import AnnotatedVideos, Source, load_annotated
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
-
-DEFAULT_SPLIT = "val"
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 
 _SOURCE = Source(
     family="ssv1",
@@ -26,15 +24,19 @@ _SOURCE = Source(
     published_as_frames=True,
 )
 
-CARDS = (
-    DatasetCard(
-        name="ssv1",
-        splits=dict.fromkeys(_twentybn.SPLITS),
-        num_classes=174,
-        size="",
-        licence="free for academic research, as its page states",
-        source="developer.qualcomm.com: --dataset_path DIR",
+FAMILY = DatasetFamily(
+    name="ssv1",
+    entries=(
+        DatasetEntry(
+            name="ssv1",
+            splits=dict.fromkeys(_twentybn.SPLITS),
+            num_classes=174,
+            size="",
+            licence="free for academic research, as its page states",
+            source="developer.qualcomm.com: --dataset_path DIR",
+        ),
     ),
+    options=frozenset({"annotations"}),
 )
 
 

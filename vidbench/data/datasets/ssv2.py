@@ -28,10 +28,8 @@ from vidbench.data.datasets._annotated import (
     read_json,
     read_text_lines,
 )
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.labels.alignment import without_brackets
-
-DEFAULT_SPLIT = "val"
 
 _NAME = "something-something-v2"
 _WORDS = {"train": "train", "val": "validation", "test": "test"}
@@ -79,13 +77,17 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 _SOURCE = Source(family="ssv2", splits=("train", "val", "test"), read=_read)
 
-CARDS = (
-    DatasetCard(
-        name="ssv2",
-        splits={"train": 168913, "val": 24777, "test": 27157},
-        num_classes=174,
-        size="19.4 GB",
-        licence="free for academic research, as its page states",
-        source="developer.qualcomm.com: --dataset_path DIR",
+FAMILY = DatasetFamily(
+    name="ssv2",
+    entries=(
+        DatasetEntry(
+            name="ssv2",
+            splits={"train": 168913, "val": 24777, "test": 27157},
+            num_classes=174,
+            size="19.4 GB",
+            licence="free for academic research, as its page states",
+            source="developer.qualcomm.com: --dataset_path DIR",
+        ),
     ),
+    options=frozenset({"annotations"}),
 )

@@ -12,15 +12,14 @@ from pathlib import Path
 
 from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, read_lines
 from vidbench.data.datasets._archive_splits import (
+    NUMBERS,
     SPLITS,
     ListedSplit,
     Release,
     load_split,
 )
-from vidbench.data.datasets.base import DatasetCard, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.errors import FetchError
-
-DEFAULT_SPLIT = "test"
 
 _LINE = re.compile(
     r"(?P<label>\w+)/(?P<name>v_\w+_(?P<group>g\d+)_c\d+\.avi)(?:\s+(?P<index>\d+))?"
@@ -28,7 +27,7 @@ _LINE = re.compile(
 
 
 def load(variant: str, split: str, options: FetchOptions) -> ListedSplit:
-    """One official split: ``1`` (which is meant without a variant), ``2`` or ``3``.
+    """One official split: ``1``, ``2`` or ``3``.
 
     Raises:
         ConfigError: There is no such split, or an option has no meaning here.
@@ -74,14 +73,21 @@ RELEASE = Release(
 
 _COUNTS = {"1": (9537, 3783), "2": (9586, 3734), "3": (9624, 3696)}
 
-CARDS = tuple(
-    DatasetCard(
-        name=f"ucf101/{number}",
-        splits=dict(zip(SPLITS, counts, strict=True)),
-        num_classes=101,
-        size="",
-        licence="not stated",
-        source=f"{RELEASE.root}/{RELEASE.videos}",
-    )
-    for number, counts in _COUNTS.items()
+FAMILY = DatasetFamily(
+    name="ucf101",
+    entries=tuple(
+        DatasetEntry(
+            name=f"ucf101/{number}",
+            splits=dict(zip(SPLITS, counts, strict=True)),
+            num_classes=101,
+            size="",
+            licence="not stated",
+            source=f"{RELEASE.root}/{RELEASE.videos}",
+        )
+        for number, counts in _COUNTS.items()
+    ),
+    default_split="test",
+    variants=tuple(map(str, NUMBERS)),
+    default_variant="1",
+    is_one_archive=True,
 )

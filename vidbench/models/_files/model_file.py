@@ -25,7 +25,6 @@ from vidbench.models._files.fit import (
 from vidbench.models._files.interface import PixelRange, decisive, fed_range
 from vidbench.models._files.signature import Signature, Tensor, join
 from vidbench.models._scores import require_output
-from vidbench.models.base import ModelCard
 from vidbench.storage.hashes import sha256_of
 from vidbench.system.validation import require_file
 
@@ -74,11 +73,6 @@ class ModelFile(ABC):
     def trained_on(self) -> str | None:
         """The dataset whose train split it has seen, if the TOML says so."""
         return self.description.trained_on
-
-    @property
-    def card(self) -> ModelCard:
-        """What is known of it."""
-        return described_card(self.name, self._source, self.description, self.extra)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -162,8 +156,7 @@ class ModelFile(ABC):
         """What the file says of input and output; None if only its library can tell."""
         return self.read_signature()
 
-    @property
-    def num_scores(self) -> int | None:
+    def count_scores(self) -> int | None:
         """How many scores the file says that it gives; None where it does not say."""
         return self.signature and count_scores(self.signature.output_shape)
 
@@ -249,21 +242,6 @@ def require_any(family: str, extra: str, libraries: tuple[str, ...]) -> None:
             f"model_type {family} needs {' or '.join(libraries)}, which is not installed: "
             f'pip install "vidbench[{extra}]"'
         )
-
-
-def described_card(name: str, source: str, described: Description, needs: str) -> ModelCard:
-    """What is known of a model by its description."""
-    said = described.published
-    return ModelCard(
-        name=name,
-        source=source,
-        classes="as it says" if described.classes else "--classes_file",
-        top1=said.top1,
-        top5=said.top5,
-        published=said.protocol,
-        reference=said.reference,
-        needs=needs,
-    )
 
 
 def choose(kind: str, names: list[str], wanted: str | None, model: Path) -> str:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from vidbench.data.spec import PreprocessSpec
 from vidbench.models._huggingface.processor import Scaling
-from vidbench.models.base import ModelCard
+from vidbench.models.base import ModelEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +39,14 @@ class Variant:
     remark: str = ""
 
 
-def describe(name: str, variant: Variant) -> ModelCard:
+def describe(name: str, variant: Variant) -> ModelEntry:
     """What is known of it without its library and its weights."""
     spec = variant.spec
     views = (
         f"{variant.trained_on} val, {spec.num_frames} frames every {spec.frame_stride}, "
         f"{spec.views_name} views, short side {spec.short_side}, {spec.crop_size}x{spec.crop_size}"
     )
-    return ModelCard(
+    return ModelEntry(
         name=f"huggingface/{name}",
         source=f"https://huggingface.co/{variant.source}",
         classes=variant.classes or "config.json",
@@ -54,7 +54,6 @@ def describe(name: str, variant: Variant) -> ModelCard:
         top5=variant.top5,
         published="; ".join(filter(None, (views, variant.remark))),
         reference=variant.reference,
-        needs="torch",
     )
 
 

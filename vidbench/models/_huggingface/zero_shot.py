@@ -49,7 +49,7 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class ZeroShotFamily:
     """What tells one family of zero-shot models from another.
 
     Attributes:
@@ -83,7 +83,7 @@ class ZeroShotModel:
     """
 
     def __init__(
-        self, family: Family, variant: str, model_path: str | None, prompts: Path | None
+        self, family: ZeroShotFamily, variant: str, model_path: str | None, prompts: Path | None
     ) -> None:
         known = family.variants.get(variant)
         if variant and known is None:
@@ -125,8 +125,7 @@ class ZeroShotModel:
         """Those of the prompts, in their order."""
         return self._prompts.classes
 
-    @property
-    def thresholds(self) -> Mapping[str, float]:
+    def read_thresholds(self) -> Mapping[str, float]:
         """The least score with which a class counts as seen, for classes that have one."""
         return self._prompts.thresholds
 
@@ -218,7 +217,7 @@ class ZeroShotModel:
         return embeddings
 
 
-def _read_towers(folder: Path, family: Family) -> Checkpoint:
+def _read_towers(folder: Path, family: ZeroShotFamily) -> Checkpoint:
     """What the folder says of its model.
 
     Raises:
