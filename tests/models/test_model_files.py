@@ -36,6 +36,7 @@ from tests.helpers.model_files import (
     save,
     save_onnx,
 )
+from tests.helpers.model_files import files as files
 from tests.helpers.paths import REPOSITORY, SAMPLE
 from vidbench.cli.arguments import parse_config
 from vidbench.config.opening import find_model
