@@ -16,11 +16,9 @@ import tensorflow as tf
 Array = npt.NDArray[np.float32]
 
 CLIP_SHAPE = (None, None, 224, 224, 3)
-# A serialized tensorflow_hub.ModuleDef whose only field is `format: FORMAT_V3`.
-HUB_MODULE_DEF = b"\x08\x03"
 
-_SCOPE = "RGB/inception_i3d"
-_LOGITS = f"{_SCOPE}/Logits/Conv3d_0c_1x1/conv_3d"
+SCOPE = "RGB/inception_i3d"
+_LOGITS = f"{SCOPE}/Logits/Conv3d_0c_1x1/conv_3d"
 _EPSILON = 1e-3
 
 # Channels of each Inception block: the 1x1 branch, the two 1x1 -> 3x3 branches, the pooled branch.
@@ -91,9 +89,9 @@ def random_weights(num_classes: int = 400, seed: int = 0) -> dict[str, Array]:
     for name, side, inputs, outputs in _units():
         per_channel = (1, 1, 1, 1, outputs)
         variance = rng.uniform(0.5, 1.5, per_channel) * (0.1 if name == "Conv3d_1a_7x7" else 1)
-        norm = f"{_SCOPE}/{name}/batch_norm"
+        norm = f"{SCOPE}/{name}/batch_norm"
         weights |= {
-            f"{_SCOPE}/{name}/conv_3d/w": filters(
+            f"{SCOPE}/{name}/conv_3d/w": filters(
                 (3 / (side**3 * inputs)) ** 0.5, side, inputs, outputs
             ),
             f"{norm}/beta": normal(0.05, *per_channel),
@@ -114,9 +112,9 @@ def i3d_logits(clips: tf.Tensor, weights: Mapping[str, Any]) -> tf.Tensor:
     """
 
     def unit(net: tf.Tensor, name: str, stride: int = 1) -> tf.Tensor:
-        kernel = weights[f"{_SCOPE}/{name}/conv_3d/w"]
+        kernel = weights[f"{SCOPE}/{name}/conv_3d/w"]
         mean, variance, beta = (
-            weights[f"{_SCOPE}/{name}/batch_norm/{leaf}"]
+            weights[f"{SCOPE}/{name}/batch_norm/{leaf}"]
             for leaf in ("moving_mean", "moving_variance", "beta")
         )
         net = tf.nn.conv3d(net, kernel, (1, stride, stride, stride, 1), "SAME")
@@ -143,7 +141,7 @@ def i3d_logits(clips: tf.Tensor, weights: Mapping[str, Any]) -> tf.Tensor:
     return tf.reduce_mean(tf.squeeze(net + weights[f"{_LOGITS}/b"], (2, 3)), axis=1)
 
 
-def _is_trainable(name: str) -> bool:
+def is_trainable(name: str) -> bool:
     """Returns whether a variable is learned, not a moving statistic."""
     return "/moving_" not in name
 
@@ -160,7 +158,7 @@ class I3DNetwork(tf.Module):
         """
         super().__init__(name="i3d")
         self.weights = {
-            name: tf.Variable(value, trainable=_is_trainable(name), name=name)
+            name: tf.Variable(value, trainable=is_trainable(name), name=name)
             for name, value in random_weights(num_classes, seed).items()
         }
 
@@ -187,44 +185,4 @@ def save_tf2(path: Path, num_classes: int = 400, seed: int = 0) -> Path:
         input_signature=[tf.TensorSpec(CLIP_SHAPE, tf.float32, "rgb_input")],
     )
     tf.saved_model.save(network, str(path), signatures={"default": serve})
-    return path
-
-
-def save_hub_v1(path: Path, num_classes: int = 400, seed: int = 0) -> Path:
-    """Returns `path`, now the same network as a TF1 Hub module: one untagged graph and a marker.
-
-    Args:
-        path: The directory to write; it must be absent or empty.
-        num_classes: The number of logits.
-        seed: The seed of every weight.
-    """
-    v1 = tf.compat.v1
-    with tf.Graph().as_default(), v1.Session() as session:
-        clips = v1.placeholder(tf.float32, CLIP_SHAPE, "input_frames")
-        values = random_weights(num_classes, seed)
-        variables = {
-            name: v1.get_variable(
-                name,
-                value.shape,
-                initializer=v1.zeros_initializer(),
-                trainable=_is_trainable(name),
-                use_resource=True,
-            )
-            for name, value in values.items()
-        }
-        with tf.name_scope(f"{_SCOPE}/"):
-            logits = i3d_logits(clips, variables)
-        signature = v1.saved_model.predict_signature_def({"default": clips}, {"default": logits})
-        # Fed, not constants: the weights stay out of the graph and so out of saved_model.pb.
-        initializers = {name: variable.initializer for name, variable in variables.items()}
-        session.run(
-            list(initializers.values()),
-            {initializers[name].inputs[1]: value for name, value in values.items()},
-        )
-        builder = v1.saved_model.Builder(str(path))
-        builder.add_meta_graph_and_variables(
-            session, tags=[], signature_def_map={"default": signature}
-        )
-        builder.save()
-    (path / "tfhub_module.pb").write_bytes(HUB_MODULE_DEF)
     return path

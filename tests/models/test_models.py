@@ -88,7 +88,7 @@ def test_scores_of_a_video_do_not_depend_on_the_size_of_its_batch(i3d_path: Path
 
 
 def test_a_module_in_tf1_hub_format_gives_the_same_scores(i3d_path: Path, tmp_path: Path) -> None:
-    from benchmarks.i3d import save_hub_v1
+    from tests.helpers.tf1_hub import save_hub_v1
 
     path = save_hub_v1(tmp_path / "v1")
     clips = random_clips(1)

@@ -190,8 +190,6 @@ class PreprocessSpec:
         )
 
 
-SPEC_FIELDS = frozenset(field.name for field in fields(PreprocessSpec))
-
 PRESETS: dict[str, PreprocessSpec] = {
     # I3D input in TF Hub's action recognition tutorial: the whole video, centre square, 224.
     "hub": PreprocessSpec(),

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, file_key
 from vidbench.data.datasets._draw import draw
-from vidbench.data.datasets._local_videos import report_unknown_rate
+from vidbench.data.datasets._local_videos import report_unknown_rate, report_unlisted
 from vidbench.data.datasets._named_videos import NamedVideos, find_named_videos
+from vidbench.data.datasets._root_mark import refuse_other_source, write_mark
 from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.fetch.download import is_url, join_source
 from vidbench.data.fetch.unpack import fetch_archive, names_archive
 from vidbench.data.records import FrameFolder, Selection, VideoRecord
 from vidbench.errors import ConfigError, FetchError
 from vidbench.labels.class_lists import load_classes
-from vidbench.storage.files import replacing
 
 logger = logging.getLogger(__name__)
 
@@ -190,8 +190,7 @@ class ListedSplit:
         if not names_archive(source):
             source = join_source(source, self._release.videos)
         if not self._videos_folder.exists():
-            with replacing(self._mark) as temporary:
-                temporary.write_text(self._source_text(), "utf-8")
+            write_mark(self._home, self._source)
         advice = "--dataset_path takes an archive or an extracted folder"
         self._fetch(source, self._videos_folder, advice, nested=self._release.nested)
 
@@ -201,21 +200,8 @@ class ListedSplit:
         if local and not (self.folder.is_dir() if self._in_place else Path(self._source).is_file()):
             what = "folder" if self._in_place else "archive"
             raise ConfigError(f"--dataset_path {self._source!r} is no {what} that exists")
-        if self._in_place or not (self._videos_folder.exists() and self._mark.exists()):
-            return
-        if (found := self._mark.read_text("utf-8")) != self._source_text():
-            raise ConfigError(
-                f"{self._home} holds videos from {found}, not from {self._source_text()}: take "
-                f"another --data_dir, or remove {self._mark} if both have the same files"
-            )
-
-    @property
-    def _mark(self) -> Path:
-        """The file that says where the videos are from."""
-        return self._home / "root.txt"
-
-    def _source_text(self) -> str:
-        return self._source if is_url(self._source) else str(Path(self._source).resolve())
+        if not self._in_place and self._videos_folder.exists():
+            refuse_other_source(self._home, self._source)
 
     def _find_videos(self) -> NamedVideos:
         """All videos by name, in whatever container; relative to the data folder."""
@@ -292,12 +278,7 @@ def _report(
     found: Mapping[ListedVideo, Sequence[Path]],
     chosen: Mapping[ListedVideo, Path | None],
 ) -> None:
-    if strays:
-        logger.warning(
-            "files that no official list names, and that are not evaluated: %d, e.g. %s",
-            len(strays),
-            strays[0],
-        )
+    report_unlisted(strays, "no official list names, and that are not evaluated")
     if several := [video for video, paths in found.items() if len(paths) > 1]:
         logger.warning(
             "videos that are there more than once: %d; of %s, %s is taken",

@@ -6,10 +6,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vidbench.data.datasets._manifest_rows import find_columns
 from vidbench.data.datasets._split_words import split_of
 from vidbench.errors import FetchError
 
@@ -75,7 +76,7 @@ def is_annotation_file(path: Path) -> bool:
         return '"annotations"' in begin and '"segment"' in begin
     lines = begin.splitlines()[:1]
     header: list[str] = next(csv.reader(lines, delimiter=_delimiter(begin)), [])
-    return set(_REQUIRED) <= _rename(header).keys()
+    return set(_REQUIRED) <= find_columns(header, _COLUMNS).keys()
 
 
 def read_annotations(path: Path, split: str | None = None) -> dict[ClipKey, Annotation]:
@@ -123,7 +124,7 @@ def _delimiter(text: str) -> str:
 
 def _read_csv(lines: Any, path: Path) -> Iterator[Annotation]:
     header: list[str] = next(lines, [])
-    columns = _rename(header)
+    columns = find_columns(header, _COLUMNS)
     if not set(_REQUIRED) <= columns.keys():
         begin = ",".join(header)[:_SHOWN]
         raise FetchError(f"{path} is no Kinetics annotation file: it begins {begin!r}")
@@ -131,16 +132,6 @@ def _read_csv(lines: Any, path: Path) -> Iterator[Annotation]:
         if cells:
             row = {name: cells[place] for name, place in columns.items() if place < len(cells)}
             yield _annotation(row, f"{path}, line {lines.line_num}")
-
-
-def _rename(header: Iterable[str]) -> dict[str, int]:
-    """The place of each known column."""
-    places = {name.strip().lower(): place for place, name in enumerate(header)}
-    found = {
-        column: next((places[name] for name in names if name in places), None)
-        for column, names in _COLUMNS.items()
-    }
-    return {column: place for column, place in found.items() if place is not None}
 
 
 def _read_json(content: Any, path: Path) -> Iterator[Annotation]:

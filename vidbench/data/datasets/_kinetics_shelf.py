@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Set
 from pathlib import Path
 
 from vidbench.data.datasets._kinetics_annotations import Annotation, ClipKey, parse_name
-
-logger = logging.getLogger(__name__)
+from vidbench.data.datasets._local_videos import report_unlisted
 
 
 class Shelf:
@@ -39,12 +37,7 @@ class Shelf:
         self.paths.update({k: p for k, p in found.items() if add or k in self.paths})
 
     def report(self) -> None:
-        if self.unlisted:
-            logger.warning(
-                "files that no annotation lists, and that are not evaluated: %d, e.g. %s",
-                len(self.unlisted),
-                self.unlisted[0],
-            )
+        report_unlisted(self.unlisted, "no annotation lists, and that are not evaluated")
 
     def _read(self, folder: Path, data_dir: Path) -> dict[ClipKey, Path]:
         found: dict[ClipKey, Path] = {}

@@ -88,7 +88,7 @@ def find_delimiter(text: str, columns: Columns) -> str | None:
     line = next((line for line in lines if line.strip() and not is_comment(line)), "")
     for delimiter in _DELIMITERS:
         header = next(csv.reader([line], delimiter=delimiter), [])
-        if required in _rename(header, columns):
+        if required in find_columns(header, columns):
             return delimiter
     return None
 
@@ -200,7 +200,7 @@ def _parse(text: str, delimiter: str, spaced: bool) -> list[tuple[int, list[str]
     ]
 
 
-def _rename(header: Sequence[str], columns: Columns) -> dict[str, int]:
+def find_columns(header: Sequence[str], columns: Columns) -> dict[str, int]:
     """The place of each known column, by the best of its names that the header has."""
     places = {name.strip().casefold(): place for place, name in enumerate(header)}
     found = {
@@ -212,7 +212,7 @@ def _rename(header: Sequence[str], columns: Columns) -> dict[str, int]:
 
 def _check_header(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:
     begin = ",".join(header)[:_SHOWN]
-    places = _rename(header, columns)
+    places = find_columns(header, columns)
     if (required := next(iter(columns))) not in places:
         raise ConfigError(f"{path} has no column {required!r}: it begins {begin!r}")
     names = [name.strip().casefold() for name in header]

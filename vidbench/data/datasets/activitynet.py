@@ -4,6 +4,8 @@
 
     vidbench evaluate --dataset activitynet --dataset_path DIR
 
+The videos are ``v_<id>.mp4``, with ``activity_net.v1-3.min.json`` beside them.
+
 A segment is a video of its own, and those of one file are a group. The test split has no labels:
 its videos are predicted as wholes.
 
@@ -13,24 +15,11 @@ Activity Understanding. CVPR 2015.
 
 from __future__ import annotations
 
-from vidbench.data.datasets._annotated import (
-    AnnotatedVideos,
-    ListFiles,
-    Lists,
-    Source,
-    load_annotated,
-)
+from functools import partial
+
+from vidbench.data.datasets._annotated import ListFiles, Lists, Source, load_annotated
 from vidbench.data.datasets._segments import SPLITS, read_segments
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
-
-
-def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
-    """The segments of a split: ``v_<id>.mp4`` and ``activity_net.v1-3.min.json`` beside them.
-
-    Raises:
-        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
-    """
-    return load_annotated(_SOURCE, variant, split, options)
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 
 
 def _read(files: ListFiles, split: str) -> Lists:
@@ -39,6 +28,8 @@ def _read(files: ListFiles, split: str) -> Lists:
 
 _SOURCE = Source(family="activitynet", splits=SPLITS, read=_read)
 
+load = partial(load_annotated, _SOURCE)
+
 FAMILY = DatasetFamily(
     name="activitynet",
     entries=(
@@ -46,8 +37,6 @@ FAMILY = DatasetFamily(
             name="activitynet",
             splits=dict.fromkeys(SPLITS),
             num_classes=200,
-            size="",
-            licence="not stated",
             source="http://activity-net.org: --dataset_path DIR",
         ),
     ),

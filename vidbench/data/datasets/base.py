@@ -31,9 +31,9 @@ class DatasetEntry:
 
     name: str
     splits: Mapping[str, int | None]
-    num_classes: int | None
-    size: str
-    licence: str
+    num_classes: int | None = None
+    size: str = ""
+    licence: str = "not stated"
     source: str
 
 

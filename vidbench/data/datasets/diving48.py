@@ -4,6 +4,8 @@
 
     vidbench evaluate --dataset diving48 --dataset_path DIR
 
+The videos are ``rgb/<name>.mp4``, with ``Diving48_V2_<split>.json`` beside them.
+
 A class is a list of four attributes, and its name is that list as Python writes it, as V-JEPA 2's
 heads have it: ``['Inward', '35som', 'NoTwis', 'TUCK']``.
 
@@ -12,11 +14,11 @@ Li, Li, Vasconcelos: RESOUND: Towards Action Recognition without Representation 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vidbench.data.datasets._annotated import (
-    AnnotatedVideos,
     Entry,
     ListFiles,
     Lists,
@@ -25,19 +27,10 @@ from vidbench.data.datasets._annotated import (
     no_such_list,
     read_json,
 )
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 from vidbench.labels.class_lists import load_classes
 
 _SERVER = "http://www.svcl.ucsd.edu/projects/resound"
-
-
-def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
-    """One split: ``rgb/<name>.mp4`` and ``Diving48_V2_<split>.json`` beside them.
-
-    Raises:
-        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
-    """
-    return load_annotated(_SOURCE, variant, split, options)
 
 
 def _read(files: ListFiles, split: str) -> Lists:
@@ -70,6 +63,8 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 _SOURCE = Source(family="diving48", splits=("train", "test"), read=_read)
 
+load = partial(load_annotated, _SOURCE)
+
 FAMILY = DatasetFamily(
     name="diving48",
     entries=(
@@ -77,8 +72,6 @@ FAMILY = DatasetFamily(
             name="diving48",
             splits={"train": None, "test": None},
             num_classes=48,
-            size="",
-            licence="not stated",
             source=f"{_SERVER}: --dataset_path DIR",
         ),
     ),

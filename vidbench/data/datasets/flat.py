@@ -35,7 +35,6 @@ FAMILY = DatasetFamily(
             name="flat",
             splits={EVERYTHING: None},
             num_classes=0,
-            size="",
             licence="of your videos",
             source="your folder of videos without labels: --dataset_path DIR",
         ),

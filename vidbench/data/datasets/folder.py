@@ -42,8 +42,6 @@ FAMILY = DatasetFamily(
         DatasetEntry(
             name="folder",
             splits={EVERYTHING: None},
-            num_classes=None,
-            size="",
             licence="of your videos",
             source="your folder of class folders: --dataset_path DIR",
         ),

@@ -86,8 +86,6 @@ FAMILY = DatasetFamily(
             name=f"hacs/{variant}",
             splits=dict.fromkeys(source.splits),
             num_classes=200,
-            size="",
-            licence="not stated",
             source="http://hacs.csail.mit.edu: --dataset_path DIR",
         )
         for variant, source in _SOURCES.items()

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, read_lines
-from vidbench.data.datasets._archive_splits import NUMBERS, ListedSplit, Release, load_split
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets._archive_splits import NUMBERS, Release, load_split
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 from vidbench.errors import FetchError
 
 _FLAGS = {"0": "", "1": "train", "2": "test"}
 # Visible parts of the body, camera motion, number of people, viewpoint, quality, number of the
 # clip, as the readme of the dataset has them, behind the class.
 _TAGS = r"_[a-z]+_(?:cm|nm)_np\d+_(?:ba|fr|le|ri)_(?:bad|med|goo)_\d+\.avi"
-
-
-def load(variant: str, split: str, options: FetchOptions) -> ListedSplit:
-    """One official split: ``1`` (which is meant without a variant), ``2`` or ``3``.
-
-    Raises:
-        ConfigError: There is no such split, or an option has no meaning here.
-    """
-    return load_split(RELEASE, variant, split, options)
 
 
 def parse_lists(folder: Path, number: int, classes: Sequence[str]) -> Iterator[ListedVideo]:
@@ -71,6 +63,8 @@ RELEASE = Release(
     ),
     nested=True,  # one archive a class
 )
+
+load = partial(load_split, RELEASE)
 
 FAMILY = DatasetFamily(
     name="hmdb51",

@@ -4,6 +4,8 @@
 
     vidbench evaluate --dataset jester --dataset_path DIR
 
+The frames lie in ``20bn-jester-v1/<id>/``, with the lists beside them.
+
 Materzynska, Berger, Bax, Memisevic: The Jester Dataset: A Large-Scale Video Dataset of Human
 Gestures. ICCV Workshops 2019.
 """
@@ -13,8 +15,8 @@ from __future__ import annotations
 from functools import partial
 
 from vidbench.data.datasets import _twentybn
-from vidbench.data.datasets._annotated import AnnotatedVideos, Source, load_annotated
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets._annotated import Source, load_annotated
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 
 _SOURCE = Source(
     family="jester",
@@ -24,6 +26,8 @@ _SOURCE = Source(
     published_as_frames=True,
 )
 
+load = partial(load_annotated, _SOURCE)
+
 FAMILY = DatasetFamily(
     name="jester",
     entries=(
@@ -31,19 +35,9 @@ FAMILY = DatasetFamily(
             name="jester",
             splits={"train": 118562, "val": 14787, "test": 14743},
             num_classes=27,
-            size="",
             licence="its own, on request",
             source="developer.qualcomm.com: --dataset_path DIR",
         ),
     ),
     options=frozenset({"annotations"}),
 )
-
-
-def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
-    """One split: the frames of ``20bn-jester-v1/<id>/`` and the lists beside them.
-
-    Raises:
-        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
-    """
-    return load_annotated(_SOURCE, variant, split, options)

@@ -22,6 +22,7 @@ from vidbench.data.datasets._kinetics_annotations import (
 from vidbench.data.datasets._kinetics_overlaps import OVERLAPS
 from vidbench.data.datasets._kinetics_releases import CVDF_ROOT, RELEASES, SPLITS, Release
 from vidbench.data.datasets._kinetics_shelf import Shelf
+from vidbench.data.datasets._root_mark import MARK, refuse_other_source, write_mark
 from vidbench.data.datasets._spellings import with_class_names
 from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.data.fetch.download import fetch, is_url, join_source, require_source
@@ -35,43 +36,27 @@ from vidbench.data.fetch.tarballs import (
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError, FetchError
 from vidbench.labels.class_lists import load_classes, read_classes
-from vidbench.storage.files import replacing
 
 logger = logging.getLogger(__name__)
 
-_MARK = "root.txt"
 _MAX_NAME_BYTES = 150  # of the 255 that a file may have: while it is fetched, its name is longer
 
 
-_LICENCE = "annotations CC BY 4.0; videos under YouTube's terms and their owners'"
+_COUNTS = {"400": {"train": 246534, "val": 19906, "test": 39805}}
+_SIZES = {"400": "435 GiB"}
 
 FAMILY = DatasetFamily(
     name="kinetics",
-    entries=(
+    entries=tuple(
         DatasetEntry(
-            name="kinetics/400",
-            splits={"train": 246534, "val": 19906, "test": 39805},
-            num_classes=400,
-            size="435 GiB",
-            licence=_LICENCE,
+            name=f"kinetics/{variant}",
+            splits=_COUNTS.get(variant, dict.fromkeys(SPLITS)),
+            num_classes=int(variant),
+            size=_SIZES.get(variant, ""),
+            licence="annotations CC BY 4.0; videos under YouTube's terms and their owners'",
             source=CVDF_ROOT,
-        ),
-        DatasetEntry(
-            name="kinetics/600",
-            splits=dict.fromkeys(SPLITS),
-            num_classes=600,
-            size="",
-            licence=_LICENCE,
-            source=CVDF_ROOT,
-        ),
-        DatasetEntry(
-            name="kinetics/700",
-            splits=dict.fromkeys(SPLITS),
-            num_classes=700,
-            size="",
-            licence=_LICENCE,
-            source=CVDF_ROOT,
-        ),
+        )
+        for variant in RELEASES
     ),
     options=frozenset({"annotations"}),
     variants=tuple(RELEASES),
@@ -155,11 +140,11 @@ class Kinetics:
             ConfigError: Classes are asked for, and the split has no labels.
             FetchError, ArchiveError: A list or a tarball is not available.
         """
-        self._refuse_other_root()
+        refuse_other_source(self._split_folder, self._root)
         everything = self._read_annotations()
         listed = everything if classes is None else self._of_classes(everything, classes)
         tarballs = self._read_path_list()
-        self._mark_root()
+        write_mark(self._split_folder, self._root)
         pool = tarballs[: self._num_tarballs]
         whole_split = len(pool) == len(tarballs)
         shelf = Shelf(listed, everything.keys())
@@ -194,10 +179,10 @@ class Kinetics:
         """
         if self._num_tarballs is not None or (num_videos is not None and self._seed is None):
             return self.fetch(num_videos, classes)
-        self._refuse_other_root()
+        refuse_other_source(self._split_folder, self._root)
         everything = self._read_annotations()
         if self._annotations is None:  # else nothing of this root lies there
-            self._mark_root()
+            write_mark(self._split_folder, self._root)
         listed = everything if classes is None else self._of_classes(everything, classes)
         shelf = Shelf(listed, everything.keys())
         for folder in sorted(self._split_folder.glob("*/")):
@@ -269,28 +254,6 @@ class Kinetics:
         labels = {(listed[key].label or "").casefold() for key in keys}
         return [tarball for tarball in pool if tarball_name(tarball).casefold() in labels]
 
-    def _refuse_other_root(self) -> None:
-        """Refuses a folder with videos from elsewhere: what lies there may be less than is here.
-
-        Raises:
-            ConfigError: The split was fetched from another root.
-        """
-        mark = self._split_folder / _MARK
-        if mark.exists() and (found := mark.read_text("utf-8")) != self._root_text():
-            raise ConfigError(
-                f"{self._split_folder} holds videos from {found}, not from {self._root_text()}: "
-                f"take another --data_dir, or remove {mark} if both have the same files"
-            )
-
-    def _mark_root(self) -> None:
-        mark = self._split_folder / _MARK
-        if not mark.exists():
-            with replacing(mark) as temporary:
-                temporary.write_text(self._root_text(), "utf-8")
-
-    def _root_text(self) -> str:
-        return self._root if is_url(self._root) else str(Path(self._root).resolve())
-
     def _fetch_tarballs(self, sources: Sequence[str]) -> list[Path]:
         try:
             return self._fetch_into(sources, self._split_folder)
@@ -319,7 +282,7 @@ class Kinetics:
         """Refuses tarballs that would share a folder, of which one would hide the other."""
         names = Counter(map(tarball_name, sources))
         for name, count in names.items():
-            if count > 1 or name == _MARK or (self._split_folder / name).is_file():
+            if count > 1 or name == MARK or (self._split_folder / name).is_file():
                 raise FetchError(f"the path list names {name!r} twice, or as a list is called")
 
     def _below_root(self, entry: str) -> str:

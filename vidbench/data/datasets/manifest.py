@@ -71,8 +71,6 @@ FAMILY = DatasetFamily(
         DatasetEntry(
             name="manifest",
             splits={EVERYTHING: None},
-            num_classes=None,
-            size="",
             licence="of your videos",
             source="your list of videos, CSV, Parquet or a peer's: --dataset_path FILE",
         ),

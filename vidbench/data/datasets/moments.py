@@ -4,6 +4,8 @@
 
     vidbench evaluate --dataset moments --dataset_path DIR
 
+The videos are ``training/<class>/<name>.mp4`` or ``validation/...``, with the lists beside them.
+
 Monfort et al.: Moments in Time Dataset: one million videos for event understanding. TPAMI 2019
 (arXiv:1801.03150).
 """
@@ -11,10 +13,10 @@ Monfort et al.: Moments in Time Dataset: one million videos for event understand
 from __future__ import annotations
 
 import csv
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from vidbench.data.datasets._annotated import (
-    AnnotatedVideos,
     Entry,
     ListFiles,
     Lists,
@@ -23,18 +25,9 @@ from vidbench.data.datasets._annotated import (
     no_such_list,
     read_text_lines,
 )
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 
 _NAMES = {"train": "trainingSet.csv", "val": "validationSet.csv"}
-
-
-def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
-    """One split: ``training/<class>/<name>.mp4`` or ``validation/...``, and the lists beside them.
-
-    Raises:
-        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
-    """
-    return load_annotated(_SOURCE, variant, split, options)
 
 
 def _read(files: ListFiles, split: str) -> Lists:
@@ -65,14 +58,14 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 _SOURCE = Source(family="moments", splits=("train", "val"), read=_read)
 
+load = partial(load_annotated, _SOURCE)
+
 FAMILY = DatasetFamily(
     name="moments",
     entries=(
         DatasetEntry(
             name="moments",
             splits={"train": None, "val": None},
-            num_classes=None,
-            size="",
             licence="its own: license.txt beside the videos",
             source="http://moments.csail.mit.edu: --dataset_path DIR",
         ),

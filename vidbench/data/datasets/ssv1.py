@@ -4,6 +4,8 @@
 
     vidbench evaluate --dataset ssv1 --dataset_path DIR
 
+The frames lie in ``20bn-something-something-v1/<id>/``, with the lists beside them.
+
 Goyal et al.: The "something something" video database for learning and evaluating visual common
 sense. ICCV 2017 (arXiv:1706.04261).
 """
@@ -13,8 +15,8 @@ from __future__ import annotations
 from functools import partial
 
 from vidbench.data.datasets import _twentybn
-from vidbench.data.datasets._annotated import AnnotatedVideos, Source, load_annotated
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets._annotated import Source, load_annotated
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 
 _SOURCE = Source(
     family="ssv1",
@@ -24,6 +26,8 @@ _SOURCE = Source(
     published_as_frames=True,
 )
 
+load = partial(load_annotated, _SOURCE)
+
 FAMILY = DatasetFamily(
     name="ssv1",
     entries=(
@@ -31,19 +35,9 @@ FAMILY = DatasetFamily(
             name="ssv1",
             splits=dict.fromkeys(_twentybn.SPLITS),
             num_classes=174,
-            size="",
             licence="free for academic research, as its page states",
             source="developer.qualcomm.com: --dataset_path DIR",
         ),
     ),
     options=frozenset({"annotations"}),
 )
-
-
-def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
-    """One split: the frames of ``20bn-something-something-v1/<id>/`` and the lists beside them.
-
-    Raises:
-        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
-    """
-    return load_annotated(_SOURCE, variant, split, options)

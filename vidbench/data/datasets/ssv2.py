@@ -4,6 +4,8 @@
 
     vidbench evaluate --dataset ssv2 --dataset_path DIR
 
+The videos are ``20bn-something-something-v2/<id>.webm``, with the JSON lists beside them.
+
 The class of a video is its template without brackets: ``Putting something onto something``.
 V-JEPA 2's heads keep the brackets; :func:`vidbench.labels.alignment.align` takes both for one.
 
@@ -14,11 +16,11 @@ sense. ICCV 2017 (arXiv:1706.04261).
 from __future__ import annotations
 
 import csv
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vidbench.data.datasets._annotated import (
-    AnnotatedVideos,
     Entry,
     ListFiles,
     Lists,
@@ -28,20 +30,11 @@ from vidbench.data.datasets._annotated import (
     read_json,
     read_text_lines,
 )
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 from vidbench.labels.alignment import without_brackets
 
 _NAME = "something-something-v2"
 _WORDS = {"train": "train", "val": "validation", "test": "test"}
-
-
-def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
-    """One split: ``20bn-something-something-v2/<id>.webm`` and the JSON lists beside them.
-
-    Raises:
-        ConfigError: There is no such split, no folder is given, or an option has no meaning here.
-    """
-    return load_annotated(_SOURCE, variant, split, options)
 
 
 def _read(files: ListFiles, split: str) -> Lists:
@@ -76,6 +69,8 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 
 _SOURCE = Source(family="ssv2", splits=("train", "val", "test"), read=_read)
+
+load = partial(load_annotated, _SOURCE)
 
 FAMILY = DatasetFamily(
     name="ssv2",

@@ -8,31 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, read_lines
-from vidbench.data.datasets._archive_splits import (
-    NUMBERS,
-    SPLITS,
-    ListedSplit,
-    Release,
-    load_split,
-)
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets._archive_splits import NUMBERS, SPLITS, Release, load_split
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 from vidbench.errors import FetchError
 
 _LINE = re.compile(
     r"(?P<label>\w+)/(?P<name>v_\w+_(?P<group>g\d+)_c\d+\.avi)(?:\s+(?P<index>\d+))?"
 )
-
-
-def load(variant: str, split: str, options: FetchOptions) -> ListedSplit:
-    """One official split: ``1``, ``2`` or ``3``.
-
-    Raises:
-        ConfigError: There is no such split, or an option has no meaning here.
-    """
-    return load_split(RELEASE, variant, split, options)
 
 
 def parse_lists(folder: Path, number: int, classes: Sequence[str]) -> Iterator[ListedVideo]:
@@ -71,6 +57,8 @@ RELEASE = Release(
     ),
 )
 
+load = partial(load_split, RELEASE)
+
 _COUNTS = {"1": (9537, 3783), "2": (9586, 3734), "3": (9624, 3696)}
 
 FAMILY = DatasetFamily(
@@ -80,8 +68,6 @@ FAMILY = DatasetFamily(
             name=f"ucf101/{number}",
             splits=dict(zip(SPLITS, counts, strict=True)),
             num_classes=101,
-            size="",
-            licence="not stated",
             source=f"{RELEASE.root}/{RELEASE.videos}",
         )
         for number, counts in _COUNTS.items()
