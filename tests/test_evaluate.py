@@ -56,7 +56,7 @@ def test_i3d_is_evaluated_on_a_mirror_over_http(
     reasons = [row["reason"] for row in read_csv(folder / "skipped.csv")]
     assert sorted(reasons) == sorted(["missing", *(set(metrics["skipped"]) - {"missing"})])
     assert len(read_json(folder / "run.json")["unlisted"]) == 1
-    assert "no annotation lists" in done.stderr
+    assert "not in the annotations" in done.stderr
     _, _, _, top1, top5, *_, signature = done.stdout.splitlines()
     assert top1.startswith("top-1")
     assert top5.startswith("top-5")

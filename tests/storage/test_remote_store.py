@@ -744,7 +744,7 @@ def test_a_split_of_another_root_is_refused_on_another_machine(
     there = machine("b")
     other = shutil.copytree(mirror_server.root, tmp_path / "other")
     refused, _ = dataset(there, str(other))
-    with pytest.raises(ConfigError, match="holds videos from"):
+    with pytest.raises(ConfigError, match="has videos from"):
         refused.fetch(1)
     again, split = dataset(there, mirror_server.url)
     assert {path.name: path.read_bytes() for path in split.iterdir() if path.is_file()} == {

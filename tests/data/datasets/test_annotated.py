@@ -225,7 +225,7 @@ def test_diving48(tmp_path: Path) -> None:
     write(tmp_path / "Diving48_vocab.json", [["A", str(n)] for n in range(36)])
     assert opened("diving48", tmp_path).fetch().records[0].label == "['A', '35']"
     write(tmp_path / "Diving48_vocab.json", [["A", "b"]])
-    with pytest.raises(ConfigError, match="a class that is none of 1"):
+    with pytest.raises(ConfigError, match="class index outside of 1 classes"):
         opened("diving48", tmp_path).fetch()
 
 
@@ -289,7 +289,7 @@ def test_segments_and_clips_of_hacs(tmp_path: Path) -> None:
     }
     segments = opened("hacs/segments", tmp_path, annotations=str(tmp_path / "HACS_v1.1.1"))
     assert len(labels(segments)) == 4
-    with pytest.raises(ConfigError, match="take hacs/segments or hacs/clips"):
+    with pytest.raises(ConfigError, match="use hacs/segments or hacs/clips"):
         opened("hacs/x", tmp_path)
 
 
@@ -339,17 +339,17 @@ def test_what_is_wrong_with_a_list_is_said_in_one_line(tmp_path: Path) -> None:
 
     assert "no something-something-v2-labels.json or labels.json in" in refusal()
     write(tmp_path / "labels.json", '{"a": "x"}')
-    assert "maps no classes to indices" in refusal()
+    assert "does not map classes to indices" in refusal()
     write(tmp_path / "labels.json", {"a": 0})
     write(tmp_path / "validation.json", "{")
     assert "cannot be read as JSON" in refusal()
     write(tmp_path / "validation.json", {"id": 1})
-    assert "is no list of videos" in refusal()
+    assert "is not a list of videos" in refusal()
     write(tmp_path / "validation.json", [{"template": "a"}])
     assert "a video without id" in refusal()
     write(tmp_path / "validation.json", [{"id": 1, "template": "b"}])
     listed = tmp_path / "validation.json"
-    assert f"{listed} lists '1' as 'b', which is no class" in refusal()
+    assert f"{listed} lists '1' as 'b', which is not a class" in refusal()
     write(tmp_path / "validation.json", [{"id": 1, "template": "a"}] * 2)
     assert "lists '1' twice" in refusal()
     assert "no split 'all', only train, val, test" in refusal(split="all")
@@ -363,7 +363,7 @@ def test_files_and_frames_of_one_video(tmp_path: Path, caplog: pytest.LogCapture
     lay_jester(tmp_path)
     put(tmp_path, "videos/9.mp4")
     assert str(opened("jester", tmp_path).fetch().records[0].path) == "20bn-jester-v1/9"
-    assert "files and as folders of frames: 1; such as 20bn-jester-v1/9 are taken" in caplog.text
+    assert "files and as folders of frames: 1; using those like 20bn-jester-v1/9" in caplog.text
 
 
 def test_frames_of_jester_are_evaluated(run_cli: RunCli, tmp_path: Path, sample_clip: Path) -> None:

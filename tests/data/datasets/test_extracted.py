@@ -193,7 +193,7 @@ def test_class_folders_are_labels_where_there_is_no_list(
         "zzUnlisted0",
     }
     assert selection.unlisted == (Path("val/b.mp4"),)
-    assert "31 videos in class folders; which are missing is not known" in caplog.text
+    assert "31 videos in class folders; missing videos are unknown" in caplog.text
     assert extracted(root).classes == load_classes("kinetics-400")
 
 
@@ -336,7 +336,7 @@ def test_an_id_that_is_listed_twice_is_told_by_times_or_class(
         "abcdefghijk_000009_000019.mp4",
         "xnC3nngvLCo.mp4",
     }
-    assert "mean one of several listed clips of a video, for want of its times: 1" in caplog.text
+    assert "have no times in their names, and several listed clips of their id: 1" in caplog.text
 
 
 def test_of_two_files_the_repaired_one_or_that_of_the_class_is_taken(
@@ -355,8 +355,8 @@ def test_of_two_files_the_repaired_one_or_that_of_the_class_is_taken(
     selection = extracted(root, annotations=annotations).fetch()
     assert [root / str(record.path) for record in selection.records] == good
     assert selection.unlisted == ()
-    assert "videos that several files hold, of which one is taken: 2" in caplog.text
-    assert "which counts: 1, e.g. archery/cbcdefghijk_000001_000011.mp4 is yoga" in caplog.text
+    assert "videos with several files, of which one is used: 2" in caplog.text
+    assert "the annotation is used): 1, e.g. archery/cbcdefghijk_000001_000011.mp4 is yoga" in caplog.text
 
 
 def test_folders_of_frames_are_videos(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -435,11 +435,11 @@ def test_a_list_without_videos_tells_which_there_are(
         ("ABCDEFGHIJK_000002_000012", "archery", None),
         ("abcdefghijk_000001_000011", "yoga", None),
     ]
-    with pytest.raises(ConfigError, match="holds no video of val"):
+    with pytest.raises(ConfigError, match="has no video of val"):
         dataset.fetch()
     if place != "named":
         path.unlink()
-        with pytest.raises(ConfigError, match="holds no video of val: it is empty"):
+        with pytest.raises(ConfigError, match="has no video of val: it is empty"):
             list_videos(extracted(root))
 
 
@@ -469,7 +469,7 @@ def test_a_mirror_whose_tarballs_were_unpacked_in_place_is_extracted(
 
 
 def test_tarballs_of_a_folder_of_videos_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no tarballs: drop --num_tarballs"):
+    with pytest.raises(ConfigError, match="no tarballs: omit --num_tarballs"):
         extracted(tmp_path, num_tarballs=2)
 
 

@@ -113,7 +113,7 @@ class TestManifest(DatasetContract):
     [
         ("", {"root_url": None}, "needs --dataset_path"),
         ("", {"root_url": "https://example.org/x"}, "on disk"),
-        ("", {"root_url": "x", "num_tarballs": 2}, "drop --num_tarballs"),
+        ("", {"root_url": "x", "num_tarballs": 2}, "omit --num_tarballs"),
         ("/400", {"root_url": "x"}, "no variant '400'"),
     ],
 )
@@ -192,7 +192,7 @@ def test_a_split_is_a_folder_of_class_folders(tmp_path: Path) -> None:
     val = open_dataset("folder", tmp_path, "val")
     assert (val.split, val.folder, val.classes) == ("val", tmp_path, ("a", "b"))
     assert ids(val) == ["val/a/1.mp4", "val/b/1.mp4"]
-    for split, said in (("test", "test is no folder"), (None, "no folder of a class")):
+    for split, said in (("test", "test is not a folder"), (None, "no class folder")):
         with pytest.raises(ConfigError, match=rf"{said}.* has train, val \(--split takes one"):
             open_dataset("folder", tmp_path, split).fetch()
     for split in ("../x", "/etc", ".."):
@@ -236,7 +236,7 @@ def test_empty_folders_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture
     for name in ("juggling", ".cache", "archery/more"):
         (tmp_path / name).mkdir()
     assert open_dataset("folder", tmp_path).classes == ("archery", "yoga")
-    assert "empty folders, which are no classes: 1, e.g. juggling" in caplog.text
+    assert "empty folders, ignored as classes: 1, e.g. juggling" in caplog.text
 
 
 def test_links_in_loops_end(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_all_videos_below_a_folder_have_no_labels(
     assert "1 file left out: no known video ending, such as a.txt" in caplog.text
     with pytest.raises(ConfigError, match="no labels to choose classes by"):
         dataset.fetch(classes=["a"])
-    with pytest.raises(ConfigError, match="drop --split"):
+    with pytest.raises(ConfigError, match="omit --split"):
         open_dataset("flat", tmp_path, "val")
     (tmp_path / "empty").mkdir()
     put(tmp_path / "empty" / "x.txt")
@@ -360,9 +360,9 @@ def test_a_manifest_without_labels_is_a_split_without_labels(
     ("lines", "said"),
     [
         ([], "lists no video"),
-        (["clip,label", "a,b"], "no column 'path', .* it begins 'clip,label'"),
-        (["path|label", "a|b"], r"it begins 'path\|label'"),
-        (["path,label", "a,b", "c,d"], "none of the 2 videos .* is there: 'a' was looked for at"),
+        (["clip,label", "a,b"], "no column 'path', .* it begins with 'clip,label'"),
+        (["path|label", "a|b"], r"it begins with 'path\|label'"),
+        (["path,label", "a,b", "c,d"], "none of the 2 videos .* exists: 'a' is not at"),
         (["path"], "lists no video"),
         (["path,label,path", "a,b,c"], "a column twice"),
         (["path,label", "a,b", "c"], "line 3 has 1 cells, and the header 2"),
@@ -375,10 +375,10 @@ def test_a_manifest_without_labels_is_a_split_without_labels(
         (["path,start", "a,-1"], "line 2: a section from -1 to inf s"),
         (["path,start", "a,nan"], "line 2: a section from nan to inf s"),
         (["path,start", "a,inf"], "line 2: a section from inf to inf s"),
-        (["path", "a", "./b/../a"], "line 3 has the video './b/../a' again, after .*line 2"),
+        (["path", "a", "./b/../a"], "line 3 repeats the video './b/../a' of .*line 2"),
         (["path,video_id", "a,x", "b,x"], "line 3 has the id 'x' again, after .*line 2"),
         (["path,start,end", "a,1,2", "a,1.0,2e0"], "line 3 has the id 'a@1-2' again"),
-        (["path,label", "a,\0"], "line 2 has a character 0"),
+        (["path,label", "a,\0"], "line 2 has a NUL character"),
     ],
 )
 def test_a_bad_manifest_is_refused_in_one_line(lines: list[str], said: str, tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"row 1 has .*'a'"):
         open_dataset("manifest", tmp_path / "bytes.parquet").fetch()
     pandas.DataFrame({"clip": ["a"]}).to_parquet(tmp_path / "other.parquet")
-    with pytest.raises(ConfigError, match="no column 'path': it begins 'clip'"):
+    with pytest.raises(ConfigError, match="no column 'path': it begins with 'clip'"):
         open_dataset("manifest", tmp_path / "other.parquet").fetch()
 
 

@@ -142,7 +142,7 @@ def test_any_list_of_paths_and_indices_is_read_or_refused_and_never_misread(
             ["v.mp4 163 1"],
             "path and several labels",
         ),
-        (["a,b.mp4 2", "a"], ["a,b.mp4 2"], "two ways"),
+        (["a,b.mp4 2", "a"], ["a,b.mp4 2"], "ambiguous"),
     ],
 )
 def test_what_is_ambiguous_is_refused_with_both_readings(
@@ -211,8 +211,8 @@ def test_a_message_says_where_a_video_was_looked_for(
     assert f"it is at {here}/val/a.mp4: add --videos_path {here}" in refusal("val/a.mp4 1")
     assert read(lists / "list.txt", videos_path=here) == [("val/a.mp4", "1")]
     assert f"it is at {home}/b.mp4: write the home folder" in refusal("~/b.mp4 1")
-    assert "write / in place of" in refusal("path,label", "val\\a.mp4,1")
-    assert "write / in place of" in refusal("videos_val\\c\\d.mp4 1")
+    assert "write / instead of" in refusal("path,label", "val\\a.mp4,1")
+    assert "write / instead of" in refusal("videos_val\\c\\d.mp4 1")
     near = refusal("c/d.mp4 7")
     assert f"it is at {lists}/videos_val/c/d.mp4: add --videos_path {lists}/videos_val" in near
     nowhere = refusal("~/x\\gone.mp4 3")
@@ -229,7 +229,7 @@ def test_some_missing_videos_are_told_and_stay_on_the_list(
     records = open_list(write(tmp_path, "a.mp4 1", "gone.mp4 2")).fetch().records
     assert [record.path for record in records] == [Path("a.mp4"), None]
     assert "1 of the 2 videos" in caplog.text
-    assert f"'gone.mp4' was looked for at {tmp_path}/gone.mp4" in caplog.text
+    assert f"'gone.mp4' is not at {tmp_path}/gone.mp4" in caplog.text
 
 
 # Tables with a header ---------------------------------------------------------------------------
@@ -289,8 +289,8 @@ def test_labels_json_of_fiftyone(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         ("[]", "labels.json of FiftyOne"),
         ('{"a.mp4": 1}', "'classes' and 'labels'"),
         ('{"labels": {}}', "lists no video"),
-        ('{"classes": ["x"], "labels": {"a": 1}}', "the label 1 is none of 1 classes"),
-        ('{"labels": {"a": 1.5}}', "1.5 is no label"),
+        ('{"classes": ["x"], "labels": {"a": 1}}', "the label 1 is not an index of 1 classes"),
+        ('{"labels": {"a": 1.5}}', "1.5 is not a label"),
         ('{"labels": {"a": [{"label": "x", "support": [1, 9]}]}}', "use_timestamps=True"),
     ],
 )
@@ -326,7 +326,7 @@ def test_indices_become_names(version: str, tmp_path: Path) -> None:
             "from 1 to 3, .* 0 to 2: they seem to count from 1",
         ),
         (["0", "9"], ["x", "y", "z"], "from 0 to 9, .* 0 to 2: name the list"),
-        (["0", "1"], ["1", "0"], "two ways: .* is the class of this name in"),
+        (["0", "1"], ["1", "0"], "ambiguous: .* is the name of a class in"),
     ],
 )
 def test_indices_that_the_class_list_does_not_have_are_refused(
@@ -420,7 +420,7 @@ def test_labels_that_are_no_text_are_refused(tmp_path: Path) -> None:
     from pyarrow import parquet
 
     put(tmp_path, "a.mp4")
-    for value, said in (([1, 2], "neither a text nor"), (b"\xff", "no UTF-8")):
+    for value, said in (([1, 2], "neither a text nor"), (b"\xff", "not UTF-8")):
         parquet.write_table(
             pyarrow.table({"path": ["a.mp4"], "label": [value]}), tmp_path / "a.parquet"
         )
@@ -462,7 +462,7 @@ def test_comments_and_empty_lines_are_no_videos(
     path = write(tmp_path, "# from set.mp4", "", first, "#", "   ", second, "#\tend")
     with caplog.at_level("INFO", "vidbench"):
         assert read(path) == EXPECTED[:2]
-    assert f"is read as {form}, but for 3 comments: 2 videos" in caplog.text
+    assert f"is read as {form}, with 3 comments ignored: 2 videos" in caplog.text
 
 
 @pytest.mark.parametrize("before", [[], [""], ["  "], ["# path, and label"], ["#", "", "# x"]])
@@ -481,7 +481,7 @@ def test_a_header_is_the_first_line_that_says_something(before: list[str], tmp_p
 def test_what_excel_writes_before_a_header_is_no_video(tmp_path: Path) -> None:
     put(tmp_path, "a.mp4", "b.mp4")
     path = write(tmp_path, "sep=;", "path;label", "a.mp4;x", "b.mp4;y")
-    with pytest.raises(ConfigError, match="begins 'sep=;', which is no video, and others are"):
+    with pytest.raises(ConfigError, match="begins with 'sep=;', which is not a video, unlike other lines"):
         open_list(path).fetch()
 
 
@@ -529,8 +529,8 @@ def test_names_with_delimiters_behind_the_ending_of_a_video(tmp_path: Path) -> N
     [
         (["a.mp4 1", "b.mp4 1 2"], "several labels with blanks between, e.g. 'b.mp4 1 2'"),
         (["a.mp4,1", "b.mp4,1,2"], "several labels with commas between, e.g. 'b.mp4,1,2'"),
-        (["a.mp4,1,", "b.mp4,1"], "is no list of paths and labels"),
-        (["a.mp4,x,12", "b.mp4,y,12"], "is no list of paths and labels"),
+        (["a.mp4,1,", "b.mp4,1"], "is not a list of paths and labels"),
+        (["a.mp4,x,12", "b.mp4,y,12"], "is not a list of paths and labels"),
     ],
 )
 def test_other_columns_are_no_part_of_a_path_or_a_label(
@@ -543,7 +543,7 @@ def test_other_columns_are_no_part_of_a_path_or_a_label(
 
 def test_absolute_paths_of_another_place_are_told_so(tmp_path: Path) -> None:
     path = write(tmp_path, f"{tmp_path}/gone/a.mp4 1")
-    said = f"at {tmp_path}/gone/a.mp4: write where it is, or paths relative to --videos_path$"
+    said = f"at {tmp_path}/gone/a.mp4: correct the path, or write paths relative to --videos_path$"
     with pytest.raises(ConfigError, match=said):
         open_list(path).fetch()
 

@@ -185,8 +185,8 @@ def test_videos_in_other_containers_are_found(
         Path("UCF-101", TEST[2]).with_suffix(""),
     ]
     assert [record.frames for record in records[:3]] == [None, None, FrameFolder()]
-    assert "videos that are there more than once: 1" in caplog.text
-    assert f"UCF-101/{TEST[1]} is taken" in caplog.text
+    assert "videos that exist more than once: 1" in caplog.text
+    assert f"UCF-101/{TEST[1]} is used" in caplog.text
 
 
 def test_missing_and_unlisted_files_are_told(extracted: Path, tmp_path: Path) -> None:

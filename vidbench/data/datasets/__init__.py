@@ -1,1 +1,1 @@
-"""Where videos and labels come from: one file a dataset."""
+"""Datasets: sources of videos and labels, one file each."""

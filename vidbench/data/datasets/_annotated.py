@@ -1,4 +1,4 @@
-"""Datasets whose authors list videos by name, and that lie on this machine: nothing is fetched."""
+"""Datasets on this machine whose official lists name the videos; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from vidbench.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 _USUAL = ("", "annotations", "labels", "label", "annotation", "annos", "meta")
-_PLACES = (*_USUAL, "HACS_v1.1.1", "HACS_v1.1")
-_SHOWN = 80  # characters of what is found
+_FOLDERS = (*_USUAL, "HACS_v1.1.1", "HACS_v1.1")
+_SHOWN = 80  # characters of unexpected content in a message
 
 
 class Entry(NamedTuple):
     """One line of a list.
 
     Attributes:
-        name: Of the file or of the folder of frames, without its ending; with folders before it
-            where the same name may be in several.
-        label: Name of its class; None in a split without labels.
-        group: What it was cut from; empty where not stated.
-        section: The part of the video that is meant; None for all of it.
-        num_frames: Frames that the list counts, of a folder of frames.
+        name: Name of the file without suffix, or of the folder of frames; preceded by folders if
+            the same name may be in several.
+        label: Class name; None in a split without labels.
+        group: Source that the video was cut from; empty if not stated.
+        section: The part of the video to use; None for all of it.
+        num_frames: Number of frames of a folder of frames, according to the list.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 
     @property
     def video_id(self) -> str:
-        """The name, with the exact section behind it where there is one, e.g. ``a@1.5-4``."""
+        """The name, followed by the exact section if there is one, e.g. ``a@1.5-4``."""
         if self.section is None:
             return self.name
         times = (repr(float(second)).removesuffix(".0") for second in self.section)
@@ -54,7 +54,7 @@ class Entry(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """What is read of the lists.
+    """Content of the official lists.
 
     Attributes:
         entries: The videos of a split, in the order of the list.
@@ -69,50 +69,50 @@ class ListFiles:
     """Finds the lists of a dataset; constructing it touches no disk.
 
     Args:
-        root: Where the videos are.
-        given: What ``--annotations`` names, a file or a folder; None to look beside the videos.
+        root: Folder of the videos.
+        given: Value of ``--annotations``, a file or a folder; None to look beside the videos.
     """
 
     def __init__(self, root: Path, given: str | None) -> None:
         self._given = None if given is None else Path(given)
         above = Path(os.path.abspath(root)).parent  # noqa: PTH100 - links keep their names
-        own = () if self._given is None else (self._given, self._given.parent)
-        self._folders = (*own, *(place / name for place in (root, above) for name in _PLACES))
-        self.last: Path | None = None  # list of videos that was found
+        first = () if self._given is None else (self._given, self._given.parent)
+        self._folders = (*first, *(base / name for base in (root, above) for name in _FOLDERS))
+        self.last: Path | None = None  # the list of videos found last
 
     def find(self, *names: str) -> Path:
-        """The list of a split: the file that is given, or the first that has one of the names.
+        """Find the list of a split: the file that was given, or the first with one of the names.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: There is no such file.
         """
         is_given = self._given is not None and self._given.is_file()
         self.last = (self._given if is_given else None) or self.beside(*names)
         return self.last
 
     def beside(self, *names: str) -> Path:
-        """The first file with one of these names, in capitals or not.
+        """Find the first file with one of these names, ignoring case.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: There is no such file.
         """
-        found = self.look_for(*names)
-        if found is None:
-            places = dict.fromkeys(str(folder) for folder in self._folders if folder.is_dir())
+        path = self.look_for(*names)
+        if path is None:
+            searched = dict.fromkeys(str(folder) for folder in self._folders if folder.is_dir())
             raise ConfigError(
-                f"there is no {' or '.join(names)} in {', '.join(places)}: lay it beside the "
+                f"there is no {' or '.join(names)} in {', '.join(searched)}: put it beside the "
                 "videos, or name its folder with --annotations"
             )
-        return found
+        return path
 
     def look_for(self, *names: str) -> Path | None:
-        """As :meth:`beside`; None where there is none."""
+        """Like :meth:`beside`, but return None if there is no such file."""
         for folder in self._folders:
-            paths = sorted(folder.glob("*"))  # none where it cannot be listed
-            there: dict[str, Path] = {path.name.lower(): path for path in paths}
+            paths = sorted(folder.glob("*"))  # empty if the folder cannot be listed
+            by_name: dict[str, Path] = {path.name.lower(): path for path in paths}
             for name in names:
-                if (found := there.get(name.lower())) is not None and found.is_file():
-                    return found
+                if (path := by_name.get(name.lower())) is not None and path.is_file():
+                    return path
         return None
 
 
@@ -121,10 +121,10 @@ class Source:
     """A dataset as its authors publish it.
 
     Attributes:
-        family: As ``--dataset`` takes it, and the name in the results.
-        splits: That there are.
+        family: Name for ``--dataset`` and in the results.
+        splits: Its splits.
         read: Reads the lists of a split.
-        fps: Frames per second of its folders of frames, where the authors say it.
+        fps: Frames per second of its folders of frames, if the authors state it.
         published_as_frames: Whether a folder of frames is preferred to a file of the same name.
     """
 
@@ -138,23 +138,23 @@ class Source:
 def load_annotated(
     source: Source, variant: str, split: str, options: FetchOptions, name: str | None = None
 ) -> AnnotatedVideos:
-    """One split of a dataset whose videos and lists lie at ``--dataset_path``.
+    """Load one split of a dataset whose videos and lists are in ``--dataset_path``.
 
     Args:
-        source: Which dataset.
-        variant: It must be empty.
-        split: One of the source's; ``validation`` is another word for ``val``.
-        options: Where the videos and the lists are, and which are taken.
-        name: Of the dataset, where it is not the family's.
+        source: The dataset.
+        variant: Must be empty.
+        split: A split of the source; ``validation`` is accepted for ``val``.
+        options: Where the videos and lists are, and which videos to take.
+        name: Name of the dataset, if it differs from the family's.
 
     Raises:
-        ConfigError: No such split, no folder, or an option that has no meaning here.
+        ConfigError: There is no such split or folder, or an option does not apply.
     """
     root = require_path(source.family, variant, options, "DIR")
     split = SPLIT_WORDS.get(split, split)
     if split not in source.splits:
-        known = ", ".join(source.splits)
-        raise ConfigError(f"{source.family} has no split {split!r}, only {known}")
+        splits = ", ".join(source.splits)
+        raise ConfigError(f"{source.family} has no split {split!r}, only {splits}")
     if options.annotations is not None and is_url(options.annotations):
         raise ConfigError(f"--annotations {options.annotations!r} must be a file or a folder")
     return AnnotatedVideos(source, name or source.family, split, root, options)
@@ -164,11 +164,11 @@ class AnnotatedVideos(LocalVideos):
     """A :class:`~vidbench.data.datasets.base.Dataset` with an official list and its classes.
 
     Args:
-        source: Which dataset.
-        name: Of the dataset.
-        split: One of the source's.
-        root: Where the videos are.
-        options: Where the lists are, and which videos are taken.
+        source: The dataset.
+        name: Name of the dataset.
+        split: A split of the source.
+        root: Folder of the videos.
+        options: Where the lists are, and which videos to take.
     """
 
     def __init__(
@@ -181,9 +181,9 @@ class AnnotatedVideos(LocalVideos):
 
     @cached_property
     def lists(self) -> Lists:
-        """What the lists say of the split."""
+        """The lists of the split, read once."""
         if not self.folder.is_dir():
-            raise ConfigError(f"--dataset_path {self.folder} is no folder that exists")
+            raise ConfigError(f"--dataset_path {self.folder} is not an existing folder")
         lists = self.source.read(self._files, self.split)
         _refuse_bad(lists, self.name if self._files.last is None else str(self._files.last))
         return lists
@@ -195,10 +195,10 @@ class AnnotatedVideos(LocalVideos):
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+    """Read a JSON file.
 
     Raises:
-        ConfigError: It cannot be read, or is no JSON.
+        ConfigError: The file cannot be read, or is not valid JSON.
     """
     try:
         return json.loads(path.read_text("utf-8-sig"))
@@ -207,10 +207,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_text_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not empty, without blanks at their ends.
+    """Read the non-empty lines of a text file, without surrounding blanks.
 
     Raises:
-        ConfigError: It cannot be read, or is no text.
+        ConfigError: The file cannot be read, or is not UTF-8.
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines()
@@ -219,35 +219,37 @@ def read_text_lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def no_such_list(path: Path, what: str, found: object) -> ConfigError:
-    """The error of a list that holds something else than it should."""
-    return ConfigError(f"{path} {what}: it holds {repr(found)[:_SHOWN]}")
+def no_such_list(path: Path, what: str, content: object) -> ConfigError:
+    """Return the error for a list with unexpected content."""
+    return ConfigError(f"{path} {what}: it has {repr(content)[:_SHOWN]}")
 
 
 def _refuse_bad(lists: Lists, name: str) -> None:
-    known = set(lists.classes)
-    if len(known) < len(lists.classes):
+    classes = set(lists.classes)
+    if len(classes) < len(lists.classes):
         twice = next(label for label in lists.classes if lists.classes.count(label) > 1)
         raise ConfigError(f"the class list of {name} has {twice!r} twice")
     seen: set[str] = set()
     for entry in lists.entries:
-        if entry.label is not None and entry.label not in known:
-            raise ConfigError(f"{name} lists {entry.name!r} as {entry.label!r}, which is no class")
+        if entry.label is not None and entry.label not in classes:
+            raise ConfigError(
+                f"{name} lists {entry.name!r} as {entry.label!r}, which is not a class"
+            )
         if entry.video_id in seen:
-            raise ConfigError(f"{name} lists {entry.video_id!r} twice: drop one of them")
+            raise ConfigError(f"{name} lists {entry.video_id!r} twice: remove one of them")
         seen.add(entry.video_id)
 
 
 def _list(dataset: AnnotatedVideos) -> Listing:
     entries = dataset.lists.entries
     videos = find_named_videos(dataset.folder, dataset.folder)
-    found = {entry.name: _candidates(entry.name, videos) for entry in entries}
+    candidates = {entry.name: _candidates(entry.name, videos) for entry in entries}
     prefers_frames = dataset.source.published_as_frames
     chosen = {
         name: min(paths, key=lambda path: (path in videos.frames) != prefers_frames, default=None)
-        for name, paths in found.items()
+        for name, paths in candidates.items()
     }
-    _report_both(found, chosen, videos)
+    _report_both(candidates, chosen, videos)
     records = (_record(entry, chosen[entry.name], dataset.fps, videos.frames) for entry in entries)
     is_nowhere = not any(chosen.values())
     return Listing(tuple(records), nowhere=_nothing(dataset, videos) if is_nowhere else "")
@@ -267,7 +269,7 @@ def _record(
 
 
 def _candidates(name: str, videos: NamedVideos) -> list[Path]:
-    """All paths with this name, and with the folders that it has before it."""
+    """All paths that end in this name, including its folders."""
     *above, last = PurePosixPath(name).parts
     paths = videos.paths.get(exact_name(last), ())
     return [path for path in paths if list(path.parts[-1 - len(above) : -1]) == above]
@@ -278,21 +280,25 @@ def _nothing(dataset: AnnotatedVideos, videos: NamedVideos) -> str:
     example = "" if first is None else f", such as {first.name}"
     names = ", ".join(path.name for path in sorted(videos.everything)[:3]) or "no video"
     return (
-        f"{dataset.folder} holds none of the {len(dataset.lists.entries)} listed videos{example}; "
-        f"it holds {names}: name the folder of the videos with --dataset_path"
+        f"{dataset.folder} has none of the {len(dataset.lists.entries)} listed videos{example}; "
+        f"it has {names}: name the folder of the videos with --dataset_path"
     )
 
 
 def _report_both(
-    found: Mapping[str, Sequence[Path]], chosen: Mapping[str, Path | None], videos: NamedVideos
+    candidates: Mapping[str, Sequence[Path]],
+    chosen: Mapping[str, Path | None],
+    videos: NamedVideos,
 ) -> None:
-    """Says how many videos are there both as a file and as a folder of frames."""
+    """Log how many videos exist both as a file and as a folder of frames."""
     both = [
-        name for name, paths in found.items() if len({path in videos.frames for path in paths}) > 1
+        name
+        for name, paths in candidates.items()
+        if len({path in videos.frames for path in paths}) > 1
     ]
     if both:
         logger.warning(
-            "videos that are there as files and as folders of frames: %d; such as %s are taken",
+            "videos that exist both as files and as folders of frames: %d; using those like %s",
             len(both),
             chosen[both[0]],
         )

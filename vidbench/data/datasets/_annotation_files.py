@@ -1,4 +1,4 @@
-"""Where the annotation file of a split of Kinetics lies: named, beside the videos, or served."""
+"""Find the annotation file of a Kinetics split: given, beside the videos, or on the server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vidbench.system.validation import require_file
 
 _SUFFIXES = (".csv", ".txt", ".json")
 _FOLDERS = ("annotations", "annotation", "raw")  # torchvision, CVDF and mmaction2; FiftyOne
-_GIVEN = "given"  # apart from official lists, which others may look for
+_GIVEN = "given"  # a folder of its own, so that a given list is not taken for the official one
 _LEVELS_ABOVE = 2  # CVDF's script arranges videos as videos/val/CLASS beside annotations/val.csv
 _RELEASE = re.compile(r"[4-7]00")
 _WORDS = re.compile(r"[a-z]+")
@@ -31,18 +31,18 @@ _OF_RELEASES = ("kinetics", "k", "annotations", "list")
 def read_given(
     source: str, split: str, folder: Path, classes: Sequence[str], name: str
 ) -> dict[ClipKey, Annotation]:
-    """What ``--annotations`` names.
+    """Read the annotations that ``--annotations`` names.
 
     Args:
-        source: A file, or an http(s) address.
+        source: A file, or an http(s) URL.
         split: Clips of other splits are left out.
-        folder: Where a fetched file goes.
-        classes: Of the dataset; labels are given as it spells them.
-        name: Of the dataset, for messages.
+        folder: Folder for a fetched file.
+        classes: Classes of the dataset; labels are returned in their spelling.
+        name: Name of the dataset, for messages.
 
     Raises:
-        ConfigError: It is a file that is no annotation file, or of another split or dataset.
-        FetchError: It is an address, and cannot be fetched or read.
+        ConfigError: The file is not an annotation file, or of another split or dataset.
+        FetchError: The URL cannot be fetched, or its content cannot be read.
     """
     path = Path(source)
     if is_url(source):
@@ -72,10 +72,10 @@ def check_given(source: str, split: str) -> None:
 
 
 def fetch_official(release: Release, split: str, data_dir: Path) -> Path:
-    """The official list of a split, from the release's server or as it was fetched before.
+    """Fetch the official list of a split from the release's server, unless it was fetched before.
 
     Raises:
-        FetchError: It cannot be had.
+        FetchError: It cannot be fetched.
     """
     relative = release.annotations[split]
     folder = data_dir / release.name / "annotations"
@@ -83,34 +83,35 @@ def fetch_official(release: Release, split: str, data_dir: Path) -> Path:
 
 
 def find_beside(folder: Path, split: str, release: str) -> list[Path]:
-    """Annotation files of a split beside extracted videos, the nearest and plainest first.
+    """Find annotation files of a split near extracted videos, the nearest and plainest first.
 
-    They are told by name (a word for the split, as in ``val.csv``, ``kinetics_validate.json`` or
-    ``k400_val.csv``) and by their beginning, in the folder of videos, its folder
-    ``annotations``, the folder of the split, and likewise one and two levels above.
+    They are recognised by name (a word for the split, as in ``val.csv``,
+    ``kinetics_validate.json`` or ``k400_val.csv``) and by content. Searched are the folder of
+    videos, its folder ``annotations``, the folder of the split, and the same one and two levels
+    above.
 
     Args:
-        folder: Of the videos.
-        split: Of the list.
-        release: E.g. ``kinetics-400``; a file that names another one is none.
+        folder: Folder of the videos.
+        split: Split of the list.
+        release: E.g. ``kinetics-400``; files that name another release are ignored.
     """
     return [
         path
-        for place in _places(folder, split, release)
-        for path in sorted(place.iterdir(), key=_plainest)
+        for searched in _searched_folders(folder, split, release)
+        for path in sorted(searched.iterdir(), key=_plainest)
         if _is_named(path.name, split, release) and is_annotation_file(path)
     ]
 
 
-def _places(folder: Path, split: str, release: str) -> Iterator[Path]:
+def _searched_folders(folder: Path, split: str, release: str) -> Iterator[Path]:
     folder = folder.absolute()
     root = next((r for r in RELEASES.values() if r.name == release), None)
     above = [folder, *folder.parents][: _LEVELS_ABOVE + 1]
-    wanted = [base / below for base in above for below in ("", *_FOLDERS)]
+    candidates = [base / below for base in above for below in ("", *_FOLDERS)]
     if root is not None:  # as on the server
-        wanted[1:1] = [folder / Path(root.annotations[split]).parent]
-    wanted += [child for child in _folders(folder) if split_of(child.name) == split]
-    yield from (place for place in dict.fromkeys(wanted) if place.is_dir())
+        candidates[1:1] = [folder / Path(root.annotations[split]).parent]
+    candidates += [child for child in _folders(folder) if split_of(child.name) == split]
+    yield from (path for path in dict.fromkeys(candidates) if path.is_dir())
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -125,6 +126,6 @@ def _is_named(name: str, split: str, release: str) -> bool:
 
 
 def _plainest(path: Path) -> tuple[bool, bool, int, str]:
-    """Text before JSON, names of split and release alone before others, which may be of a part."""
+    """Sort key: text before JSON, and names of just split and release before others."""
     others = set(_WORDS.findall(path.stem.casefold())) - {*SPLIT_WORDS, *_OF_RELEASES}
     return (path.suffix.lower() == ".json", bool(others), len(path.name), path.name)

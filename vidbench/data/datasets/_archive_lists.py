@@ -1,4 +1,4 @@
-"""Official lists of what a dataset is trained and tested on: text files, which are not trusted."""
+"""Official train and test lists of a dataset: untrusted text files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class ListedVideo(NamedTuple):
     """One line of the official lists.
 
     Attributes:
-        name: Of the file.
+        name: File name.
         label: Class name.
-        group: What it was cut from; empty where its name does not say.
-        split: ``train`` or ``test``; empty for a video of neither.
+        group: Source that the video was cut from; empty if the name does not tell.
+        split: ``train`` or ``test``; empty for neither.
     """
 
     name: str
@@ -36,13 +36,13 @@ class ListedVideo(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class OfficialLists:
-    """How a dataset's lists are called, and how they are read.
+    """Names and format of a dataset's official lists.
 
     Attributes:
-        archive: Name of the archive that the authors publish.
+        archive: Name of the published archive.
         folder: Folder in that archive.
-        first: One of the files, by which the others are found, with ``{number}`` in it.
-        parse: The videos in the lists of a folder, for the number of a split and the classes.
+        first: One of the files, used to find the others, with ``{number}`` in it.
+        parse: Reads the lists of a folder, given the number of a split and the classes.
     """
 
     archive: str
@@ -50,46 +50,45 @@ class OfficialLists:
     first: str
     parse: Callable[[Path, int, Sequence[str]], Iterable[ListedVideo]]
 
-    def find(self, place: Path, number: int, *, deep: bool) -> Path | None:
-        """The folder of the lists: a place, or their folder in it; with ``deep`` any below it."""
+    def find(self, base: Path, number: int, *, deep: bool) -> Path | None:
+        """Find the folder of the lists: ``base``, their folder in it, or deeper if ``deep``."""
         first = self.first.format(number=number)
-        for folder in (place, place / self.folder):
+        for folder in (base, base / self.folder):
             if (folder / first).is_file():
                 return folder
         if not deep:
             return None
-        found = (*place.glob(f"*/{first}"), *place.glob(f"*/*/{first}"))
-        return min(found).parent if found else None
+        paths = (*base.glob(f"*/{first}"), *base.glob(f"*/*/{first}"))
+        return min(paths).parent if paths else None
 
-    def find_archive(self, place: Path) -> Path | None:
-        """The archive of the lists in a folder, as published or packed otherwise."""
+    def find_archive(self, folder: Path) -> Path | None:
+        """Find the archive of the lists in a folder, in any archive format."""
         stem = self.archive.rpartition(".")[0]
-        paths = (place / f"{stem}{suffix}" for suffix in _ARCHIVES)
+        paths = (folder / f"{stem}{suffix}" for suffix in _ARCHIVES)
         return next((path for path in paths if path.is_file()), None)
 
     def read(self, folder: Path, number: int, classes: Sequence[str]) -> list[ListedVideo]:
-        """The listed videos in order.
+        """Read the listed videos in order.
 
         Raises:
-            FetchError: A list is missing or damaged, names no class of the dataset, or names
-                one video twice.
+            FetchError: A list is missing or damaged, has an unknown class, or lists a video twice.
         """
         videos = list(self.parse(folder, number, classes))
         if unknown := {video.label for video in videos} - set(classes):
-            raise FetchError(f"the lists in {folder} name {min(unknown)!r}, which is no class")
+            raise FetchError(f"the lists in {folder} have {min(unknown)!r}, which is not a class")
         names: set[str] = set()
         for video in videos:
             if (key := file_key(video.name)) in names:
-                raise FetchError(f"the lists in {folder} name {video.name!r} twice")
+                raise FetchError(f"the lists in {folder} have {video.name!r} twice")
             names.add(key)
         return videos
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbers and texts of the lines of a list that are not empty, without space at their ends.
+    """Yield number and text of each non-empty line of a list, without surrounding blanks.
 
     Raises:
-        FetchError: It cannot be read, or is no text.
+        FetchError: The list cannot be read, or is not UTF-8.
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines()
@@ -99,5 +98,5 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def file_key(name: str) -> str:
-    """What is left of a file's name on systems that know no case, or that split accents."""
+    """File name without differences in case and Unicode normalisation, which systems may change."""
     return unicodedata.normalize("NFC", name).casefold()

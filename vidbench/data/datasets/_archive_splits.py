@@ -1,4 +1,4 @@
-"""Datasets of one archive of videos, with official lists of what is trained and tested on."""
+"""Datasets in one archive of videos, with official train and test lists."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Release:
     """A dataset as its authors published it.
 
     Attributes:
-        family: E.g. ``ucf101``, as its class list is called too.
+        family: E.g. ``ucf101``; also the name of its class list.
         root: Official server.
-        videos: Archive below the root.
-        lists: The official lists, whose archive lies below the root too.
-        nested: Whether the archive holds further archives.
+        videos: Path of the video archive below the root.
+        lists: The official lists; their archive is below the root too.
+        nested: Whether the archive contains further archives.
     """
 
     family: str
@@ -47,16 +47,16 @@ class Release:
 
 
 def load_split(release: Release, variant: str, split: str, options: FetchOptions) -> ListedSplit:
-    """One official split of a release; see :class:`ListedSplit`.
+    """Load one official split of a release; see :class:`ListedSplit`.
 
     Args:
         release: Which dataset.
         variant: Number of the official split.
         split: ``train`` or ``test``.
-        options: Where videos go and come from, and which are taken.
+        options: Where videos go and come from, and which to take.
 
     Raises:
-        ConfigError: There is no such split, or an option has no meaning here.
+        ConfigError: There is no such split, or an option does not apply.
     """
     family = release.family
     if variant not in map(str, NUMBERS):
@@ -71,14 +71,14 @@ def load_split(release: Release, variant: str, split: str, options: FetchOptions
 class ListedSplit:
     """One part of an official split; see :class:`~vidbench.data.datasets.base.Dataset`.
 
-    Videos and lists are used where they lie if ``options.root_url`` is a folder. From an archive
-    or a server they are extracted to ``<data folder>/<family>/``, once for all splits.
+    Videos and lists are used in place if ``options.root_url`` is a folder. From an archive or a
+    server they are extracted to ``<data folder>/<family>/``, once for all splits.
 
     Args:
-        release: Which dataset.
-        number: Of the official split, from 1.
+        release: The dataset.
+        number: Number of the official split, from 1.
         split: ``train`` or ``test``.
-        options: Where videos go and come from, and which are taken.
+        options: Where videos go and come from, and which to take.
     """
 
     def __init__(self, release: Release, number: int, split: str, options: FetchOptions) -> None:
@@ -103,35 +103,35 @@ class ListedSplit:
             return []
         videos = self._find_videos()
         listed = [video for video in self._read_lists() if video.split == self.split]
-        found = (_choose(_candidates(video, videos), video, videos) for video in listed)
-        return [path for path in found if path is not None]
+        paths = (_choose(_candidates(video, videos), video, videos) for video in listed)
+        return [path for path in paths if path is not None]
 
     def fetch(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
     ) -> Selection:
-        """The requested videos in the order of the official list, or as drawn with the seed.
+        """Fetch the requested videos, in the order of the official list or of the draw.
 
-        A listed video that is not there is among them, without a path.
+        Missing videos are included, without a path.
 
         Args:
-            num_videos: How many; None for all.
+            num_videos: Number of videos; None for all.
             classes: Videos of these classes only; None for all.
 
         Raises:
-            ConfigError: The source does not exist, or holds none of the listed videos; or it is
-                a rar archive, and no tool is installed that extracts it.
+            ConfigError: The source does not exist, or has none of the listed videos; or it is a
+                rar archive, and no tool to extract it is installed.
             FetchError, ArchiveError: Videos or lists are not available.
         """
         self._refuse_bad_source()
         if is_url(self._source):
-            self._find_lists()  # which may fail before gigabytes are fetched
+            self._find_lists()  # fails before gigabytes are downloaded
         self._fetch_videos()
         listed, videos = self._read_lists(), self._find_videos()
-        found = {video: _candidates(video, videos) for video in listed}
-        chosen = {video: _choose(paths, video, videos) for video, paths in found.items()}
+        candidates = {video: _candidates(video, videos) for video in listed}
+        chosen = {video: _choose(paths, video, videos) for video, paths in candidates.items()}
         self._refuse_nothing(chosen)
-        strays = videos.everything - {path for paths in found.values() for path in paths}
-        _report(sorted(strays), found, chosen)
+        strays = videos.everything - {path for paths in candidates.values() for path in paths}
+        _report(sorted(strays), candidates, chosen)
         unlisted = tuple(sorted(videos.everything - set(chosen.values())))
         selection = self._select(chosen, videos.frames, num_videos, classes)
         report_unknown_rate(selection.records)
@@ -140,15 +140,15 @@ class ListedSplit:
     def list_videos(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
     ) -> Selection:
-        """The same videos by the official list alone; those that are there have their paths.
+        """The same videos from the official list alone; those on disk have their paths.
 
         Raises:
             ConfigError: The source does not exist.
             FetchError, ArchiveError: The lists are not available.
         """
         self._refuse_bad_source()
-        is_there = self._videos_folder.is_dir()
-        videos = self._find_videos() if is_there else NamedVideos({}, frozenset())
+        exists = self._videos_folder.is_dir()
+        videos = self._find_videos() if exists else NamedVideos({}, frozenset())
         chosen = {
             video: _choose(_candidates(video, videos), video, videos)
             for video in self._read_lists()
@@ -162,7 +162,7 @@ class ListedSplit:
         num_videos: int | None,
         classes: Sequence[str] | None,
     ) -> Selection:
-        wanted = [
+        requested = [
             video
             for video in chosen
             if video.split == self.split and (classes is None or video.label in classes)
@@ -175,9 +175,9 @@ class ListedSplit:
                 group=video.group,
                 frames=FrameFolder(self._frames_fps) if path in frames else None,
             )
-            for video in draw(wanted, self._seed, lambda video: video.video_id)[:num_videos]
+            for video in draw(requested, self._seed, lambda video: video.video_id)[:num_videos]
         )
-        return Selection(records, (), len(wanted))
+        return Selection(records, (), len(requested))
 
     @property
     def _videos_folder(self) -> Path:
@@ -195,16 +195,16 @@ class ListedSplit:
         self._fetch(source, self._videos_folder, advice, nested=self._release.nested)
 
     def _refuse_bad_source(self) -> None:
-        """Refuses what does not exist, and a data folder with videos from elsewhere."""
+        """Raise ConfigError if the source is missing, or the data folder has another source."""
         local = not is_url(self._source)
         if local and not (self.folder.is_dir() if self._in_place else Path(self._source).is_file()):
             what = "folder" if self._in_place else "archive"
-            raise ConfigError(f"--dataset_path {self._source!r} is no {what} that exists")
+            raise ConfigError(f"--dataset_path {self._source!r} is not an existing {what}")
         if not self._in_place and self._videos_folder.exists():
             refuse_other_source(self._home, self._source)
 
     def _find_videos(self) -> NamedVideos:
-        """All videos by name, in whatever container; relative to the data folder."""
+        """All videos by name, in any container format; relative to the data folder."""
         return find_named_videos(self._videos_folder, self.folder, file_key)
 
     def _refuse_nothing(self, chosen: Mapping[ListedVideo, Path | None]) -> None:
@@ -213,39 +213,38 @@ class ListedSplit:
         first = next(iter(chosen), None)
         example = "" if first is None else f", such as {first.label}/{first.name}"
         raise ConfigError(
-            f"{self._videos_folder} holds none of the {len(chosen)} listed videos{example}: give "
-            "the folder in which the folders of classes lie, or the archive itself, as "
-            "--dataset_path"
+            f"{self._videos_folder} has none of the {len(chosen)} listed videos{example}: give "
+            "the folder that contains the class folders, or the archive itself, as --dataset_path"
         )
 
     def _read_lists(self) -> list[ListedVideo]:
         return self._release.lists.read(self._find_lists(), self._number, self.classes)
 
     def _find_lists(self) -> Path:
-        """Folder of the official lists: near the videos, fetched before, or fetched now."""
+        """Find the folder of the official lists near the videos, or fetch it."""
         lists, home = self._release.lists, self._home / "lists"
-        places = [(self._videos_folder, True), (home, True)]
+        searched = [(self._videos_folder, True), (home, True)]
         archive = None
         if not is_url(self._source):
             beside = Path(self._source).absolute().parent
-            places.insert(1, (beside, False))
+            searched.insert(1, (beside, False))
             archive = lists.find_archive(self.folder) if self._in_place else None
             archive = archive or lists.find_archive(beside)
-        for place, deep in places:
-            if (found := lists.find(place, self._number, deep=deep)) is not None:
-                return found
+        for base, deep in searched:
+            if (folder := lists.find(base, self._number, deep=deep)) is not None:
+                return folder
         self._fetch(
             str(archive or join_source(self._root, lists.archive)),
             home,
-            f"lay {lists.folder} or {lists.archive} beside the videos",
+            f"put {lists.folder} or {lists.archive} beside the videos",
         )
-        if (found := lists.find(home, self._number, deep=True)) is None:
+        if (folder := lists.find(home, self._number, deep=True)) is None:
             raise FetchError(f"{home} has no {lists.first.format(number=self._number)}")
-        return found
+        return folder
 
     @property
     def _root(self) -> str:
-        """The server of videos and lists."""
+        """Server of videos and lists."""
         if not is_url(self._source):
             return self._release.root
         named = names_archive(self._source)
@@ -259,12 +258,12 @@ class ListedSplit:
 
 
 def _candidates(video: ListedVideo, videos: NamedVideos) -> Sequence[Path]:
-    """All files and folders of frames that have the video's name."""
+    """All files and folders of frames with the video's name."""
     return videos.paths.get(file_key(video.video_id), ())
 
 
 def _choose(paths: Sequence[Path], video: ListedVideo, videos: NamedVideos) -> Path | None:
-    """Of several, an avi, as the authors publish it; else a file; else one beside its class."""
+    """Prefer an AVI, as published; then a file over frames; then a path in the class folder."""
 
     def rank(path: Path) -> tuple[bool, bool, bool]:
         is_official = path.suffix.lower() == _OFFICIAL
@@ -275,14 +274,14 @@ def _choose(paths: Sequence[Path], video: ListedVideo, videos: NamedVideos) -> P
 
 def _report(
     strays: Sequence[Path],
-    found: Mapping[ListedVideo, Sequence[Path]],
+    candidates: Mapping[ListedVideo, Sequence[Path]],
     chosen: Mapping[ListedVideo, Path | None],
 ) -> None:
-    report_unlisted(strays, "no official list names, and that are not evaluated")
-    if several := [video for video, paths in found.items() if len(paths) > 1]:
+    report_unlisted(strays, "are on no official list and are not evaluated")
+    if several := [video for video, paths in candidates.items() if len(paths) > 1]:
         logger.warning(
-            "videos that are there more than once: %d; of %s, %s is taken",
+            "videos that exist more than once: %d; of %s, %s is used",
             len(several),
-            " and ".join(map(str, sorted(found[several[0]])[:2])),
+            " and ".join(map(str, sorted(candidates[several[0]])[:2])),
             chosen[several[0]],
         )

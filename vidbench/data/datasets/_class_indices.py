@@ -1,4 +1,4 @@
-"""Labels that are indices of a class list become its names."""
+"""Convert labels that are indices of a class list to class names."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from vidbench.labels.class_lists import fold_name, index_of
 def name_labels(
     labels: Sequence[str], classes: Sequence[str], path: Path, source: object
 ) -> list[str]:
-    """The names that labels mean: themselves, or those at their indices, from 0.
+    """Convert labels to class names: labels that are indices count from 0.
 
     Args:
-        labels: Texts; empty for none.
+        labels: Labels as text; empty for none.
         classes: Names in the order of indices.
-        path: Of the list, for messages.
-        source: Of the classes, likewise.
+        path: The list of videos, for messages.
+        source: The list of classes, for messages.
 
     Returns:
-        A name for each label; labels that are neither names nor indices stay as they are.
+        A name for each label; labels that are neither names nor indices are unchanged.
 
     Raises:
-        ConfigError: The labels could be names or indices, with other meanings; or an index is
-            beyond the classes.
+        ConfigError: The labels could be names or indices, with different meanings; or an index is
+            out of range.
     """
-    asked = {label for label in labels if label}
-    numbers = {label: number for label in asked if (number := index_of(label)) is not None}
-    if not asked or len(numbers) < len(asked):
+    given = {label for label in labels if label}
+    numbers = {label: number for label in given if (number := index_of(label)) is not None}
+    if not given or len(numbers) < len(given):
         return list(labels)
     by_index = {label: classes[n] for label, n in numbers.items() if 0 <= n < len(classes)}
-    are_names, in_range = asked <= set(classes), len(by_index) == len(asked)
+    are_names, in_range = given <= set(classes), len(by_index) == len(given)
     if are_names and in_range and any(label != name for label, name in by_index.items()):
         label, name = next((label, name) for label, name in by_index.items() if label != name)
         raise ConfigError(
-            f"labels of {path} can be read in two ways: {label!r} is the class of this name in "
-            f"{source}, or the class at this index, {name!r}; write names"
+            f"labels of {path} are ambiguous: {label!r} is the name of a class in {source}, or "
+            f"the index of the class {name!r}; write names"
         )
     if are_names:
         return list(labels)
@@ -49,29 +49,26 @@ def name_labels(
 def refuse_other_folders(
     paths: Sequence[str], names: Sequence[str], classes: Sequence[str], path: Path
 ) -> None:
-    """Nothing, unless most videos lie in folders of other classes than their indices mean.
+    """Raise ConfigError if the class folders of most videos contradict their indices.
 
-    So it is where indices count from 1, or belong to another list.
+    This happens if indices count from 1, or belong to another list.
 
     Args:
-        paths: Of the videos.
-        names: What their indices mean; empty for none.
+        paths: Paths of the videos.
+        names: Class names of their indices; empty for none.
         classes: Names in the order of indices.
-        path: Of the list, for the message.
-
-    Raises:
-        ConfigError: Most of those that lie in a folder of a class do.
+        path: The list of videos, for the message.
     """
     folded = {fold_name(name): name for name in classes}
     folders = (folded.get(fold_name(PurePath(each).parent.name)) for each in paths)
     judged = [each for each in zip(paths, names, folders, strict=True) if each[1] and each[2]]
-    others = [each for each in judged if each[1] != each[2]]
-    if 2 * len(others) > len(judged):
-        video, name, _ = others[0]
+    wrong = [each for each in judged if each[1] != each[2]]
+    if 2 * len(wrong) > len(judged):
+        video, name, _ = wrong[0]
         raise ConfigError(
-            f"{len(others)} of the indices in {path} contradict the folders of their videos, e.g. "
-            f"{video!r} would be {name!r}: indices count from 0, and --classes_file has to be the "
-            "list that they are of"
+            f"{len(wrong)} of the indices in {path} contradict the folders of their videos, e.g. "
+            f"{video!r} would be {name!r}: indices count from 0, and --classes_file must be the "
+            "list that they belong to"
         )
 
 
@@ -82,4 +79,4 @@ def _beyond(numbers: Sequence[int], count: int, path: Path, source: object) -> s
     )
     if numbers[0] >= 1 and numbers[-1] == count:
         return f"{text}: they seem to count from 1; subtract 1"
-    return f"{text}: name the list that they are indices of by --classes_file"
+    return f"{text}: name the list that they belong to with --classes_file"

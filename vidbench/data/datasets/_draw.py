@@ -1,4 +1,4 @@
-"""The order in which videos are drawn with a seed: the same for all datasets, on every machine."""
+"""Draw videos with a seed: in the same order for all datasets and on every machine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ Video = TypeVar("Video")
 
 
 def draw(videos: Iterable[Video], seed: int | None, name: Callable[[Video], str]) -> list[Video]:
-    """The videos in the order in which a seed draws them; as they come without a seed.
+    """Return the videos in the order of the draw; in their own order without a seed.
 
-    They are ranked by a SHA-256 of seed and name. So a draw of 10 is the head of a draw of 20,
-    and no other video changes a video's place.
+    They are ranked by a SHA-256 of seed and name. So a draw of 10 is the start of a draw of 20,
+    and the order of two videos does not depend on the others.
 
     Args:
-        videos: Those to draw from.
-        seed: Of the draw.
-        name: A video's name, unique within the split.
+        videos: Videos to draw from.
+        seed: Seed of the draw.
+        name: Returns a video's name, unique within the split.
     """
     if seed is None:
         return list(videos)

@@ -1,4 +1,4 @@
-"""A split of Kinetics whose videos somebody has extracted already."""
+"""A split of Kinetics whose videos are already extracted."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _Annotations = Mapping[ClipKey, Annotation]
 
 
 def is_extracted(root: str | None, release: Release) -> bool:
-    """Whether a root is a folder here that has no tarballs of the server's layout.
+    """Whether a root is a local folder without tarballs in the server's layout.
 
-    One with the server's list of tarballs, and without them, is if it holds videos.
+    A folder with the server's list of tarballs but no tarballs must also contain videos.
     """
     if root is None or is_url(root) or not Path(root).is_dir():
         return False
@@ -51,22 +51,21 @@ def is_extracted(root: str | None, release: Release) -> bool:
 class ExtractedKinetics(LocalVideos):
     """The videos of one split in the folder ``options.root_url``.
 
-    The official list is the one that ``options.annotations`` names, or one beside the videos, or
-    the server's. Where there is none, class folders are all that is known. A list without the
-    videos is enough to list them.
+    The official list is ``options.annotations``, or a file beside the videos, or the server's.
+    Without a list, only the class folders are used. A list without videos is enough to list them.
 
     Args:
-        release: Which release.
-        split: One of the release's splits.
-        options: Where videos and annotations lie, and which are taken.
+        release: The release.
+        split: A split of the release.
+        options: Where videos and annotations are, and which videos to take.
 
     Raises:
-        ConfigError: Tarballs are asked for, and there are none.
+        ConfigError: Tarballs are requested, and there are none.
     """
 
     def __init__(self, release: Release, split: str, options: FetchOptions) -> None:
         if options.num_tarballs is not None:
-            raise ConfigError(f"{options.root_url} holds no tarballs: drop --num_tarballs")
+            raise ConfigError(f"{options.root_url} has no tarballs: omit --num_tarballs")
         folder = Path(options.root_url or "")
         super().__init__(release.name, split, folder, options.seed, self._list, _drawn_by)
         self._release = release
@@ -79,29 +78,29 @@ class ExtractedKinetics(LocalVideos):
 
     def _list(self) -> Listing:
         files = find_files(self.folder, self.split, self.classes)
-        nothing = "" if files.videos else tell_nothing(self.folder, self.split, files)
-        annotations, source = self._find_annotations(asks_server=not nothing)
-        if nothing and annotations is None:
-            raise ConfigError(nothing)
+        no_videos = "" if files.videos else tell_nothing(self.folder, self.split, files)
+        annotations, source = self._find_annotations(asks_server=not no_videos)
+        if no_videos and annotations is None:
+            raise ConfigError(no_videos)
         fps = self._options.frames_fps
         if annotations is not None:
             listing = list_by_annotations(files, annotations, self.folder, fps)
-            listing = listing._replace(nowhere=nothing or listing.nowhere)
+            listing = listing._replace(nowhere=no_videos or listing.nowhere)
             report_unknown_rate(listing.records)
-            found = sum(record.path is not None for record in listing.records)
-            how = f"{found} of the {len(annotations)} videos of {source}"
-            logger.info("%s is read as extracted videos: %s", self.folder, how)
+            on_disk = sum(record.path is not None for record in listing.records)
+            counts = f"{on_disk} of the {len(annotations)} videos of {source}"
+            logger.info("%s is read as extracted videos: %s", self.folder, counts)
             return listing
         listing = list_by_folders(files, fps)
         report_unknown_rate(listing.records)
         if not listing.records:
             raise ConfigError(
                 f"{self.folder} has no class folders, and there is no list of {self.name} "
-                f"{self.split} ({source}): name one by --annotations FILE"
+                f"{self.split} ({source}): name one with --annotations FILE"
             )
         logger.warning(
-            "%s is read as extracted videos: %d videos in class folders; which are missing is "
-            "not known, as there is no official list (%s); --annotations FILE names one",
+            "%s is read as extracted videos: %d videos in class folders; missing videos are "
+            "unknown without an official list (%s): name one with --annotations FILE",
             self.folder,
             len(listing.records),
             source,
@@ -109,17 +108,17 @@ class ExtractedKinetics(LocalVideos):
         return listing
 
     def _find_annotations(self, *, asks_server: bool) -> tuple[_Annotations | None, str]:
-        """The official list, and where it is from; or None, and why there is none."""
+        """The official list and its source; or None and the reason why there is none."""
         given = self._options.annotations
         home = self._options.data_dir / self.name / "annotations"
         if given is not None:
             return read_given(given, self.split, home, self.classes, self.name), given
         for path in find_beside(self.folder, self.split, self.name):
-            if (found := self._read_beside(path)) is not None:
-                return found, str(path)
+            if (annotations := self._read_beside(path)) is not None:
+                return annotations, str(path)
         if not asks_server:
             return None, "the server was not asked"
-        logger.info("asking %s for the official list: there is none here", self._release.root)
+        logger.info("fetching the official list from %s: there is none here", self._release.root)
         try:
             path = fetch_official(self._release, self.split, self._options.data_dir)
         except FetchError as error:
@@ -127,16 +126,16 @@ class ExtractedKinetics(LocalVideos):
         return with_class_names(read_annotations(path), self.classes, self.name, path), str(path)
 
     def _read_beside(self, path: Path) -> _Annotations | None:
-        """What a file beside the videos lists; None, with a warning, if it is of other videos."""
+        """Read a list beside the videos; None, with a warning, if it lists other videos."""
         try:
             annotations = read_annotations(path, self.split)
             return with_class_names(annotations, self.classes, self.name, path)
         except FetchError as error:
-            logger.warning("%s is not taken for the official list: %s", path, error)
+            logger.warning("%s is not used as the official list: %s", path, error)
             return None
 
 
 def _drawn_by(record: VideoRecord) -> str:
-    """By what a seed draws a video: as the tarballs' videos are drawn, where it has times."""
+    """Name for drawing with a seed; if it has times, the same as for videos from tarballs."""
     key = parse_name(f"{record.video_id}.mp4")
     return record.video_id if key is None else f"{key.youtube_id}/{key.start_seconds}"

@@ -1,9 +1,9 @@
-"""Kinetics that is already extracted, in whatever folders: its videos by their names.
+"""Find already extracted Kinetics videos by name, in any folder layout.
 
-Files of the split may lie in one folder, in class folders, in the folders of tarballs, or below a
-folder of the split (``val``, ``validation``, ``videos_val``). They are called ``ID_000010_000020``
-as CVDF, torchvision, FiftyOne and mmaction2 name them, with fewer digits, or ``ID`` and ``v_ID``
-without times, with any ending of a video. A folder of frames is a video too.
+Files of the split may be in one folder, in class folders, in the folders of tarballs, or below a
+folder of the split (``val``, ``validation``, ``videos_val``). Names are ``ID_000010_000020`` as in
+CVDF, torchvision, FiftyOne and mmaction2, the same with fewer digits, or ``ID`` and ``v_ID``
+without times, with any video suffix. A folder of frames is a video too.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 _NAME = re.compile(
     r"(?:v_)?(?P<youtube_id>.{11})_(?P<start>\d{1,6})(?:\.\d+)?_(?P<end>\d{1,6})(?:\.\d+)?"
 )
-_REPAIRED = "replacement"  # CVDF's archive of repaired videos, and the folder that it is put in
-_UNLABELED = "_unlabeled"  # where FiftyOne puts the videos of a split without labels
-_LEVELS = 3  # of folders that links may lead to: of splits, twice, and of classes
+_REPAIRED = "replacement"  # prefix of CVDF's archive of repaired videos, and of its folder
+_UNLABELED = "_unlabeled"  # FiftyOne's folder for the videos of a split without labels
+_LEVELS = 3  # of folders that may be links: two for splits, one for classes
 _EXAMPLES = 3
 
 
@@ -38,9 +38,9 @@ class VideoFile(NamedTuple):
 
     Attributes:
         path: Relative to the folder.
-        name: Without its ending.
-        key: Id and start, where the name has both.
-        class_name: Of the nearest folder that is named like a class; None where none is.
+        name: Name without suffix.
+        key: Id and start, if the name has both.
+        class_name: Class of the nearest folder that is named like a class; None without one.
         is_frames: Whether it is a folder of frames.
     """
 
@@ -52,21 +52,21 @@ class VideoFile(NamedTuple):
 
     @property
     def youtube_id(self) -> str:
-        """The id where the name has times, or else the name."""
+        """The id if the name has times, else the name."""
         return self.name if self.key is None else self.key.youtube_id
 
     @property
     def is_repaired(self) -> bool:
-        """Whether it lies in a folder of repaired videos."""
+        """Whether it is in a folder of repaired videos."""
         return any(part.startswith(_REPAIRED) for part in self.path.parts[:-1])
 
 
 class Files(NamedTuple):
-    """What lies in a folder.
+    """Content of a folder.
 
     Attributes:
-        videos: Of the split, as far as folders say, by path.
-        others: What is no video by its name.
+        videos: Videos that folders do not assign to another split, sorted by path.
+        others: Files that are not videos by their names.
         other_splits: Folders of other splits, which are left out.
     """
 
@@ -76,26 +76,26 @@ class Files(NamedTuple):
 
 
 def find_files(folder: Path, split: str, classes: Sequence[str]) -> Files:
-    """The videos of a split below a folder, links followed.
+    """Find the videos of a split below a folder, following links.
 
     Args:
-        folder: Any that holds extracted videos.
+        folder: Folder of extracted videos.
         split: ``train``, ``val`` or ``test``.
-        classes: Of the release: a folder named like one is a class folder.
+        classes: Classes of the release; a folder named like one is a class folder.
 
     Raises:
-        ConfigError: A folder cannot be listed, or a name is no text.
+        ConfigError: A folder cannot be listed, or a name is not UTF-8.
     """
     spellings = Spellings(classes)
-    found, left_out = survey(folder, _LEVELS), set()
-    videos, others = [], [path.relative_to(folder) for path in (*found.others, *found.hidden)]
-    for file in found.videos:
+    content, left_out = survey(folder, _LEVELS), set()
+    videos, others = [], [path.relative_to(folder) for path in (*content.others, *content.hidden)]
+    for file in content.videos:
         path = file.relative_to(folder)
         if (other := _other_split(path, split, spellings)) is not None:
             left_out.add(other)
             continue
         refuse_undecodable(file)
-        videos.append(_parse(path, spellings)._replace(is_frames=file in found.frames))
+        videos.append(_parse(path, spellings)._replace(is_frames=file in content.frames))
     listed = [path for path in others if _other_split(path, split, spellings) is None]
     return Files(tuple(videos), tuple(listed), tuple(sorted(left_out)))
 
@@ -103,23 +103,23 @@ def find_files(folder: Path, split: str, classes: Sequence[str]) -> Files:
 def list_by_annotations(
     files: Files, annotations: Mapping[ClipKey, Annotation], folder: Path, fps: float | None
 ) -> Listing:
-    """The videos of an annotation file, those that are there first, each by id and start.
+    """List the videos of an annotation file, existing ones first, sorted by id and start.
 
-    So the order is the same whatever folders they lie in. Of several files of one video the first
-    is taken, a repaired one or one in the folder of its class before others.
+    So the order does not depend on the folder layout. Of several files of one video, a repaired one
+    is preferred, then one in the folder of its class, then the first by path.
 
     Args:
-        files: What lies in the folder.
-        annotations: Of the split.
-        folder: For messages.
-        fps: Frames per second of folders of frames; None where not stated.
+        files: Content of the folder.
+        annotations: Annotations of the split.
+        folder: The folder, for messages.
+        fps: Frames per second of folders of frames; None if not stated.
     """
     matches = _match(files.videos, annotations)
-    chosen = {key: min(found, key=_before(annotations[key])) for key, found in matches.items()}
-    used = {file.path for found in matches.values() for file in found}
+    chosen = {key: min(same, key=_preference(annotations[key])) for key, same in matches.items()}
+    used = {file.path for same in matches.values() for file in same}
     unlisted = [f.path for f in files.videos if f.path not in used and not f.is_repaired]
     _report(matches, chosen, annotations)
-    report_unlisted(unlisted, "no annotation lists, and that are not evaluated")
+    report_unlisted(unlisted, "are not in the annotations and are not evaluated")
     keys = [*sorted(chosen), *sorted(annotations.keys() - chosen.keys())]
     records = tuple(_record(annotations[key], chosen.get(key), fps) for key in keys)
     nowhere = "" if matches else _none_of(annotations, files, folder)
@@ -127,16 +127,16 @@ def list_by_annotations(
 
 
 def list_by_folders(files: Files, fps: float | None) -> Listing:
-    """All videos that lie in class folders, labelled by them; those of ``_unlabeled`` have none.
+    """List all videos in class folders with these labels; those in ``_unlabeled`` have none.
 
     Args:
-        files: What lies in the folder.
-        fps: Frames per second of folders of frames; None where not stated.
+        files: Content of the folder.
+        fps: Frames per second of folders of frames; None if not stated.
     """
     listed = [f for f in files.videos if f.class_name or _UNLABELED in f.path.parts[:-1]]
     kept = {file.path for file in listed}
     unlisted = tuple(file.path for file in files.videos if file.path not in kept)
-    report_unlisted(unlisted, "lie in no folder of a class, and are not evaluated")
+    report_unlisted(unlisted, "are in no class folder and are not evaluated")
     names = Counter(file.name for file in listed)
     records = [
         VideoRecord(
@@ -162,19 +162,19 @@ def _parse(path: Path, spellings: Spellings) -> VideoFile:
 
 
 def _other_split(path: Path, split: str, spellings: Spellings) -> str | None:
-    """The folder of another split that the file lies in; ``training dog`` is a class."""
-    for place, part in enumerate(path.parts[:-1]):
+    """Folder of another split that the file is in, or None; ``training dog`` is a class."""
+    for level, part in enumerate(path.parts[:-1]):
         if spellings.find(part) is not None:
             return None
-        if (found := split_of(part)) is not None:
-            return None if found == split else "/".join(path.parts[: place + 1])
+        if (named := split_of(part)) is not None:
+            return None if named == split else "/".join(path.parts[: level + 1])
     return None
 
 
 def _match(
     videos: Iterable[VideoFile], annotations: Mapping[ClipKey, Annotation]
 ) -> dict[ClipKey, list[VideoFile]]:
-    """Files of each listed video. A name without times means the only clip of its id."""
+    """Files of each listed video. A name without times stands for the only clip of its id."""
     by_id: dict[str, list[ClipKey]] = {}
     for key in annotations:
         by_id.setdefault(key.youtube_id, []).append(key)
@@ -191,12 +191,12 @@ def _match(
                 continue
         if keys:
             matches.setdefault(keys[0], []).append(file)
-    report_unlisted(unclear, "mean one of several listed clips of a video, for want of its times")
+    report_unlisted(unclear, "have no times in their names, and several listed clips of their id")
     return matches
 
 
-def _before(annotation: Annotation) -> Callable[[VideoFile], tuple[bool, bool, Path]]:
-    """What files of one video are sorted by."""
+def _preference(annotation: Annotation) -> Callable[[VideoFile], tuple[bool, bool, Path]]:
+    """Sort key for files of one video, the best first."""
     return lambda file: (
         not file.is_repaired,
         file.class_name not in (None, annotation.label),
@@ -219,10 +219,10 @@ def _report(
     chosen: Mapping[ClipKey, VideoFile],
     annotations: Mapping[ClipKey, Annotation],
 ) -> None:
-    """Says which videos are there twice, and which lie in a folder of another class."""
-    if twice := [chosen[key].path for key, found in matches.items() if len(found) > 1]:
+    """Log videos with several files, and videos in a folder of another class."""
+    if twice := [chosen[key].path for key, same in matches.items() if len(same) > 1]:
         logger.warning(
-            "videos that several files hold, of which one is taken: %d, e.g. %s",
+            "videos with several files, of which one is used: %d, e.g. %s",
             len(twice),
             twice[0],
         )
@@ -233,8 +233,8 @@ def _report(
     ]
     if elsewhere:
         logger.warning(
-            "videos in a folder of another class than their annotation, which counts: %d, e.g. "
-            "%s is %s",
+            "videos whose folder and annotation differ in class (the annotation is used): %d, "
+            "e.g. %s is %s",
             len(elsewhere),
             *elsewhere[0],
         )
@@ -244,19 +244,19 @@ def _none_of(annotations: Mapping[ClipKey, Annotation], files: Files, folder: Pa
     first = min(annotations.values(), default=None)
     example = "" if first is None else f", such as {first.video_id}"
     return (
-        f"{folder} holds none of the {len(annotations)} listed videos{example}: its files are "
-        f"called {_examples(file.path.name for file in files.videos)}"
+        f"{folder} has none of the {len(annotations)} listed videos{example}: its files are "
+        f"named {_examples(file.path.name for file in files.videos)}"
     )
 
 
-def tell_nothing(folder: Path, split: str, found: Files) -> str:
-    """What to say of a folder that holds no video of the split."""
-    text = f"{folder} holds no video of {split}"
-    if found.other_splits:
-        return f"{text}, only {_examples(found.other_splits)}: --split names another one"
-    if found.others:
+def tell_nothing(folder: Path, split: str, files: Files) -> str:
+    """Message for a folder without videos of the split."""
+    text = f"{folder} has no video of {split}"
+    if files.other_splits:
+        return f"{text}, only {_examples(files.other_splits)}: choose another --split"
+    if files.others:
         return (
-            f"{text}: {len(found.others)} other files, e.g. {found.others[0]}; name a folder of "
+            f"{text}: {len(files.others)} other files, e.g. {files.others[0]}; name a folder of "
             "extracted videos, or a mirror with its lists of tarballs, such as "
             f"400/{split}/k400_{split}_path.txt"
         )

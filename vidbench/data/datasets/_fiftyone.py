@@ -1,7 +1,7 @@
-"""``labels.json`` as FiftyOne writes it beside the folder ``data``.
+"""Read FiftyOne's ``labels.json``, stored beside the folder ``data``.
 
-``{"classes": [...], "labels": {NAME: LABEL}}``, where NAME is a file of ``data`` without its ending
-and LABEL is a class, its index in ``classes``, ``{"label": ...}``, null, or a list of sections
+``{"classes": [...], "labels": {NAME: LABEL}}``, where NAME is a file of ``data`` without suffix and
+LABEL is a class, its index in ``classes``, ``{"label": ...}``, null, or a list of sections
 (``FiftyOneTemporalDetectionDataset``) with ``timestamps`` in seconds.
 """
 
@@ -20,16 +20,16 @@ _DATA = "data"
 
 
 def read_labels(path: Path, text: str, folder: Path, columns: Columns) -> Table:
-    """The rows of a ``labels.json``, in columns ``path``, ``label``, ``start`` and ``end``.
+    """Read a ``labels.json`` into rows with ``path``, ``label``, ``start`` and ``end``.
 
     Args:
-        path: Of the file, for messages.
+        path: The file, for messages.
         text: Its content.
-        folder: Of the videos, or of their folder ``data``.
-        columns: That each row has.
+        folder: Folder of the videos, or the parent of their folder ``data``.
+        columns: Columns of each row.
 
     Raises:
-        ConfigError: It is no such file, or has sections by frames.
+        ConfigError: It is not such a file, or has sections in frames.
     """
     try:
         content = json.loads(text)
@@ -37,8 +37,8 @@ def read_labels(path: Path, text: str, folder: Path, columns: Columns) -> Table:
         classes: list[str] = content.get("classes") or []
     except (json.JSONDecodeError, RecursionError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"{path} is no list: of JSON files, labels.json of FiftyOne is read, which has "
-            f"'classes' and 'labels' ({type(error).__name__}: {error})"
+            f"{path} is not a list of videos: the only JSON that is read is FiftyOne's "
+            f"labels.json, with 'classes' and 'labels' ({type(error).__name__}: {error})"
         ) from error
     files = _find_files(folder)
     rows = [
@@ -47,21 +47,21 @@ def read_labels(path: Path, text: str, folder: Path, columns: Columns) -> Table:
         for cells in _sections(f"{path}, {name!r}", value, classes)
     ]
     if not rows:
-        raise ConfigError(f"{path} lists no video")
+        raise ConfigError(f"{path} lists no videos")
     return Table("labels.json of FiftyOne", rows)
 
 
 def _find_files(folder: Path) -> dict[str, str]:
-    """Paths of videos, by their names in ``data`` or the folder, with and without ending."""
+    """Paths of videos by name in ``data`` or the folder, with and without suffix."""
     root = folder / _DATA if (folder / _DATA).is_dir() else folder
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for file in list_files(root) if root.is_dir() else []:
         if is_media(file):
             path = file.relative_to(folder).as_posix()
             name = file.relative_to(root)
             for key in (name.with_suffix("").as_posix(), name.as_posix()):
-                found.setdefault(key, path)
-    return found
+                paths.setdefault(key, path)
+    return paths
 
 
 def _sections(place: str, value: Any, classes: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -87,8 +87,8 @@ def _label(place: str, value: Any, classes: Sequence[str]) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         if not classes:
-            return str(value)  # as FiftyOne reads it; --classes_file may name it
+            return str(value)  # as in FiftyOne; --classes_file may name the classes
         if 0 <= value < len(classes):
             return str(classes[value])
-        raise ConfigError(f"{place}: the label {value} is none of {len(classes)} classes")
-    raise ConfigError(f"{place}: {value!r:.80} is no label")
+        raise ConfigError(f"{place}: the label {value} is not an index of {len(classes)} classes")
+    raise ConfigError(f"{place}: {value!r:.80} is not a label")

@@ -1,4 +1,4 @@
-"""Annotation files of Kinetics, and the names of its clips."""
+"""Read Kinetics annotation files and clip names."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _COLUMNS = {
 """Names of each column: those of the published lists, then those of the download scripts in
 https://github.com/activitynet/ActivityNet/tree/master/Crawler/Kinetics."""
 _REQUIRED = ("youtube_id", "time_start", "time_end")
-_SHOWN = 80  # characters of what is found
+_SHOWN = 80  # characters of unexpected content in a message
 
 
 class ClipKey(NamedTuple):
-    """What identifies a clip: six K600 videos are listed twice, with other starts and labels."""
+    """Identity of a clip: six K600 videos are listed twice, with different starts and labels."""
 
     youtube_id: str
     start_seconds: int
@@ -51,13 +51,13 @@ class Annotation(NamedTuple):
 
 
 def parse_name(name: str) -> ClipKey | None:
-    """The key in a clip's file name, or None if it is not named like a clip."""
+    """Parse the key from a clip's file name; None if it is not named like a clip."""
     match = _CLIP_NAME.fullmatch(name)
     return None if match is None else ClipKey(match["youtube_id"], int(match["start"]))
 
 
 def is_json(path: Path) -> bool:
-    """Whether the file begins as JSON does; one that cannot be read does not."""
+    """Whether the file begins like JSON; False if it cannot be read."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             return file.read(_SHOWN).lstrip().startswith("{")
@@ -66,7 +66,7 @@ def is_json(path: Path) -> bool:
 
 
 def is_annotation_file(path: Path) -> bool:
-    """Whether the file begins like an annotation file of Kinetics; a missing one does not."""
+    """Whether the file begins like a Kinetics annotation file; False if it is missing."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             begin = file.read(1000)
@@ -80,18 +80,18 @@ def is_annotation_file(path: Path) -> bool:
 
 
 def read_annotations(path: Path, split: str | None = None) -> dict[ClipKey, Annotation]:
-    """The clips of an annotation file, CSV or JSON; labels are None where it has none.
+    """Read the clips of an annotation file, CSV or JSON; labels are None if it has none.
 
-    The published lists come in both forms: CSV with a header, and JSON of YouTube ids, each with
+    The published lists exist in both forms: CSV with a header, and JSON that maps YouTube ids to
     ``annotations`` (``label`` and ``segment``) and ``subset``.
 
     Args:
-        path: The file; JSON is told by its content.
-        split: Leave out clips that it lists for other splits; None takes all.
+        path: The file; JSON is recognised by content.
+        split: Leave out clips of other splits; None for all.
 
     Raises:
-        FetchError: The file is no such list, lists nothing of the split, or gives one clip two
-            labels.
+        FetchError: The file is not such a list, has no clip of the split, or has two labels for
+            one clip.
     """
     annotations: dict[ClipKey, Annotation] = {}
     others: set[str] = set()
@@ -99,7 +99,7 @@ def read_annotations(path: Path, split: str | None = None) -> dict[ClipKey, Anno
         if split is not None and (annotation.split or split) != split:
             others.add(annotation.split or "")
         elif annotations.setdefault(annotation.key, annotation).label != annotation.label:
-            raise FetchError(f"{path} gives {annotation.video_id!r} two labels")
+            raise FetchError(f"{path} has two labels for {annotation.video_id!r}")
     if others and not annotations:
         raise FetchError(f"{path} lists videos of {', '.join(sorted(others))}, none of {split}")
     return annotations
@@ -114,11 +114,11 @@ def _read(path: Path) -> Iterator[Annotation]:
             file = io.StringIO(text, newline="")
             yield from _read_csv(csv.reader(file, delimiter=_delimiter(text)), path)
     except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError, RecursionError) as error:
-        raise FetchError(f"{path} is no Kinetics annotation file: {error}") from error
+        raise FetchError(f"{path} is not a Kinetics annotation file: {error}") from error
 
 
 def _delimiter(text: str) -> str:
-    """What stands between the cells of the first line: commas, or what a spreadsheet writes."""
+    """Delimiter of the first line: commas, or a spreadsheet's semicolons or tabs."""
     return max(",;\t", key=text.partition("\n")[0].count)
 
 
@@ -127,17 +127,17 @@ def _read_csv(lines: Any, path: Path) -> Iterator[Annotation]:
     columns = find_columns(header, _COLUMNS)
     if not set(_REQUIRED) <= columns.keys():
         begin = ",".join(header)[:_SHOWN]
-        raise FetchError(f"{path} is no Kinetics annotation file: it begins {begin!r}")
+        raise FetchError(f"{path} is not a Kinetics annotation file: it begins with {begin!r}")
     for cells in lines:
         if cells:
-            row = {name: cells[place] for name, place in columns.items() if place < len(cells)}
+            row = {name: cells[index] for name, index in columns.items() if index < len(cells)}
             yield _annotation(row, f"{path}, line {lines.line_num}")
 
 
 def _read_json(content: Any, path: Path) -> Iterator[Annotation]:
     videos = content.get("database", content)
     if not isinstance(videos, dict):
-        raise FetchError(f"{path} is no Kinetics annotation file: it maps no ids of videos")
+        raise FetchError(f"{path} is not a Kinetics annotation file: it does not map video ids")
     for youtube_id, video in videos.items():
         place = f"{path}, video {youtube_id!r}"
         try:
@@ -155,7 +155,7 @@ def _annotation(row: Mapping[str, Any], place: str) -> Annotation:
     try:
         start, end = (int(float(row.get(name, ""))) for name in ("time_start", "time_end"))
         key = ClipKey(row.get("youtube_id") or "", start)
-    except (ValueError, OverflowError, TypeError) as error:  # of nan and of inf
+    except (ValueError, OverflowError, TypeError) as error:  # also for nan and inf
         raise FetchError(f"{place}: {error}") from error
     split = str(row.get("split") or "")
     return Annotation(key, end, row.get("label") or None, split_of(split) or split or None)

@@ -1,4 +1,4 @@
-"""The releases of Kinetics, laid out as the CVDF server (or a mirror of it) has them.
+"""The Kinetics releases, in the layout of the CVDF server and its mirrors.
 
 Source of the layout: https://github.com/cvdfoundation/kinetics-dataset
 """
@@ -14,16 +14,16 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Release:
-    """Where the parts of one release lie below its root.
+    """Paths of one release below its root.
 
     Attributes:
         name: E.g. ``kinetics-400``.
         root: Official server or folder.
         path_list: The list of tarballs, with ``{split}`` in it.
         annotations: The official list of videos, by split.
-        class_list: A file below the root; None where the classes come with vidbench.
+        class_list: A file below the root; None if the classes come with vidbench.
         one_tarball_per_class: Splits whose tarballs are named after classes.
-        replacements: Archive of repaired videos that take the place of damaged ones, by split.
+        replacements: Archive of repaired videos that replace damaged ones, by split.
     """
 
     name: str

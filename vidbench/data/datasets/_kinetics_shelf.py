@@ -1,4 +1,4 @@
-"""The wanted videos found so far in the folders of extracted tarballs."""
+"""Requested videos found so far in the folders of extracted tarballs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from vidbench.data.datasets._local_videos import report_unlisted
 
 
 class Shelf:
-    """The wanted videos found so far, in the order of tarballs and of file names.
+    """Requested videos found so far, in the order of tarballs and of file names.
 
     Args:
         wanted: The videos to look for.
-        listed: All that the split's list has; files of others are noted as unlisted.
+        listed: All videos on the split's list; other files are recorded as unlisted.
     """
 
     def __init__(self, wanted: Mapping[ClipKey, Annotation], listed: Set[ClipKey]) -> None:
@@ -22,30 +22,30 @@ class Shelf:
         self._listed = listed
         self.paths: dict[ClipKey, Path] = {}
         self.unlisted: list[Path] = []
-        self.largest = 0  # videos in the largest tarball
+        self.largest = 0  # number of videos in the largest tarball
 
     def add(self, folder: Path, data_dir: Path) -> None:
-        """Adds the videos of an extracted tarball; of two files of one video the first stays."""
-        found = self._read(folder, data_dir)
-        self.largest = max(self.largest, len(found))
-        for key, path in found.items():
+        """Add the videos of an extracted tarball; of two files of one video, the first is kept."""
+        paths = self._read(folder, data_dir)
+        self.largest = max(self.largest, len(paths))
+        for key, path in paths.items():
             self.paths.setdefault(key, path)
 
     def replace(self, folder: Path, data_dir: Path, *, add: bool) -> None:
-        """Puts the folder's videos in the place of those here; others too if ``add``."""
-        found = self._read(folder, data_dir)
-        self.paths.update({k: p for k, p in found.items() if add or k in self.paths})
+        """Replace videos by those of the folder; with ``add``, add new ones as well."""
+        paths = self._read(folder, data_dir)
+        self.paths.update({k: p for k, p in paths.items() if add or k in self.paths})
 
     def report(self) -> None:
-        report_unlisted(self.unlisted, "no annotation lists, and that are not evaluated")
+        report_unlisted(self.unlisted, "are not in the annotations and are not evaluated")
 
     def _read(self, folder: Path, data_dir: Path) -> dict[ClipKey, Path]:
-        found: dict[ClipKey, Path] = {}
+        paths: dict[ClipKey, Path] = {}
         for path in sorted(folder.iterdir()):
             relative = path.relative_to(data_dir)
             key = parse_name(path.name)
             if key is None or key not in self._listed:
                 self.unlisted.append(relative)
             elif key in self._wanted:
-                found.setdefault(key, relative)
-        return found
+                paths.setdefault(key, relative)
+        return paths

@@ -1,4 +1,4 @@
-"""What datasets have in common whose videos lie on this machine already: nothing is fetched."""
+"""Shared parts of datasets whose videos are on this machine; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from vidbench.storage.video_files import Found, describe_usual_rate
 logger = logging.getLogger(__name__)
 
 EVERYTHING = "all"
-"""The split of a dataset that is not divided."""
+"""The only split of a dataset without splits."""
 
 _MAX_NAME = 60
 _NO_NAME = re.compile(r"[^\w.-]+")
 
 
 class Listing(NamedTuple):
-    """What a folder or a manifest has.
+    """Videos of a folder or a manifest.
 
     Attributes:
-        records: All videos, in the order in which they are taken without a seed.
-        unlisted: Files that are none of them, relative to the folder.
-        nowhere: What to say to whoever wants to decode them, if none of them is there.
+        records: All videos, in the order used without a seed.
+        unlisted: Other files, relative to the folder.
+        nowhere: Error message for decoding, if none of the videos exists; else empty.
     """
 
     records: tuple[VideoRecord, ...]
@@ -46,13 +46,13 @@ class LocalVideos:
     """A :class:`~vidbench.data.datasets.base.Dataset` of files on this machine.
 
     Args:
-        name: Of the videos.
-        split: As asked for.
-        folder: The paths of records are relative to it.
-        seed: Draw the videos with it; None takes them in the order of the listing.
-        read: Lists the videos; called when they are first asked for.
-        drawn_by: What tells a video from others when a seed draws them; the id, unless another
-            dataset of the same videos draws by something else.
+        name: Name of the dataset.
+        split: The requested split.
+        folder: Folder that the paths of records are relative to.
+        seed: Seed for drawing videos; None takes them in the order of the listing.
+        read: Lists the videos; called when they are first needed.
+        drawn_by: Name of a video for drawing with a seed: the id, unless another dataset of the
+            same videos uses something else.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LocalVideos:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the labels that occur, sorted; none where no video has one."""
+        """Names of the labels that occur, sorted; empty if no video has one."""
         labels = {record.label for record in self._listing.records}
         return tuple(sorted(label for label in labels if label is not None))
 
@@ -88,15 +88,14 @@ class LocalVideos:
     def fetch(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
     ) -> Selection:
-        """The requested videos in order; nothing is fetched, and a file that is gone has no path.
+        """The requested videos in order; nothing is fetched, and missing files have no path.
 
         Args:
-            num_videos: How many; None for all.
+            num_videos: Number of videos; None for all.
             classes: Videos of these classes only; None for all.
 
         Raises:
-            ConfigError: The videos cannot be listed, have no classes to choose by, or none of them
-                is there.
+            ConfigError: The videos cannot be listed, have no classes to choose by, or none exists.
         """
         if self._listing.nowhere:
             raise ConfigError(self._listing.nowhere)
@@ -105,7 +104,7 @@ class LocalVideos:
     def list_videos(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
     ) -> Selection:
-        """The same videos, whether any of them is there or not.
+        """The same videos, even if none of them exists.
 
         Raises:
             ConfigError: The videos cannot be listed, or have no classes to choose by.
@@ -119,59 +118,51 @@ class LocalVideos:
 
 
 def require_path(family: str, variant: str, options: FetchOptions, what: str) -> Path:
-    """The path that ``--dataset_path`` names; whether it is there is not looked at.
+    """Return the path of ``--dataset_path``, without checking that it exists.
 
     Args:
-        family: As ``--dataset`` names it.
-        variant: Behind the family; it must be empty.
-        options: What else is asked for.
-        what: The path is to be, e.g. ``DIR``.
+        family: Value of ``--dataset``.
+        variant: Part after the family; must be empty.
+        options: The other options.
+        what: Kind of the path, e.g. ``DIR``.
 
     Raises:
-        ConfigError: It is not given, or is no path, or what is asked for beside it has no meaning.
+        ConfigError: The path is missing or a URL, or an option does not apply.
     """
     if variant:
-        raise ConfigError(f"--dataset {family} has no variant {variant!r}: drop it")
+        raise ConfigError(f"--dataset {family} has no variant {variant!r}: use {family}")
     if options.num_tarballs is not None:
-        raise ConfigError(f"--dataset {family} has no tarballs: drop --num_tarballs")
+        raise ConfigError(f"--dataset {family} has no tarballs: omit --num_tarballs")
     if options.root_url is None:
         raise ConfigError(f"--dataset {family} needs --dataset_path {what}: where are the videos?")
     if is_url(options.root_url):
-        raise ConfigError(f"--dataset {family} reads what is on disk, not {options.root_url}")
+        raise ConfigError(f"--dataset {family} reads local files, not {options.root_url}")
     return Path(options.root_url)
 
 
 def refuse_split(family: str, split: str) -> None:
-    """Check that the whole is asked for.
-
-    Raises:
-        ConfigError: A part is.
-    """
+    """Raise ConfigError unless the split is :data:`EVERYTHING`."""
     if split != EVERYTHING:
-        raise ConfigError(f"--dataset {family} is not divided: drop --split {split}")
+        raise ConfigError(f"--dataset {family} has no splits: omit --split {split}")
 
 
 def name_of(family: str, path: Path) -> str:
-    """Name of the videos at a path, e.g. ``folder-gym``, fit for the name of a run's folder."""
+    """Dataset name for the videos at a path, e.g. ``folder-gym``, safe in a folder name."""
     last = Path(os.path.abspath(path)).name  # noqa: PTH100 - links keep their names
-    own = _NO_NAME.sub("-", last)[:_MAX_NAME].strip("-.")
-    return f"{family}-{own}" if own else family
+    suffix = _NO_NAME.sub("-", last)[:_MAX_NAME].strip("-.")
+    return f"{family}-{suffix}" if suffix else family
 
 
 def refuse_undecodable(path: Path) -> None:
-    """Check that the path is text: results are UTF-8, and could not name it otherwise.
-
-    Raises:
-        ConfigError: Its bytes are no UTF-8.
-    """
+    """Raise ConfigError unless the path is UTF-8, because results are UTF-8 files with paths."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        raise ConfigError(f"the name of {str(path)!a} is no UTF-8: rename it") from error
+        raise ConfigError(f"the name of {str(path)!a} is not UTF-8: rename it") from error
 
 
 def report_left_out(found: Found, root: Path) -> None:
-    """Says what of a folder is no video, and what is left out of folders of frames."""
+    """Log files that are not videos, and files left out of folders of frames."""
     for line in found.left_out(root):
         logger.warning("%s", line)
     flow = Counter(kind for kinds in found.frames.values() for kind in kinds)
@@ -180,7 +171,7 @@ def report_left_out(found: Found, root: Path) -> None:
 
 
 def report_unknown_rate(records: Iterable[VideoRecord]) -> None:
-    """Says how many folders of frames are taken for some rate because theirs is not stated."""
+    """Log how many folders of frames use the default rate because theirs is not stated."""
     unknown = [
         record.path
         for record in records
@@ -191,6 +182,6 @@ def report_unknown_rate(records: Iterable[VideoRecord]) -> None:
 
 
 def report_unlisted(unlisted: Sequence[Path], why: str) -> None:
-    """Says how many files of a folder are no videos of the dataset, and why."""
+    """Log how many files of a folder are not videos of the dataset, and why."""
     if unlisted:
         logger.warning("files that %s: %d, e.g. %s", why, len(unlisted), unlisted[0])

@@ -1,4 +1,4 @@
-"""Where a list's video was looked for, and where it may be instead."""
+"""Message for a listed video that is missing: where it was searched, and where it may be."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-_LEVELS_ABOVE = 2  # of the list, as in data/annotations/lists/val.txt
-_MAX_FOLDERS = 200  # beside the list, in which a video is looked for
+_LEVELS_ABOVE = 2  # above the list, as in data/annotations/lists/val.txt
+_MAX_FOLDERS = 200  # beside the list, in which a video is searched
 
 
 def tell_places(path: str, folder: Path, advice: str = "") -> str:
-    """Says where a video was looked for, and where it is, if anywhere near.
+    """Describe where a video was searched, and where it is, if found nearby.
 
     Args:
-        path: As a list has it.
-        folder: Relative paths are below it.
-        advice: What to do if it is nowhere near.
+        path: The path as written in a list.
+        folder: Base of relative paths.
+        advice: What to do if it is not found nearby.
     """
-    looked = [str(folder / path)]
-    for place, remedy in _elsewhere(path, folder):
-        if os.path.exists(place):  # noqa: PTH110 - takes any name
-            return f"{path!r} was looked for at {looked[0]}; it is at {place}: {remedy}"
-        looked.append(str(place))
+    searched = [str(folder / path)]
+    for candidate, remedy in _elsewhere(path, folder):
+        if os.path.exists(candidate):  # noqa: PTH110 - takes any name
+            return f"{path!r} is not at {searched[0]}; it is at {candidate}: {remedy}"
+        searched.append(str(candidate))
     near = next(
         (f for f in _folders(folder) if os.path.exists(f / path)),  # noqa: PTH110
         None,
     )
     if near is not None:
-        return f"{path!r} was looked for at {looked[0]}; it is at {near / path}: {_add(near)}"
+        return f"{path!r} is not at {searched[0]}; it is at {near / path}: {_add(near)}"
     if os.path.isabs(path):  # noqa: PTH117
-        advice = "write where it is, or paths relative to --videos_path" if advice else ""
-    where = ", ".join(dict.fromkeys(looked))
-    return f"{path!r} was looked for at {where}" + (f": {advice}" if advice else "")
+        advice = "correct the path, or write paths relative to --videos_path" if advice else ""
+    where = " or ".join(dict.fromkeys(searched))
+    return f"{path!r} is not at {where}" + (f": {advice}" if advice else "")
 
 
 def _elsewhere(path: str, folder: Path) -> Iterator[tuple[Path, str]]:
-    """Places that the list may mean, and what to do if the video is there."""
+    """Yield other paths that the list may mean, and what to do if the video is there."""
     here = Path.cwd()
     if not os.path.isabs(path):  # noqa: PTH117
         near = (here, *folder.absolute().parents[:_LEVELS_ABOVE])
-        yield from ((place / path, _add(place)) for place in near if place != folder.absolute())
+        yield from ((base / path, _add(base)) for base in near if base != folder.absolute())
     if path.startswith("~"):
         home = Path(os.path.expanduser(path))  # noqa: PTH111 - leaves unknown users as they are
-        yield home, "write the home folder in full, as only a shell knows ~"
+        yield home, "write the home folder in full, because only a shell expands ~"
     if "\\" in path:
         plain = path.replace("\\", "/")
         for root in dict.fromkeys((folder, here)):
-            yield root / plain, "write / in place of \\ in the list"
+            yield root / plain, "write / instead of \\ in the list"
 
 
 def _add(folder: Path) -> str:

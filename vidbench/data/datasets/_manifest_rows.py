@@ -1,4 +1,4 @@
-"""Tables of text from CSV and Parquet files, whose rows know where they stand."""
+"""Read CSV and Parquet files into tables of text, whose rows know their position in the file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Columns = Mapping[str, Sequence[str]]
 """The names that each column may have, the best first; the first column is required."""
 
 _INSTALL = 'pip install "vidbench[parquet]"'
-_SHOWN = 80  # characters of what is found
+_SHOWN = 80  # characters of unexpected content in a message
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _MAGIC = b"PAR1"  # the first and the last bytes of a Parquet file
 
@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
     Attributes:
         place: The file and the row's line or number, for messages.
-        cells: Text by column; empty where there is none.
+        cells: Text by column; empty if the file has none.
     """
 
     place: str
@@ -42,8 +42,8 @@ class Table(NamedTuple):
     """The rows of a file.
 
     Attributes:
-        form: As what it was read, for a person.
-        rows: In their order.
+        form: Format of the file, for the user.
+        rows: Rows in order.
     """
 
     form: str
@@ -51,7 +51,7 @@ class Table(NamedTuple):
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether the file is called, or begins, as Parquet."""
+    """Whether the file has the suffix or the first bytes of Parquet."""
     if path.suffix.lower() == ".parquet":
         return True
     try:
@@ -62,26 +62,26 @@ def is_parquet(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file; one whose lines end in CR alone has LF in their place.
+    """Read the text of a file; line ends of CR alone become LF.
 
     Raises:
-        ConfigError: It cannot be read, or is no UTF-8.
+        ConfigError: The file cannot be read, or is not UTF-8.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
         return text if "\n" in text else text.replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as text in UTF-8: {error}") from error
+        raise ConfigError(f"{path} cannot be read as UTF-8 text: {error}") from error
 
 
 def find_delimiter(text: str, columns: Columns) -> str | None:
-    """What stands between the columns of a header; None where the text begins with no header.
+    """Find the delimiter of a header; None if the text does not begin with a header.
 
-    Empty lines and comments may stand before the header.
+    Empty lines and comments may precede the header.
 
     Args:
-        text: Of the file.
-        columns: A header names the first of them.
+        text: Content of the file.
+        columns: Known columns; a header must have the first of them.
     """
     required = next(iter(columns))
     lines = (line.removesuffix("\r") for line in text.split("\n"))
@@ -94,32 +94,33 @@ def find_delimiter(text: str, columns: Columns) -> str | None:
 
 
 def is_comment(line: str) -> bool:
-    """Whether a line begins with ``#`` and a blank, or is ``#`` alone; paths begin otherwise."""
+    """Whether a line is ``#`` or begins with ``#`` and a blank; ``#`` alone may begin a path."""
     return line == "#" or line.startswith(("# ", "#\t"))
 
 
 def describe_comments(lines: Iterable[str]) -> str:
-    """What to say of comments behind the form of a list; empty where there are none."""
+    """Note on comments, to follow the form of a list; empty if there are none."""
     count = sum(map(is_comment, lines))
-    return f", but for {count} comment{'s' if count > 1 else ''}" if count else ""
+    return f", with {count} comment{'s' if count > 1 else ''} ignored" if count else ""
 
 
 def read_csv(path: Path, text: str, columns: Columns, delimiter: str = ",") -> Table:
-    """The rows of a text with a header.
+    """Read the rows of a delimited text with a header.
 
-    What :func:`~vidbench.storage.csv_cells.csv_line` wrote comes back as it was. Blanks behind
-    delimiters are left out where the header, or all rows, have them behind each one. Comments
-    are left out.
+    Cells written by :func:`~vidbench.storage.csv_cells.csv_line` are restored. Blanks after
+    delimiters are removed if the header, or all rows, have one after each delimiter. Comments are
+    ignored.
 
     Raises:
-        ConfigError: It is no CSV, names a column twice, or a row has too many or too few cells.
+        ConfigError: The text is not valid CSV, has a column twice, or a row has too many or too
+            few cells.
     """
     try:
         lines = _read_lines(text, delimiter)
     except csv.Error as error:
         raise ConfigError(f"{path} cannot be read as CSV: {error}") from error
     _, header = lines[0] if lines else (1, [])
-    places = _check_header(path, header, columns)
+    indices = _check_header(path, header, columns)
     rows = []
     for number, cells in lines[1:]:
         place = f"{path}, line {number}"
@@ -128,17 +129,17 @@ def read_csv(path: Path, text: str, columns: Columns, delimiter: str = ",") -> T
                 f"{place} has {len(cells)} cells, and the header {len(header)}: a cell with "
                 f"{_DELIMITERS[delimiter]} in it needs quotes"
             )
-        found = {name: unescape_cell(cells[column]) for name, column in places.items()}
-        rows.append(row_of(place, found, columns))
+        by_column = {name: unescape_cell(cells[index]) for name, index in indices.items()}
+        rows.append(row_of(place, by_column, columns))
     comments = describe_comments(text.split("\n"))
     return Table(f"a table with {_DELIMITERS[delimiter]} and a header{comments}", rows)
 
 
 def read_parquet(path: Path, columns: Columns) -> Table:
-    """The rows of a Parquet file.
+    """Read the rows of a Parquet file.
 
     Raises:
-        ConfigError: It cannot be read, lacks the first column, or has something else than text,
+        ConfigError: It cannot be read, lacks the first column, or has values other than text,
             numbers and dates.
     """
     try:
@@ -149,32 +150,32 @@ def read_parquet(path: Path, columns: Columns) -> Table:
     try:
         with parquet.ParquetFile(path) as file:
             header = list(file.schema_arrow.names)
-            places = _check_header(path, header, columns)
-            content = file.read(columns=[header[place] for place in places.values()])
-            found = {name: _texts(content.column(header[p]), path) for name, p in places.items()}
+            indices = _check_header(path, header, columns)
+            content = file.read(columns=[header[index] for index in indices.values()])
+            texts = {name: _texts(content.column(header[i]), path) for name, i in indices.items()}
     except (OSError, pyarrow.ArrowException) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigError(f"{path} cannot be read as Parquet: {reason}") from error
     rows = [
-        row_of(f"{path}, row {number}", dict(zip(found, cells, strict=True)), columns)
-        for number, cells in enumerate(zip(*found.values(), strict=True), 1)
+        row_of(f"{path}, row {number}", dict(zip(texts, cells, strict=True)), columns)
+        for number, cells in enumerate(zip(*texts.values(), strict=True), 1)
     ]
     return Table("a Parquet table", rows)
 
 
 def row_of(place: str, cells: Mapping[str, str], columns: Columns) -> Row:
-    """A row with all columns.
+    """Make a row with all columns.
 
     Raises:
-        ConfigError: A cell has a character that no name of a file or a class has.
+        ConfigError: A cell has a NUL character.
     """
     if any("\0" in cell for cell in cells.values()):
-        raise ConfigError(f"{place} has a character 0, which is in no name of a file or a class")
+        raise ConfigError(f"{place} has a NUL character, which no file or class name can have")
     return Row(place, {name: cells.get(name, "") for name in columns})
 
 
 def _read_lines(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """The number of the last line of each row, and its cells; without empty rows and comments."""
+    """Line number and cells of each row, without empty rows and comments."""
     plain = _parse(text, delimiter, False)
     if not (_follow_blanks(plain[:1]) or _follow_blanks(plain[1:])):
         return plain
@@ -183,7 +184,7 @@ def _read_lines(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
 
 
 def _follow_blanks(lines: Sequence[tuple[int, list[str]]]) -> bool:
-    """Whether each cell that is not the first of its row, nor empty, begins with a blank."""
+    """Whether each non-empty cell after the first of its row begins with a blank."""
     cells = [cell for _, row in lines for cell in row[1:] if cell]
     return bool(cells) and all(cell[0] == " " for cell in cells)
 
@@ -191,7 +192,7 @@ def _follow_blanks(lines: Sequence[tuple[int, list[str]]]) -> bool:
 def _parse(text: str, delimiter: str, spaced: bool) -> list[tuple[int, list[str]]]:
     file = io.StringIO(text, newline="")
     lines = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=spaced)
-    blank = ([], [""]) if spaced else ([],)  # a line of blanks is an empty cell where they go
+    blank = ([], [""]) if spaced else ([],)  # with skipinitialspace, a blank line is one empty cell
     return [
         (lines.line_num, cells)
         for cells in lines
@@ -201,30 +202,30 @@ def _parse(text: str, delimiter: str, spaced: bool) -> list[tuple[int, list[str]
 
 
 def find_columns(header: Sequence[str], columns: Columns) -> dict[str, int]:
-    """The place of each known column, by the best of its names that the header has."""
-    places = {name.strip().casefold(): place for place, name in enumerate(header)}
-    found = {
-        column: next((places[name] for name in names if name in places), None)
+    """Index of each known column, by the best of its names in the header."""
+    indices = {name.strip().casefold(): index for index, name in enumerate(header)}
+    known = {
+        column: next((indices[name] for name in names if name in indices), None)
         for column, names in columns.items()
     }
-    return {column: place for column, place in found.items() if place is not None}
+    return {column: index for column, index in known.items() if index is not None}
 
 
 def _check_header(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:
     begin = ",".join(header)[:_SHOWN]
-    places = find_columns(header, columns)
-    if (required := next(iter(columns))) not in places:
-        raise ConfigError(f"{path} has no column {required!r}: it begins {begin!r}")
+    indices = find_columns(header, columns)
+    if (required := next(iter(columns))) not in indices:
+        raise ConfigError(f"{path} has no column {required!r}: it begins with {begin!r}")
     names = [name.strip().casefold() for name in header]
     if len(set(names)) < len(names):
-        raise ConfigError(f"{path} names a column twice: it begins {begin!r}")
-    if ignored := [name for place, name in enumerate(header) if place not in places.values()]:
-        logger.debug("columns of %s that say nothing here: %s", path, ", ".join(ignored))
-    return places
+        raise ConfigError(f"{path} has a column twice: it begins with {begin!r}")
+    if ignored := [name for index, name in enumerate(header) if index not in indices.values()]:
+        logger.debug("columns of %s that are ignored: %s", path, ", ".join(ignored))
+    return indices
 
 
 def _texts(column: Any, path: Path) -> Iterator[str]:
-    """The values of a column as somebody would write them; of categories, their values."""
+    """Yield the values of a column as text; of categories, their values."""
     import pyarrow
 
     short = pyarrow.types.is_float32(column.type) or pyarrow.types.is_float16(column.type)
@@ -248,7 +249,7 @@ def _text(place: str, value: Any, short: bool) -> str:
 
 
 def _shortest(value: float) -> float:
-    """The double with fewest digits that is this number in single precision, e.g. 0.1."""
+    """Shortest double that equals this number in single precision, e.g. 0.1."""
     import numpy as np
 
     return float(str(np.float32(value)))
@@ -258,4 +259,4 @@ def _decode(place: str, value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{place} has bytes that are no UTF-8: {error}") from error
+        raise ConfigError(f"{place} has bytes that are not UTF-8: {error}") from error

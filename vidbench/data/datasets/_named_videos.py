@@ -1,4 +1,4 @@
-"""Videos below a folder by their names without endings: files, and folders of frames."""
+"""Find videos below a folder by name without suffix: files, and folders of frames."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vidbench.storage.video_files import survey
 
 
 class NamedVideos(NamedTuple):
-    """What lies below a folder.
+    """Videos below a folder.
 
     Attributes:
-        paths: Relative to the folder of a dataset, by what the key makes of a name; in order.
-        frames: Those of them that are folders of frames.
+        paths: Paths relative to the dataset's folder, in order, by the key of their names.
+        frames: The paths that are folders of frames.
     """
 
     paths: Mapping[str, Sequence[Path]]
@@ -28,27 +28,27 @@ class NamedVideos(NamedTuple):
 
 
 def exact_name(name: str) -> str:
-    """The name itself, whether its accents are letters of their own or not."""
+    """Name in Unicode normal form C."""
     return unicodedata.normalize("NFC", name)
 
 
 def find_named_videos(
     folder: Path, root: Path, key: Callable[[str], str] = exact_name
 ) -> NamedVideos:
-    """The videos below a folder by name; ``v_`` before an id of YouTube is no part of it.
+    """Find the videos below a folder by name, also without a prefix ``v_``.
 
     Args:
-        folder: Where to look; hidden folders are left out.
-        root: To which paths are relative.
-        key: What tells names apart.
+        folder: Folder to search; hidden folders are left out.
+        root: Base of the returned paths.
+        key: Converts a name to the key that it is found by.
 
     Raises:
         ConfigError: A folder cannot be listed.
     """
-    found = survey(folder)
+    content = survey(folder)
     paths: dict[str, list[Path]] = {}
-    for path in found.videos:
-        name = path.name if path in found.frames else path.stem
-        for known in {name, name.removeprefix("v_")}:
-            paths.setdefault(key(known), []).append(path.relative_to(root))
-    return NamedVideos(paths, frozenset(path.relative_to(root) for path in found.frames))
+    for path in content.videos:
+        name = path.name if path in content.frames else path.stem
+        for spelling in {name, name.removeprefix("v_")}:
+            paths.setdefault(key(spelling), []).append(path.relative_to(root))
+    return NamedVideos(paths, frozenset(path.relative_to(root) for path in content.frames))

@@ -1,7 +1,7 @@
-"""Lists without a header, as other programs read them: what each line means, by their content.
+"""Read lists without a header in the formats of other programs, recognised by content.
 
 ==============================  ====================================================================
-line                            who reads it so
+line                            format of
 ==============================  ====================================================================
 ``a/b.mp4 12``                  mmaction2 ``VideoDataset``, SlowFast and PyTorchVideo, VideoMAE
 ``a/b.mp4,12``                  UniFormer, InternVideo
@@ -11,9 +11,9 @@ line                            who reads it so
 ``a/b.mp4 12 7``                mmaction2 ``multi_class``: several labels, which is refused
 ==============================  ====================================================================
 
-A label may be a name, and a path may have blanks: the label is what comes last, or behind the
-ending of the video. A reading is taken if it makes more lines plausible than any other: their paths
-end like videos, or exist. Lines that begin with ``#`` and a blank are comments.
+A label may be a name, and a path may have blanks: the label comes last, or after the suffix of the
+video. The reading is used that makes the most lines plausible: their paths have a video suffix, or
+exist. Lines that begin with ``#`` and a blank are comments.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ _BEHIND_ENDING = {
         *((each, rf"\s*{each}\s*") for each in _DELIMITERS if each),
     )
 }
-_UNLABELLED = "-1"  # what PyTorchVideo and mmaction2 give a line without a label
+_UNLABELLED = "-1"  # label of PyTorchVideo and mmaction2 for a line without one
 
 
 class Entry(NamedTuple):
-    """What one line says.
+    """Content of one line.
 
     Attributes:
-        path: As it is written.
+        path: The path as written.
         labels: One, several, or none.
-        frames: How many frames the folder at the path has; empty where it is no such folder.
-        offset: Frames before those that are meant; empty for none.
+        frames: Number of frames of the folder at the path; empty if it is not a folder of frames.
+        offset: Number of frames to leave out at the start; empty for none.
     """
 
     path: str
@@ -69,11 +69,11 @@ class Entry(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a list means, if it is read in one way.
+    """One possible reading of a list.
 
     Attributes:
-        form: The way, for a person.
-        entries: Of all lines.
+        form: Description of the format, for the user.
+        entries: Entries of all lines.
     """
 
     form: str
@@ -81,33 +81,33 @@ class Reading(NamedTuple):
 
 
 Parse = Callable[[str], Entry | None]
-"""From a line to what it says; None where it cannot be read so."""
+"""Parses a line; returns None if it does not have this format."""
 
 
 def read_list(path: Path, text: str, folder: Path, columns: Columns) -> Table:
-    """The rows of a list, in columns ``path``, ``label``, ``frames`` and ``offset``.
+    """Read a list into rows with ``path``, ``label``, ``frames`` and ``offset``.
 
     Args:
-        path: Of the list, for messages.
+        path: The list, for messages.
         text: Its content.
-        folder: Relative paths are below it.
-        columns: That each row has.
+        folder: Base of relative paths.
+        columns: Columns of each row.
 
     Raises:
-        ConfigError: It can be read in no way, or in several; or it has several labels a video.
+        ConfigError: The list has no known format, is ambiguous, or has several labels per video.
     """
     written = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1)]
     lines = [(n, line) for n, line in written if line and not is_comment(line)]
     if is_headed := bool(lines) and _is_header(lines[0][1], columns):
         lines = lines[1:]
     if not lines:
-        raise ConfigError(f"{path} lists no video")
+        raise ConfigError(f"{path} lists no videos")
     reading = _choose(path, [line for _, line in lines], folder)
     several = [len(entry.labels) > 1 for entry in reading.entries]
     if any(several):
         example = lines[several.index(True)][1][:_SHOWN]
         raise ConfigError(
-            f"{path} has {reading.form}, e.g. {example!r}: vidbench scores one class of a video; "
+            f"{path} has {reading.form}, e.g. {example!r}: vidbench scores one class per video; "
             "if the first number counts frames, leave it out"
         )
     _refuse_unknown_header(path, lines[0][1], reading, folder)
@@ -121,27 +121,26 @@ def read_list(path: Path, text: str, folder: Path, columns: Columns) -> Table:
 
 
 def _is_header(line: str, columns: Columns) -> bool:
-    """Whether the line names what stands in its columns, with blanks between, as ``path label``.
+    """Whether the line is a header separated by blanks, e.g. ``path label``.
 
-    Numbers between them, which count frames, may be called anything.
+    Columns between path and label, for numbers of frames, may have any name.
     """
     first, *_, last = line.casefold().split() * 2
     return first in columns["path"] and last in columns["label"]
 
 
 def _refuse_unknown_header(path: Path, line: str, reading: Reading, folder: Path) -> None:
-    """Nothing, unless the first line has no path that ends like a video or exists, and most have.
+    """Raise ConfigError if only the first line has no video path: it is probably a header.
 
-    Raises:
-        ConfigError: So it is: the line would be a video and a class of its own.
+    Read as an entry, it would become a video and a class.
     """
     first, *others = reading.entries
     if not others or "/" in first.path or _is_plausible(first, folder):
         return
     if 2 * sum(names_media(entry.path) for entry in others) >= len(others):
         raise ConfigError(
-            f"{path} begins {line[:_SHOWN]!r}, which is no video, and others are: if it is a "
-            "header, call the columns path and label; if not, drop it"
+            f"{path} begins with {line[:_SHOWN]!r}, which is not a video, unlike other lines: if "
+            "it is a header, call the columns path and label; if not, remove it"
         )
 
 
@@ -156,29 +155,29 @@ def _cells(entry: Entry) -> dict[str, str]:
 
 
 def _choose(path: Path, lines: Sequence[str], folder: Path) -> Reading:
-    """The reading that makes most lines plausible, then the one with most paths that exist."""
+    """Choose the reading with the most plausible lines, then with the most existing paths."""
     readings = list(_readings(lines))
     scored = [(_count(_is_plausible, r, folder), r) for r in readings]
     most = max((score for score, _ in scored), default=0)
     if not most:
         first = readings[0].entries[0].path
         raise ConfigError(
-            f"{path} has no column 'path', and is no list of paths and labels: it begins "
-            f"{lines[0][:_SHOWN]!r}, and no path in it ends like a video or exists; "
+            f"{path} has no column 'path', and is not a list of paths and labels: it begins with "
+            f"{lines[0][:_SHOWN]!r}, and no path in it has a video suffix or exists; "
             + tell_places(first, folder)
         )
     best = [reading for score, reading in scored if score == most]
     if len({reading.entries for reading in best}) > 1:
-        there = [(_count(_exists, reading, folder), reading) for reading in best]
-        most = max(score for score, _ in there)
-        best = [reading for score, reading in there if score == most]
+        existing = [(_count(_exists, reading, folder), reading) for reading in best]
+        most = max(score for score, _ in existing)
+        best = [reading for score, reading in existing if score == most]
     if len({reading.entries for reading in best}) > 1:
         raise ConfigError(_ambiguous(path, lines, best))
     return best[0]
 
 
 def _readings(lines: Sequence[str]) -> Iterator[Reading]:
-    """All ways in which every line can be read."""
+    """Yield all formats that fit every line."""
     for form, parse in _forms(lines):
         entries = tuple(entry for line in lines if (entry := parse(line)) is not None)
         if len(entries) == len(lines):
@@ -201,11 +200,11 @@ def _forms(lines: Sequence[str]) -> Iterator[tuple[str, Parse]]:
 
 
 def _path_and_label(delimiter: str | None, line: str) -> Entry | None:
-    """The label is what stands behind the last delimiter, or the second of two cells of CSV."""
+    """Parse a line whose label follows the last delimiter, or is the second of two CSV cells."""
     cells = line.rsplit(delimiter, 1)
     if delimiter is not None:
-        found = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-        cells = found if len(found) == 2 else [cell for cell in cells if cell.strip()]
+        parsed = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+        cells = parsed if len(parsed) == 2 else [cell for cell in cells if cell.strip()]
     if len(cells) < 2 or names_media(cells[1].strip()):
         return None
     path = _unquoted(cells[0].strip())
@@ -213,7 +212,7 @@ def _path_and_label(delimiter: str | None, line: str) -> Entry | None:
 
 
 def _path_and_name(delimiter: str | None, line: str) -> Entry | None:
-    """The label is what stands behind the ending of the video, and may have delimiters."""
+    """Parse a line whose label follows the suffix of the video, and may contain delimiters."""
     match = _BEHIND_ENDING[delimiter].fullmatch(line)
     if match is None or _ENDING.search(match[2]):
         return None
@@ -234,12 +233,12 @@ def _cut(delimiter: str | None, line: str) -> Entry | None:
 
 def _path_and_labels(delimiter: str | None, line: str) -> Entry | None:
     counts = range(1, len(line.split(delimiter)))
-    found = [entry for n in counts if (entry := _numbers(delimiter, line, n))[0]]
-    return Entry(*found[-1]) if found else None
+    parsed = [entry for n in counts if (entry := _numbers(delimiter, line, n))[0]]
+    return Entry(*parsed[-1]) if parsed else None
 
 
 def _numbers(delimiter: str | None, line: str, count: int) -> tuple[str, tuple[str, ...]]:
-    """The path, and so many whole numbers behind it; an empty path if there are fewer."""
+    """The path and the last ``count`` cells; an empty path unless all of these are integers."""
     path, *numbers = (cell.strip() for cell in line.rsplit(delimiter, count))
     whole = len(numbers) == count and all(map(_WHOLE.fullmatch, numbers))
     return (_unquoted(path), tuple(numbers)) if whole else ("", ())
@@ -268,21 +267,21 @@ def _exists(entry: Entry, folder: Path) -> bool:
 
 
 def _join(folder: Path, entry: Entry) -> str:
-    return os.path.join(folder, entry.path)  # noqa: PTH118 - takes any name, and takes little time
+    return os.path.join(folder, entry.path)  # noqa: PTH118 - takes any name, and is fast
 
 
 def _ambiguous(path: Path, lines: Sequence[str], readings: Sequence[Reading]) -> str:
-    """Says what the first line that can be read in two ways would mean in each."""
+    """Message with the two meanings of the first ambiguous line."""
     first, second = readings[0], next(r for r in readings if r.entries != readings[0].entries)
-    place = next(n for n, entry in enumerate(first.entries) if entry != second.entries[n])
+    row = next(n for n, entry in enumerate(first.entries) if entry != second.entries[n])
     return (
-        f"{path} can be read in two ways: {lines[place][:_SHOWN]!r} is {_tell(first, place)}, or "
-        f"{_tell(second, place)}; write a table with a header, path,label, instead"
+        f"{path} is ambiguous: {lines[row][:_SHOWN]!r} is {_tell(first, row)}, or "
+        f"{_tell(second, row)}; write a table with a header, path,label, instead"
     )
 
 
-def _tell(reading: Reading, place: int) -> str:
-    entry = reading.entries[place]
+def _tell(reading: Reading, row: int) -> str:
+    entry = reading.entries[row]
     label = " and ".join(entry.labels) or "none"
     frames = f", {entry.frames} frames" if entry.frames else ""
     return f"the video {entry.path!r}{frames} with label {label}"

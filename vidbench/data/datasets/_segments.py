@@ -1,4 +1,4 @@
-"""Segments of long videos with their classes, in the JSON of ActivityNet and of HACS.
+"""Read labelled segments of long videos, in the JSON format of ActivityNet and HACS.
 
 Format: ``{"database": {ID: {"subset": "training", "annotations": [{"label": ..., "segment":
 [start, end]}]}}}``, seconds.
@@ -14,17 +14,17 @@ from vidbench.data.datasets._annotated import Entry, Lists, no_such_list, read_j
 
 SPLITS = ("train", "val", "test")
 SUBSETS = {"training": "train", "validation": "val", "testing": "test"}
-"""Splits by the word that the lists have for them."""
+"""Splits by their names in the lists."""
 
 
 def read_segments(path: Path, split: str) -> Lists:
-    """The segments of a split, video by video; a video without segments is meant as a whole.
+    """Read the segments of a split, video by video; a video without segments is used as a whole.
 
-    A segment that is listed twice with one class counts once. The classes are those of all
+    A segment that is listed twice with the same class counts once. The classes are those of all
     splits, sorted.
 
     Raises:
-        ConfigError: It is no such list.
+        ConfigError: The file is not such a list.
     """
     content = read_json(path)
     database = content.get("database") if isinstance(content, dict) else None
@@ -34,13 +34,13 @@ def read_segments(path: Path, split: str) -> Lists:
     entries: dict[Entry, None] = {}
     for video_id, video in database.items():
         try:
-            found = list(_segments(video_id, video))
+            segments = list(_segments(video_id, video))
             subset = SUBSETS.get(video["subset"], video["subset"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise no_such_list(path, f"has no segments of {video_id}", video) from error
-        classes |= {entry.label for entry in found if entry.label is not None}
+        classes |= {entry.label for entry in segments if entry.label is not None}
         if subset == split:
-            entries.update(dict.fromkeys(found))
+            entries.update(dict.fromkeys(segments))
     return Lists(list(entries), tuple(sorted(classes)))
 
 

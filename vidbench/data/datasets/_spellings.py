@@ -1,4 +1,4 @@
-"""Names of classes as folders and older lists spell them."""
+"""Map spellings of class names in folders and older lists to the official names."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ Key = TypeVar("Key")
 
 
 class Spellings:
-    """Finds the class that a name means, of a list in which no two classes fold to one.
+    """Finds the class for a spelling; no two classes may fold to the same name.
 
     torchvision and mmaction2 write ``_`` for blanks, and torchvision leaves out ``'``, ``(`` and
-    ``)``, so ``massaging_persons_head`` is a folder of ``massaging person's head``. An older list
+    ``)``, so ``massaging_persons_head`` is the folder of ``massaging person's head``. An older list
     of Kinetics-400 has ``gymnastics_tumbling``.
 
     Args:
-        classes: Names as the dataset's authors spell them.
+        classes: The official names.
     """
 
     def __init__(self, classes: Iterable[str]) -> None:
         self._classes = {fold_name(name): name for name in classes}
 
     def find(self, name: str) -> str | None:
-        """The class; None if the name means none."""
+        """Return the class with this name, or None."""
         return self._classes.get(fold_name(name))
 
 
 def with_class_names(
     annotations: Mapping[Key, Annotation], classes: Sequence[str], name: str, source: object
 ) -> dict[Key, Annotation]:
-    """The annotations with labels as the class list spells them.
+    """Return the annotations with labels in the spelling of the class list.
 
     Args:
-        annotations: As read.
-        classes: Of the dataset.
-        name: Of the dataset, for the message.
-        source: Where the annotations are from, likewise.
+        annotations: The annotations as read.
+        classes: Classes of the dataset.
+        name: Name of the dataset, for the message.
+        source: Source of the annotations, for the message.
 
     Raises:
-        FetchError: A label means no class.
+        FetchError: A label is not a class.
     """
-    known, spellings = set(classes), Spellings(classes)
+    official, spellings = set(classes), Spellings(classes)
     labels = {a.label for a in annotations.values() if a.label is not None}
-    targets = {label: label if label in known else spellings.find(label) for label in labels}
+    targets = {label: label if label in official else spellings.find(label) for label in labels}
     if unknown := sorted(label for label, target in targets.items() if target is None):
-        raise FetchError(f"{source} has labels that are no classes of {name}: {unknown[:3]}")
+        raise FetchError(f"{source} has labels that are not classes of {name}: {unknown[:3]}")
     return {
         key: a if a.label is None else a._replace(label=targets[a.label])
         for key, a in annotations.items()

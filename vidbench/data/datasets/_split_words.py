@@ -1,4 +1,4 @@
-"""What the parts of a dataset are called: by its authors, and in names of files and folders."""
+"""Words for the splits of a dataset in lists and in names of files and folders."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _WORDS = {
     "test": ("test", "testing"),
 }
 SPLIT_WORDS = {word: split for split, words in _WORDS.items() for word in words}
-"""The split that each word means."""
+"""Split by word."""
 
 _BETWEEN = re.compile(r"[^a-z]+")
 
 
 def split_of(name: str) -> str | None:
-    """``train``, ``val`` or ``test`` if the name has a word for one of them, and for no other.
+    """Return ``train``, ``val`` or ``test`` if the name has words for exactly one of them.
 
     Args:
         name: E.g. ``validation``, ``videos_val``, ``kinetics400_val.csv`` or ``val_256``.
     """
-    found = {SPLIT_WORDS[word] for word in _BETWEEN.split(name.casefold()) if word in SPLIT_WORDS}
-    return found.pop() if len(found) == 1 else None
+    splits = {SPLIT_WORDS[word] for word in _BETWEEN.split(name.casefold()) if word in SPLIT_WORDS}
+    return splits.pop() if len(splits) == 1 else None

@@ -1,7 +1,7 @@
-"""The lists of Jester and of the first Something-Something: an id and a class, ``;`` between them.
+"""Read the lists of Jester and Something-Something v1: id and class, separated by ``;``.
 
-As published by TwentyBN (``jester-v1-train.csv``), by Qualcomm (``labels/train.csv``), and by
-mirrors of them with a header and commas (``Train.csv``).
+Published by TwentyBN (``jester-v1-train.csv``), by Qualcomm (``labels/train.csv``), and by mirrors
+with a header and commas (``Train.csv``).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from vidbench.data.datasets._annotated import (
 SPLITS = ("train", "val", "test")
 
 FPS = 12.0
-"""Frames per second of both, as their authors extracted them."""
+"""Frames per second at which the authors of both extracted them."""
 
 _WORDS = {"train": "train", "val": "validation", "test": "test"}
 
 
 def read_lists(files: ListFiles, split: str, name: str) -> Lists:
-    """The videos of a split, labelled where some list has labels for it.
+    """Read the videos of a split, with labels if a list has them.
 
     Args:
         files: Finds the lists.
         split: ``train``, ``val`` or ``test``.
-        name: What the names of the lists begin with, e.g. ``jester-v1``.
+        name: Prefix of the lists' names, e.g. ``jester-v1``.
 
     Raises:
-        ConfigError: A list is missing or is none.
+        ConfigError: A list is missing or invalid.
     """
     word = _WORDS[split]
     names = [f"{name}-{word}.csv", f"{word}.csv"]
@@ -53,25 +53,25 @@ _Row = tuple[str, str, int | None]
 
 
 def _rows(path: Path) -> Iterator[_Row]:
-    """Id, class (empty where there is none) and count of frames of each line."""
+    """Yield id, class (empty if unknown) and number of frames of each line."""
     lines = read_text_lines(path)
     separator = ";" if lines and ";" in lines[0] else ","
     table = list(csv.reader(lines, delimiter=separator))
     header = [cell.strip().lower() for cell in table[0]] if table else []
     columns = {"id": 0, "label": 1}
     if "label" in header and header[0] in ("id", "video_id"):
-        columns = {"id": 0} | {name: place for place, name in enumerate(header)}
+        columns = {"id": 0} | {name: index for index, name in enumerate(header)}
         table = table[1:]
     for cells in table:
-        found = {n: cells[place].strip() for n, place in columns.items() if place < len(cells)}
-        if not found.get("id"):
-            raise no_such_list(path, "is no list of ids and classes", separator.join(cells))
-        count = found.get("frames", "")
-        yield found["id"], found.get("label", ""), int(count) if count.isdecimal() else None
+        row = {name: cells[i].strip() for name, i in columns.items() if i < len(cells)}
+        if not row.get("id"):
+            raise no_such_list(path, "is not a list of ids and classes", separator.join(cells))
+        count = row.get("frames", "")
+        yield row["id"], row.get("label", ""), int(count) if count.isdecimal() else None
 
 
 def _classes(files: ListFiles, name: str, rows: Sequence[_Row]) -> tuple[str, ...]:
-    """The official list; where a mirror has none, the classes that occur, by name."""
+    """The official class list; if a mirror has none, the classes that occur, sorted."""
     path = files.look_for(f"{name}-labels.csv", "labels.csv")
     if path is None:
         return tuple(sorted({label for _, label, _ in rows if label}))

@@ -6,8 +6,8 @@
 
 The videos are ``v_<id>.mp4``, with ``activity_net.v1-3.min.json`` beside them.
 
-A segment is a video of its own, and those of one file are a group. The test split has no labels:
-its videos are predicted as wholes.
+Each segment counts as a video, and those of one file are a group. The test split has no labels: its
+videos are predicted as a whole.
 
 Caba Heilbron, Escorcia, Ghanem, Niebles: ActivityNet: A Large-Scale Video Benchmark for Human
 Activity Understanding. CVPR 2015.

@@ -1,4 +1,4 @@
-"""What every dataset offers, and how one is found by its name."""
+"""The Dataset protocol, and loading a dataset by name."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class DatasetEntry:
     """What is known of a dataset before anything of it is fetched.
 
     Attributes:
-        name: As ``--dataset`` takes it, ``family`` or ``family/variant``.
-        splits: Listed videos of each split; None where only its files tell.
-        num_classes: Likewise.
-        size: Of all videos, as its authors or server say; empty where not stated.
-        licence: Of annotations and videos.
-        source: Where it comes from.
+        name: Name for ``--dataset``, ``family`` or ``family/variant``.
+        splits: Number of listed videos by split; None if known only from its files.
+        num_classes: Number of classes; None if known only from its files.
+        size: Size of all videos according to its authors or server; empty if not stated.
+        licence: Licence of annotations and videos.
+        source: Where to get it.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Dataset(Protocol):
     Attributes:
         name: E.g. ``kinetics-400``.
         split: ``train``, ``val`` or ``test``.
-        folder: The data folder, to which the paths of records are relative.
+        folder: The data folder; paths of records are relative to it.
         classes: Ordered class names.
     """
 
@@ -104,45 +104,45 @@ class Dataset(Protocol):
     def fetch(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
     ) -> Selection:
-        """The requested videos in an order of their own, after fetching what they need.
+        """Fetch and return the requested videos, in the dataset's order.
 
         Args:
-            num_videos: How many; None for all.
+            num_videos: Number of videos; None for all.
             classes: Videos of these classes only; None for all.
         """
         ...
 
     def paths_on_disk(self) -> list[Path]:
-        """The split's videos that were fetched so far, relative to the data folder."""
+        """Videos of the split that are on disk, relative to the data folder."""
         ...
 
 
 @runtime_checkable
 class ListsVideos(Protocol):
-    """A :class:`Dataset` that need not fetch videos to say which there are."""
+    """A :class:`Dataset` that can list its videos without fetching them."""
 
     def list_videos(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
     ) -> Selection:
-        """What ``fetch`` would give, by lists alone; a video that is not there has no path."""
+        """Like ``fetch``, but from lists alone; a video that is not on disk has no path."""
         ...
 
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """Where a dataset's videos go and come from, and which are taken.
+    """Where a dataset's videos go and come from, and which to take.
 
     Attributes:
         data_dir: Folder of fetched videos.
-        root_url: Server or folder that takes the place of the official one.
-        seed: Draw the videos at random, equally on every machine; otherwise the first ones are
-            taken.
-        num_tarballs: Take videos from the first so many tarballs only.
-        annotations: File or address of the official list, where it is not taken from its usual
-            places.
-        frames_fps: Frames per second of videos that are folders of frames; None: not known.
-        videos_path: Folder to which the paths of a list are relative; None for the list's own.
-        classes_file: Class list whose indices a list of videos has, or the name of one that ships.
+        root_url: Server or folder to use instead of the official one.
+        seed: Draw the videos at random, in the same way on every machine; None takes the first
+            ones.
+        num_tarballs: Take videos from the first ``num_tarballs`` tarballs only.
+        annotations: File or URL of the official list, if it is not in its usual place.
+        frames_fps: Frames per second of folders of frames; None if unknown.
+        videos_path: Folder that the paths of a list are relative to; None for the list's folder.
+        classes_file: Class list that the indices in a list of videos refer to; a file, or the name
+            of a shipped list.
         fetch_tarballs: Fetches tarballs into a folder, where it is not this machine that does.
     """
 
@@ -191,11 +191,11 @@ def dataset_entries() -> list[DatasetEntry]:
 def list_videos(
     dataset: Dataset, num_videos: int | None = None, classes: Sequence[str] | None = None
 ) -> Selection:
-    """The requested videos in order, without fetching any that the dataset can list otherwise.
+    """List the requested videos in order, without fetching them if the dataset allows it.
 
     Args:
-        dataset: A :class:`ListsVideos`; of any other the videos are fetched.
-        num_videos: How many; None for all.
+        dataset: A :class:`ListsVideos`; videos of any other dataset are fetched.
+        num_videos: Number of videos; None for all.
         classes: Videos of these classes only; None for all.
     """
     if isinstance(dataset, ListsVideos):
@@ -204,7 +204,7 @@ def list_videos(
 
 
 def load_dataset(name: str, split: str | None = None, **options: Any) -> Dataset:
-    """The dataset ``family/variant``, from ``vidbench.data.datasets.<family>.load(variant, ...)``.
+    """Load the dataset ``family/variant`` with the module ``vidbench.data.datasets.<family>``.
 
     Args:
         name: E.g. ``kinetics/400`` or ``sample``; a family with a dot is anybody's module.

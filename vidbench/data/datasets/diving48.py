@@ -1,4 +1,4 @@
-"""Diving48 (version 2 of its labels): dives of competitions, 48 classes that look alike at first.
+"""Diving48 (version 2 of its labels): competitive dives in 48 similar classes.
 
 ::
 
@@ -6,8 +6,8 @@
 
 The videos are ``rgb/<name>.mp4``, with ``Diving48_V2_<split>.json`` beside them.
 
-A class is a list of four attributes, and its name is that list as Python writes it, as V-JEPA 2's
-heads have it: ``['Inward', '35som', 'NoTwis', 'TUCK']``.
+A class is a list of four attributes, and its name is that list in Python notation, as in V-JEPA 2's
+heads: ``['Inward', '35som', 'NoTwis', 'TUCK']``.
 
 Li, Li, Vasconcelos: RESOUND: Towards Action Recognition without Representation Bias. ECCV 2018.
 """
@@ -39,26 +39,26 @@ def _read(files: ListFiles, split: str) -> Lists:
     path = files.find(f"Diving48_V2_{split}.json")
     items = read_json(path)
     if not isinstance(items, list):
-        raise no_such_list(path, "is no list of videos", items)
+        raise no_such_list(path, "is not a list of videos", items)
     return Lists([_entry(item, classes, path) for item in items], classes)
 
 
 def _entry(item: Any, classes: tuple[str, ...], path: Path) -> Entry:
-    """A video; those cut from one recording, whose names differ in the number, are a group."""
+    """Convert an item to a video; videos whose names differ only in the last number are a group."""
     try:
         name, index = str(item["vid_name"]), int(item["label"])
     except (KeyError, TypeError, ValueError) as error:
         raise no_such_list(path, "has a video without vid_name and label", item) from error
     if not 0 <= index < len(classes):
-        raise no_such_list(path, f"numbers a class that is none of {len(classes)}", item)
+        raise no_such_list(path, f"has a class index outside of {len(classes)} classes", item)
     return Entry(name, classes[index], group=name.rpartition("_")[0])
 
 
 def _classes(path: Path) -> tuple[str, ...]:
-    found = read_json(path)
-    if not isinstance(found, list) or not all(isinstance(parts, list) for parts in found):
-        raise no_such_list(path, "is no list of attributes of classes", found)
-    return tuple(str(parts) for parts in found)
+    classes = read_json(path)
+    if not isinstance(classes, list) or not all(isinstance(parts, list) for parts in classes):
+        raise no_such_list(path, "is not a list of class attributes", classes)
+    return tuple(str(parts) for parts in classes)
 
 
 _SOURCE = Source(family="diving48", splits=("train", "test"), read=_read)

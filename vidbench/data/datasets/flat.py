@@ -1,4 +1,4 @@
-"""All videos and folders of frames below a folder, without labels: predicted, not scored.
+"""All videos and folders of frames below a folder, without labels: predicted but not scored.
 
 ::
 
@@ -45,10 +45,10 @@ FAMILY = DatasetFamily(
 
 
 def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
-    """The videos below ``--dataset_path``, at any depth.
+    """Load the videos below ``--dataset_path``, at any depth.
 
     Raises:
-        ConfigError: No folder is given, or an option has no meaning here.
+        ConfigError: No folder is given, or an option does not apply.
     """
     root = require_path("flat", variant, options, "DIR")
     refuse_split("flat", split)
@@ -59,22 +59,22 @@ def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
 
 def _list(root: Path, fps: float | None) -> Listing:
     if not root.is_dir():
-        raise ConfigError(f"--dataset_path {root} is no folder: name one with videos in it")
-    found = find_videos(root)
-    if found.videos == [root]:
-        raise ConfigError(f"{root} is one video, a folder of frames: name the folder above it")
-    for file in found.videos:
+        raise ConfigError(f"--dataset_path {root} is not a folder: name a folder of videos")
+    content = find_videos(root)
+    if content.videos == [root]:
+        raise ConfigError(f"{root} is one video, a folder of frames: name its parent folder")
+    for file in content.videos:
         refuse_undecodable(file)
-    report_left_out(found, root)
-    unlisted = tuple(path.relative_to(root) for path in (*found.others, *found.hidden))
+    report_left_out(content, root)
+    unlisted = tuple(path.relative_to(root) for path in (*content.others, *content.hidden))
     records = tuple(
         VideoRecord(
             path.relative_to(root).as_posix(),
             path.relative_to(root),
             None,
-            frames=FrameFolder(fps) if path in found.frames else None,
+            frames=FrameFolder(fps) if path in content.frames else None,
         )
-        for path in found.videos
+        for path in content.videos
     )
     report_unknown_rate(records)
     return Listing(records, unlisted)

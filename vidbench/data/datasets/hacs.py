@@ -5,8 +5,8 @@
     vidbench evaluate --dataset hacs/segments --dataset_path DIR
     vidbench evaluate --dataset hacs/clips --dataset_path DIR
 
-Segments are whole actions; clips are two seconds that show the action (those that are listed as not
-showing it are left out). Each is a video of its own, and those of one file are a group.
+Segments are whole actions; clips are two seconds that show the action (negative clips are left
+out). Each counts as a video, and those of one file are a group.
 
 Zhao, Torralba, Torresani, Yan: HACS: Human Action Clips and Segments Dataset for Recognition and
 Temporal Localization. ICCV 2019 (arXiv:1712.09374).
@@ -41,11 +41,11 @@ def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
     """The ``segments`` or the ``clips`` of a split.
 
     Raises:
-        ConfigError: There is no such variant or split, no folder is given, or an option has no
-            meaning here.
+        ConfigError: There is no such variant or split, no folder is given, or an option does not
+            apply.
     """
     if variant not in _SOURCES:
-        raise ConfigError(f"hacs has no {variant!r}: take hacs/segments or hacs/clips")
+        raise ConfigError(f"hacs has no variant {variant!r}: use hacs/segments or hacs/clips")
     return load_annotated(_SOURCES[variant], "", split, options, f"hacs-{variant}")
 
 
@@ -57,7 +57,7 @@ def _read_clips(files: ListFiles, split: str) -> Lists:
     path = files.find(*(f"HACS_clips_v{v}.csv" for v in _VERSIONS))
     table = list(csv.reader(read_text_lines(path)))
     if table[:1] != [_HEADER]:
-        raise no_such_list(path, "is no list of clips", table[:1])
+        raise no_such_list(path, "is not a list of clips", table[:1])
     clips = table[1:]
     classes = {row[0].replace("_", " ") for row in clips if row[0]}
     chosen = [row for row in clips if SUBSETS.get(row[2]) == split and row[5:] == [_SHOWS_IT]]
@@ -70,7 +70,7 @@ def _clip(row: Sequence[str], path: Path) -> Entry:
         name, youtube_id, _, start, end, _ = row
         section = float(start), float(end)
     except ValueError as error:
-        raise no_such_list(path, "has a line that is no clip", ",".join(row)) from error
+        raise no_such_list(path, "has a line that is not a clip", ",".join(row)) from error
     return Entry(youtube_id, name.replace("_", " "), youtube_id, section)
 
 

@@ -17,13 +17,13 @@ from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 from vidbench.errors import FetchError
 
 _FLAGS = {"0": "", "1": "train", "2": "test"}
-# Visible parts of the body, camera motion, number of people, viewpoint, quality, number of the
-# clip, as the readme of the dataset has them, behind the class.
+# After the class: visible body parts, camera motion, number of people, viewpoint, quality and clip
+# number, as described in the readme of the dataset.
 _TAGS = r"_[a-z]+_(?:cm|nm)_np\d+_(?:ba|fr|le|ri)_(?:bad|med|goo)_\d+\.avi"
 
 
 def parse_lists(folder: Path, number: int, classes: Sequence[str]) -> Iterator[ListedVideo]:
-    """The videos of ``<class>_test_splitN.txt`` of all classes: a name and 1 (train), 2 or 0.
+    """Yield the videos of each ``<class>_test_splitN.txt``: a name, and 1 (train), 2 (test) or 0.
 
     Raises:
         FetchError: A list is missing or damaged.
@@ -33,17 +33,16 @@ def parse_lists(folder: Path, number: int, classes: Sequence[str]) -> Iterator[L
         for line_number, line in read_lines(path):
             name, _, flag = line.rpartition(" ")
             if flag not in _FLAGS or not name.endswith(".avi") or "/" in name:
-                raise FetchError(f"{path}, line {line_number}: {line[:100]!r} is no video")
+                raise FetchError(f"{path}, line {line_number}: {line[:100]!r} is not a video")
             yield ListedVideo(name.strip(), label, source_of(name.strip(), label), _FLAGS[flag])
 
 
 def source_of(name: str, label: str) -> str:
-    """What a clip was cut from: its name up to the class, a film or a video; empty if not named so.
+    """Source of a clip, a film or a video: its name up to the class; empty for other names.
 
-    The official splits keep the clips that one class has of a source on one side; clips of
-    different classes may share a source, and are one group nevertheless. Parts of a film that
-    are numbered (``A_Beautiful_Mind_1``) are sources of their own: names do not tell parts from
-    titles.
+    The official splits keep the clips of one class and source on one side; clips of different
+    classes may share a source, and are one group too. Numbered parts of a film
+    (``A_Beautiful_Mind_1``) are separate sources: names do not distinguish parts from titles.
     """
     match = re.fullmatch(rf"(?P<source>.+)_{re.escape(label)}{_TAGS}", name)
     return "" if match is None else match["source"]
@@ -51,8 +50,8 @@ def source_of(name: str, label: str) -> str:
 
 RELEASE = Release(
     family="hmdb51",
-    # As GluonCV and others name it; the page of the dataset links the files from there. That it
-    # still serves both archives, and by https, could not be verified.
+    # The address in GluonCV and others; the page of the dataset links to it. Whether it still
+    # serves both archives, and over https, could not be verified.
     root="https://serre-lab.clps.brown.edu/wp-content/uploads/2013/10",
     videos="hmdb51_org.rar",
     lists=OfficialLists(
@@ -61,7 +60,7 @@ RELEASE = Release(
         first="brush_hair_test_split{number}.txt",
         parse=parse_lists,
     ),
-    nested=True,  # one archive a class
+    nested=True,  # one archive per class
 )
 
 load = partial(load_split, RELEASE)

@@ -1,4 +1,4 @@
-"""Jester: gestures before a webcam, 27 classes, as folders of frames.
+"""Jester: gestures in front of a webcam, 27 classes, as folders of frames.
 
 ::
 

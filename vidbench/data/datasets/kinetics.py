@@ -1,4 +1,4 @@
-"""Kinetics 400, 600 and 700-2020: from the CVDF server, a mirror of it, or extracted already."""
+"""Kinetics 400, 600 and 700-2020: from the CVDF server, a mirror, or already extracted videos."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from vidbench.labels.class_lists import load_classes, read_classes
 
 logger = logging.getLogger(__name__)
 
-_MAX_NAME_BYTES = 150  # of the 255 that a file may have: while it is fetched, its name is longer
+_MAX_NAME_BYTES = 150  # of the 255 of a file system: names are longer during a download
 
 
 _COUNTS = {"400": {"train": 246534, "val": 19906, "test": 39805}}
@@ -69,9 +69,9 @@ FAMILY = DatasetFamily(
 
 
 def load(variant: str, split: str, options: FetchOptions) -> Kinetics | ExtractedKinetics:
-    """The dataset of one release: ``400``, ``600`` or ``700`` (which is 700-2020).
+    """Load one release: ``400``, ``600`` or ``700`` (which is 700-2020).
 
-    A folder without the server's lists of tarballs is one of extracted videos.
+    A folder without the server's lists of tarballs is read as extracted videos.
 
     Raises:
         ConfigError: There is no such release or split.
@@ -90,9 +90,9 @@ class Kinetics:
     Tarballs are extracted to ``<data folder>/<release>/<split>/<tarball>/``.
 
     Args:
-        release: Which release.
-        split: One of the release's splits.
-        options: Where videos go and come from, and which are taken.
+        release: The release.
+        split: A split of the release.
+        options: Where videos go and come from, and which to take.
 
     Raises:
         ConfigError: The release has no such split.
@@ -120,24 +120,24 @@ class Kinetics:
         return read_classes(self._fetch_list(self._release.class_list))
 
     def paths_on_disk(self) -> list[Path]:
-        found = sorted(self._split_folder.glob("*/*.mp4"))
-        listed = self._read_annotations() if found else {}
-        return [p.relative_to(self.folder) for p in found if parse_name(p.name) in listed]
+        paths = sorted(self._split_folder.glob("*/*.mp4"))
+        listed = self._read_annotations() if paths else {}
+        return [p.relative_to(self.folder) for p in paths if parse_name(p.name) in listed]
 
     def fetch(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
     ) -> Selection:
-        """The requested videos in order, after fetching as few tarballs as hold them.
+        """Return the requested videos in order, and fetch only the tarballs that they need.
 
-        A listed video that no tarball holds is among them, without a path, where all tarballs
-        that could hold it were read.
+        A listed video that is in no tarball is included, without a path, once all tarballs that
+        could contain it have been read.
 
         Args:
-            num_videos: How many; None requests the whole split.
+            num_videos: Number of videos; None for the whole split.
             classes: Videos of these classes only; None for all.
 
         Raises:
-            ConfigError: Classes are asked for, and the split has no labels.
+            ConfigError: Classes are requested, and the split has no labels.
             FetchError, ArchiveError: A list or a tarball is not available.
         """
         refuse_other_source(self._split_folder, self._root)
@@ -168,20 +168,20 @@ class Kinetics:
     def list_videos(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
     ) -> Selection:
-        """The same videos by the official list alone; those that were fetched have their paths.
+        """The same videos from the official list alone; those already fetched have their paths.
 
-        Which videos are the first without a seed, or lie in the first tarballs, only the tarballs
-        tell: they are fetched where one of these is asked for.
+        The first videos without a seed, and the videos of the first tarballs, are known only from
+        the tarballs: for such requests the tarballs are fetched.
 
         Raises:
-            ConfigError: Classes are asked for, and the split has no labels.
+            ConfigError: Classes are requested, and the split has no labels.
             FetchError, ArchiveError: The list, or a tarball, is not available.
         """
         if self._num_tarballs is not None or (num_videos is not None and self._seed is None):
             return self.fetch(num_videos, classes)
         refuse_other_source(self._split_folder, self._root)
         everything = self._read_annotations()
-        if self._annotations is None:  # else nothing of this root lies there
+        if self._annotations is None:  # otherwise nothing of this root is stored there
             write_mark(self._split_folder, self._root)
         listed = everything if classes is None else self._of_classes(everything, classes)
         shelf = Shelf(listed, everything.keys())
@@ -203,14 +203,14 @@ class Kinetics:
         return self.folder / self.name / self.split
 
     def _draw(self, keys: Iterable[ClipKey], num_videos: int | None) -> list[ClipKey]:
-        """So many of the keys, drawn with the seed, by id and start."""
+        """Draw ``num_videos`` of the keys with the seed, by id and start."""
         drawn = draw(keys, self._seed, lambda key: f"{key.youtube_id}/{key.start_seconds}")
         return drawn[:num_videos]
 
     def _fill(
         self, shelf: Shelf, pool: Sequence[str], num_videos: int | None, whole_split: bool
     ) -> None:
-        """Fetches tarballs in order, no more than hold ``num_videos`` (None: all of them)."""
+        """Fetch tarballs in order, until they have ``num_videos`` (None: all tarballs)."""
         waiting = list(pool)
         while waiting and (num_videos is None or len(shelf.paths) < num_videos):
             wave = 1 if num_videos else len(waiting)
@@ -221,13 +221,13 @@ class Kinetics:
         self._repair(shelf, add=whole_split)
 
     def _fill_with(self, shelf: Shelf, pool: Sequence[str], keys: Sequence[ClipKey]) -> None:
-        """Fetches tarballs until all of ``keys`` are found; says the most that this can cost."""
-        if cost := unfetched(pool, self._split_folder):
+        """Fetch tarballs until all of ``keys`` are found; log the maximum size of the download."""
+        if tarballs := unfetched(pool, self._split_folder):
             logger.info(
                 "%d drawn videos need up to %d tarballs, %s",
                 len(keys),
-                len(cost),
-                format_size(total_bytes(cost)),
+                len(tarballs),
+                format_size(total_bytes(tarballs)),
             )
         waiting = list(pool)
         while waiting and not shelf.paths.keys() >= set(keys):
@@ -240,7 +240,7 @@ class Kinetics:
             shelf.add(folder, self.folder)
 
     def _repair(self, shelf: Shelf, *, add: bool) -> None:
-        """Puts repaired videos in the place of damaged ones, and adds the others if ``add``."""
+        """Replace damaged videos by repaired ones; with ``add``, add new ones as well."""
         if replacement := self._release.replacements.get(self.split):
             for folder in self._fetch_tarballs([join_source(self._root, replacement)]):
                 shelf.replace(folder, self.folder, add=add)
@@ -248,7 +248,7 @@ class Kinetics:
     def _holding(
         self, pool: Sequence[str], listed: Mapping[ClipKey, Annotation], keys: Iterable[ClipKey]
     ) -> list[str]:
-        """The tarballs that can hold the keys: named after their classes, or any of the pool."""
+        """Tarballs that can contain the keys: those named after their classes, or all of them."""
         if self.split not in self._release.one_tarball_per_class:
             return list(pool)
         labels = {(listed[key].label or "").casefold() for key in keys}
@@ -273,24 +273,24 @@ class Kinetics:
         try:
             lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
         except UnicodeDecodeError as error:
-            raise FetchError(f"{path} is no list of tarballs: {error}") from error
+            raise FetchError(f"{path} is not a list of tarballs: {error}") from error
         sources = list(dict.fromkeys(self._below_root(line) for line in lines if line))
         self._refuse_taken_names(sources)
         return sources
 
     def _refuse_taken_names(self, sources: Sequence[str]) -> None:
-        """Refuses tarballs that would share a folder, of which one would hide the other."""
+        """Raise FetchError if two tarballs would share a folder, or one would hide a list."""
         names = Counter(map(tarball_name, sources))
         for name, count in names.items():
             if count > 1 or name == MARK or (self._split_folder / name).is_file():
-                raise FetchError(f"the path list names {name!r} twice, or as a list is called")
+                raise FetchError(f"the path list has {name!r} twice, or it is the name of a list")
 
     def _below_root(self, entry: str) -> str:
-        """An entry of the path list; absolute ones name the official root and follow ours."""
+        """Source of an entry of the path list; URLs below the official root are moved to ours."""
         if is_url(entry) and not entry.startswith(CVDF_ROOT):
-            raise FetchError(f"the path list names {entry}, which is not below {CVDF_ROOT}")
+            raise FetchError(f"the path list has {entry}, which is not below {CVDF_ROOT}")
         relative = entry.removeprefix(CVDF_ROOT)
-        _refuse_bad_place(unquote(relative))
+        _refuse_bad_path(unquote(relative))
         return join_source(self._root, relative)
 
     def _read_annotations(self) -> dict[ClipKey, Annotation]:
@@ -310,19 +310,18 @@ def _records(
     )
 
 
-def _refuse_bad_place(relative: str) -> None:
-    """Refuses what is no tarball below the root: lists come from servers, and are not trusted.
+def _refuse_bad_path(relative: str) -> None:
+    """Raise FetchError unless this is a tarball below the root with a plain name.
 
-    Raises:
-        FetchError: The path leads out of the root, or its folder would be no plain new one.
+    Lists come from servers and are not trusted.
     """
     parts = PurePosixPath(relative).parts
     outside = relative.startswith("/") or is_url(relative) or ".." in parts
     if outside or not relative.isprintable():
-        raise FetchError(f"the path list names {relative[:200]!r}, which is not below its root")
+        raise FetchError(f"the path list has {relative[:200]!r}, which is not below its root")
     too_long = any(len(part.encode()) > _MAX_NAME_BYTES for part in parts)
     if too_long or tarball_name(relative).startswith("."):
-        raise FetchError(f"the path list names {relative[:200]!r}: no folder can be called so")
+        raise FetchError(f"the path list has {relative[:200]!r}, which cannot be a folder's name")
 
 
 def _with_advice(error: FetchError) -> FetchError:

@@ -1,4 +1,4 @@
-"""A list of videos, or of sections of videos, with their labels: a table, or a list of a peer.
+"""A list of videos, or of sections of videos, with labels: a table, or another program's list.
 
 ::
 
@@ -7,24 +7,24 @@
 A table is CSV (with commas, semicolons or tabs) or Parquet, with a header:
 
 ========  ==================================================================================
-column    what it says
+column    meaning
 ========  ==================================================================================
 path      the video, a file or a folder of frames; relative to the list's folder or
           ``--videos_path``, or absolute
-label     name of its class, or index in ``--classes_file``; empty where it has none
-group     what it was cut from, e.g. a YouTube id; without it, sections of one file are a group
-start     where the section that is meant begins, in seconds as a player shows them; empty for 0
-end       where it ends, likewise; empty for the video's end
-fps       frames per second of a folder of frames; empty for those of ``--frames_fps``
-frames    how many frames a folder of frames has: the first so many are taken, and fewer are too few
-video_id  what the video is called in results; the path where there is none
+label     class name, or index in ``--classes_file``; empty if unknown
+group     source that it was cut from, e.g. a YouTube id; default: sections of one file are a group
+start     start of the section, in seconds of playing time; empty for 0
+end       end of the section, in seconds of playing time; empty for the video's end
+fps       frames per second of a folder of frames; empty for the value of ``--frames_fps``
+frames    number of frames of a folder of frames: further files are ignored, fewer are an error
+video_id  name of the video in results; empty for its path
 ========  ==================================================================================
 
-Only ``path`` is required (``file_name`` and others are names of it too), and other columns do
-nothing. The manifests of ``vidbench subset`` have ``source_id``, which is read as ``video_id``
-where there is none. Videos are taken in the order of the rows.
+Only ``path`` is required (also under other names, such as ``file_name``), and unknown columns are
+ignored. The manifests of ``vidbench subset`` have ``source_id``, which is used if there is no
+``video_id``. Videos are taken in the order of the rows.
 
-Lists without a header are those of :mod:`vidbench.data.datasets._peer_lists`, and JSON is that of
+Lists without a header are read by :mod:`vidbench.data.datasets._peer_lists`, and JSON by
 :mod:`vidbench.data.datasets._fiftyone`.
 """
 
@@ -98,14 +98,14 @@ COLUMNS = {
 }
 """Names of each column, the best first."""
 
-_NO_LABEL = "-1"  # among indices: what mmaction2, SlowFast and PyTorchVideo write for none
+_NO_LABEL = "-1"  # index of mmaction2, SlowFast and PyTorchVideo for no label
 
 
 def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
-    """The videos that the file ``--dataset_path`` lists.
+    """Load the videos that the file ``--dataset_path`` lists.
 
     Raises:
-        ConfigError: No file is given, or an option has no meaning here.
+        ConfigError: No file is given, or an option does not apply.
     """
     path = require_path("manifest", variant, options, "FILE")
     refuse_split("manifest", split)
@@ -118,7 +118,7 @@ def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:
 def _list(path: Path, folder: Path, options: FetchOptions) -> Listing:
     table = _read(path, folder)
     if not table.rows:
-        raise ConfigError(f"{path} lists no video")
+        raise ConfigError(f"{path} lists no videos")
     rows = _with_names(table.rows, path, options.classes_file)
     records = tuple(record_of(row, folder, options.frames_fps) for row in rows)
     refuse_twins(rows, records, folder)
@@ -127,7 +127,7 @@ def _list(path: Path, folder: Path, options: FetchOptions) -> Listing:
     labelled = sum(record.label is not None for record in records)
     if 0 < labelled < len(records):
         logger.warning(
-            "%s has no label for %d of its %d videos: they are predicted and not scored",
+            "%s has no label for %d of its %d videos: they are predicted but not scored",
             path,
             len(records) - labelled,
             len(records),
@@ -137,7 +137,7 @@ def _list(path: Path, folder: Path, options: FetchOptions) -> Listing:
 
 
 def _read(path: Path, folder: Path) -> Table:
-    """The rows of the file, whose content says what it is."""
+    """Read the rows of the file; its format is recognised by content."""
     if is_parquet(path):
         return read_parquet(path, COLUMNS)
     text = read_text(path)
@@ -149,7 +149,7 @@ def _read(path: Path, folder: Path) -> Table:
 
 
 def _with_names(rows: Sequence[Row], path: Path, classes_file: Path | None) -> list[Row]:
-    """The rows with names in the place of indices, where a class list is given."""
+    """Replace indices by class names, if a class list is given."""
     labels = [row.cells["label"] for row in rows]
     if are_indices(labels):
         labels = ["" if label == _NO_LABEL else label for label in labels]
@@ -167,16 +167,16 @@ def _with_names(rows: Sequence[Row], path: Path, classes_file: Path | None) -> l
 def _tell_lost(
     path: Path, rows: Sequence[Row], records: Sequence[VideoRecord], folder: Path
 ) -> str:
-    """What to say if no video is there; if only some are missing, it is said here."""
+    """Error message if no video exists, else empty; if some are missing, log a warning."""
     lost = [row.cells["path"] for row, r in zip(rows, records, strict=True) if r.path is None]
     if not lost:
         return ""
     if len(lost) == len(records):
-        advice = "--videos_path names the folder to which paths are relative"
-        places = tell_places(lost[0], folder, advice)
-        return f"none of the {len(lost)} videos that {path} lists is there: {places}"
+        advice = "name the folder that the paths are relative to with --videos_path"
+        searched = tell_places(lost[0], folder, advice)
+        return f"none of the {len(lost)} videos in {path} exists: {searched}"
     logger.warning(
-        "%d of the %d videos that %s lists are missing: %s",
+        "%d of the %d videos in %s are missing: %s",
         len(lost),
         len(records),
         path,

@@ -1,4 +1,4 @@
-"""Moments in Time: three seconds of an event, 339 classes in its first version.
+"""Moments in Time: three-second events, 339 classes in the first version.
 
 ::
 
@@ -37,7 +37,7 @@ def _read(files: ListFiles, split: str) -> Lists:
 
 
 def _entry(row: list[str], path: Path) -> Entry:
-    """A video; its class is in the second cell, and the folder in the first."""
+    """Convert a row to a video; the first cell has folder and name, the second the class."""
     name = PurePosixPath(row[0].strip())
     label = row[1].strip() if len(row) > 1 else name.parent.name
     if not name.name or not label:
@@ -51,7 +51,7 @@ def _classes(path: Path) -> tuple[str, ...]:
     for line in read_text_lines(path):
         name, _, index = line.rpartition(",")
         if not name or not index.strip().isdecimal():
-            raise no_such_list(path, "is no list of classes and indices", line)
+            raise no_such_list(path, "is not a list of classes and indices", line)
         indices[name] = int(index)
     return tuple(sorted(indices, key=indices.__getitem__))
 

@@ -1,4 +1,4 @@
-"""The embedded sample: rendered videos of moving shapes, laid out and read as Kinetics is."""
+"""The embedded sample: rendered videos of moving shapes, in the layout of Kinetics."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ FAMILY = DatasetFamily(
 
 
 def load(variant: str, split: str, options: FetchOptions) -> Kinetics:
-    """The sample; it has a ``val`` split only, its ``train`` is rendered where it is needed.
+    """Load the sample; it has only a ``val`` split (``train`` is rendered when needed).
 
     Raises:
-        ConfigError: Another split or a variant is asked for, or this is no checkout.
+        ConfigError: Another split or a variant is requested, or this is not a checkout.
     """
     if variant:
-        raise ConfigError(f"dataset sample has no version {variant!r}: drop the option")
+        raise ConfigError(f"dataset sample has no variant {variant!r}: use --dataset sample")
     if options.root_url is None and not ROOT.is_dir():
         raise ConfigError(f"the sample comes with the repository, and {ROOT} does not exist")
     release = Release(

@@ -7,7 +7,7 @@
 The videos are ``20bn-something-something-v2/<id>.webm``, with the JSON lists beside them.
 
 The class of a video is its template without brackets: ``Putting something onto something``.
-V-JEPA 2's heads keep the brackets; :func:`vidbench.labels.alignment.align` takes both for one.
+V-JEPA 2's heads keep the brackets; :func:`vidbench.labels.alignment.align` treats both as equal.
 
 Goyal et al.: The "something something" video database for learning and evaluating visual common
 sense. ICCV 2017 (arXiv:1706.04261).
@@ -47,7 +47,7 @@ def _read(files: ListFiles, split: str) -> Lists:
     path = files.find(f"{_NAME}-{word}.json", f"{word}.json")
     items = read_json(path)
     if not isinstance(items, list):
-        raise no_such_list(path, "is no list of videos", items)
+        raise no_such_list(path, "is not a list of videos", items)
     return Lists([_entry(item, path) for item in items], classes)
 
 
@@ -60,12 +60,12 @@ def _entry(item: Any, path: Path) -> Entry:
 
 
 def _classes(path: Path) -> tuple[str, ...]:
-    """The names of ``labels.json``, which maps them to their indices, in the order of these."""
-    found = read_json(path)
+    """Read the class names of ``labels.json`` in the order of the indices that it maps them to."""
+    indices = read_json(path)
     try:
-        return tuple(sorted(found, key=lambda name: int(found[name])))
+        return tuple(sorted(indices, key=lambda name: int(indices[name])))
     except (TypeError, ValueError) as error:
-        raise no_such_list(path, "maps no classes to indices", found) from error
+        raise no_such_list(path, "does not map classes to indices", indices) from error
 
 
 _SOURCE = Source(family="ssv2", splits=("train", "val", "test"), read=_read)

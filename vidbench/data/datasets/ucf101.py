@@ -22,13 +22,14 @@ _LINE = re.compile(
 
 
 def parse_lists(folder: Path, number: int, classes: Sequence[str]) -> Iterator[ListedVideo]:
-    """The videos of ``trainlist0N.txt`` and ``testlist0N.txt``, as ``Class/v_Class_gGG_cCC.avi``.
+    """Yield the videos ``Class/v_Class_gGG_cCC.avi`` of ``trainlist0N.txt`` and ``testlist0N.txt``.
 
-    The class is that of the folder, as file names spell ``HandstandPushups`` otherwise. Clips
-    gGG of a class were cut from one video or show the same person and place: they are a group.
+    The class is that of the folder, because file names spell ``HandstandPushups`` differently.
+    Clips gGG of a class were cut from one video, or show the same person and place: they are a
+    group.
 
     Raises:
-        FetchError: A list is missing or damaged, or numbers a class otherwise (from 1) than
+        FetchError: A list is missing or damaged, or its class indices (from 1) differ from
             ``classes``.
     """
     for split in SPLITS:
@@ -36,7 +37,7 @@ def parse_lists(folder: Path, number: int, classes: Sequence[str]) -> Iterator[L
         for line_number, line in read_lines(path):
             match = _LINE.fullmatch(line)
             if match is None:
-                raise FetchError(f"{path}, line {line_number}: {line[:100]!r} is no video")
+                raise FetchError(f"{path}, line {line_number}: {line[:100]!r} is not a video")
             label, index = match["label"], match["index"]
             if index is not None and classes[int(index) - 1 : int(index)] != (label,):
                 raise FetchError(f"{path}, line {line_number}: {label} is not class {index}")
@@ -45,8 +46,8 @@ def parse_lists(folder: Path, number: int, classes: Sequence[str]) -> Iterator[L
 
 RELEASE = Release(
     family="ucf101",
-    # As torchvision, TensorFlow Datasets and others name it. That it still serves both archives,
-    # and with a certificate that systems accept, could not be verified.
+    # The address in torchvision, TensorFlow Datasets and others. Whether it still serves both
+    # archives, with a certificate that systems accept, could not be verified.
     root="https://www.crcv.ucf.edu/data/UCF101",
     videos="UCF101.rar",
     lists=OfficialLists(
