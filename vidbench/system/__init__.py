@@ -1,1 +1,1 @@
-"""The machine and its processes, and Python modules found by name."""
+"""The machine: resources, worker processes and provenance; validation; modules found by name."""

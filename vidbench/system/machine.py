@@ -1,4 +1,4 @@
-"""What this machine has, and the defaults that follow from it."""
+"""Cores, memory and processor features of this machine, and the defaults derived from them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 
 import psutil
 
-_WORKER_BYTES = 1 << 30  # a decoding process with a large video, generously
+_WORKER_BYTES = 1 << 30  # a generous estimate for a decoding process with a large video
 _BATCH_BYTES = 1 << 26
-_BATCHES_IN_MEMORY = 256  # no batch takes a larger share of the memory than one of so many
+_BATCHES_IN_MEMORY = 256  # a batch takes at most 1/256 of the memory
 _MAX_BATCH = 16
 
 
 CGROUP = Path("/sys/fs/cgroup")
-"""Where Linux tells a container what it may use of its machine, in either of two layouts."""
+"""Where Linux reports the resource limits of a container, in one of two layouts."""
 
 
 CPUINFO = Path("/proc/cpuinfo")
-"""Where Linux tells what its processors can do."""
+"""Where Linux reports the features of its processors."""
 
-# AVX-512 and AMX of x86, and Arm's extension, as Linux calls them.
+# Linux's names of AVX-512 and AMX on x86, and of Arm's extension.
 _BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool | None:
-    """Whether the processor multiplies in bfloat16 itself; None where the system does not tell."""
+    """Whether the processor has bfloat16 instructions; None if the system does not report it."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
@@ -38,10 +38,10 @@ def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool | None:
 
 
 def available_cores(cgroup: Path = CGROUP) -> int:
-    """Processor cores that this process may use; of a container's share, rounded up.
+    """Number of processor cores that this process may use; a container's share is rounded up.
 
     Args:
-        cgroup: Where limits are told: ``cpu.max`` or ``cpu/cpu.cfs_*``, as described in
+        cgroup: Folder of the limits: ``cpu.max`` or ``cpu/cpu.cfs_*``, as described in
             https://docs.kernel.org/admin-guide/cgroup-v2.html and ``scheduler/sched-bwc.html``.
     """
     allowed = (
@@ -53,16 +53,16 @@ def available_cores(cgroup: Path = CGROUP) -> int:
 def _share_of_cores(cgroup: Path) -> float:
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         numbers = [number for name in names for number in _read_numbers(cgroup / name)]
-        if len(numbers) == 2 and min(numbers) > 0:  # a quota of -1 is none
+        if len(numbers) == 2 and min(numbers) > 0:  # a quota of -1 means no limit
             return numbers[0] / numbers[1]
     return math.inf
 
 
 def total_memory(cgroup: Path = CGROUP) -> int:
-    """Bytes of memory; of all, not of what is free, so that equal runs get equal defaults.
+    """Total memory in bytes; not the free memory, so that equal runs get equal defaults.
 
     Args:
-        cgroup: Where limits are told: ``memory.max`` or ``memory/memory.limit_in_bytes``.
+        cgroup: Folder of the limits: ``memory.max`` or ``memory/memory.limit_in_bytes``.
     """
     limits = (
         *_read_numbers(cgroup / "memory.max"),
@@ -72,7 +72,7 @@ def total_memory(cgroup: Path = CGROUP) -> int:
 
 
 def _read_numbers(path: Path) -> tuple[float, ...]:
-    """The numbers in a file, ``max`` being infinite; none where there is no such file."""
+    """Numbers in a file, with ``max`` as infinity; empty if the file cannot be read."""
     try:
         return tuple(
             math.inf if word == "max" else float(word) for word in path.read_text().split()
@@ -82,21 +82,21 @@ def _read_numbers(path: Path) -> tuple[float, ...]:
 
 
 def peak_memory() -> int:
-    """Most bytes of memory that this process has had at once; its workers' are not among them."""
+    """Peak memory of this process in bytes, without its workers."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def default_num_workers() -> int:
-    """Decoding processes: one a core, as far as memory allows."""
+    """Number of decoding processes: one per core, as far as memory allows."""
     return max(1, min(available_cores(), total_memory() // _WORKER_BYTES))
 
 
 def default_batch_size(views_bytes: int) -> int:
-    """Videos in a batch, 1 to 16: 64 MiB of clips, less on a small machine.
+    """Videos per batch, 1 to 16: 64 MiB of clips, less on a small machine.
 
     Args:
-        views_bytes: Of all views of one video.
+        views_bytes: Size of all views of one video.
     """
     limit = min(_BATCH_BYTES, total_memory() // _BATCHES_IN_MEMORY)
     return max(1, min(_MAX_BATCH, limit // views_bytes))

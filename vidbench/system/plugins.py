@@ -1,4 +1,4 @@
-"""Families of models and of datasets: modules that are found by their names, without a registry."""
+"""Families of models and datasets: modules found by name, without a registry."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ T = TypeVar("T")
 
 
 def list_families(package: ModuleType) -> list[str]:
-    """Names of the package's families: its modules that are not private, without ``base``."""
+    """Names of the package's families: its public modules except ``base``."""
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]
     return [name for name in names if name != "base" and not name.startswith("_")]
 
 
 def import_family(option: str, name: str, package: ModuleType) -> ModuleType:
-    """The module of a family: the package's, or with a dot in its name anybody's.
+    """Import the module of a family: one of the package, or a dotted name of a module of yours.
 
     Args:
-        option: Which names it, e.g. ``model_type``.
+        option: Option with the name, e.g. ``model_type``.
         name: The family.
-        package: Where vidbench's own lie.
+        package: Package of vidbench's own families.
 
     Raises:
-        ConfigError: There is none, it cannot be imported, or it has no ``load``.
+        ConfigError: There is no such module, it cannot be imported, or it has no ``load``.
     """
-    known = list_families(package)
-    if "." not in name and name not in known:
-        raise ConfigError(f"--{option} {name!r}: there is no such family, only {', '.join(known)}")
+    families = list_families(package)
+    if "." not in name and name not in families:
+        raise ConfigError(
+            f"--{option} {name!r}: there is no such family, only {', '.join(families)}"
+        )
     try:
         module = importlib.import_module(name if "." in name else f"{package.__name__}.{name}")
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Work on files from the wild, in processes that may crash, hang, or want too much memory.
+"""Process untrusted files in workers that may crash, hang, or use too much memory.
 
 Workers are spawned, never forked: a fork after TensorFlow has run hangs.
 """
@@ -29,10 +29,10 @@ Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 MEMORY_BYTES = 2 << 30
-"""What a worker may have: all that H.264 may refer to, in frames of the largest size decoded."""
+"""Memory limit of a worker: all reference frames of H.264 at the largest decoded size."""
 
 DEFAULT_TIMEOUT_SECONDS = 300.0
-"""For one video; a 1080p file of two minutes takes about one."""
+"""Limit for one video; two minutes of 1080p take about one minute."""
 
 _LINGER_SECONDS = 2.0
 _POLL_SECONDS = 1.0
@@ -40,18 +40,18 @@ _TRIES = 10
 
 
 class LostError(Exception):
-    """A task took its process down, twice, or too long; the message says which."""
+    """A task crashed its process twice, or took too long; the message says which."""
 
 
 class Pool(Generic[Argument, Result]):
-    """Applies one function to arguments beside the caller; started at the first of them.
+    """Applies a function to arguments in worker processes, which start with the first argument.
 
     Args:
-        function: A module's, so that other processes find it.
-        num_workers: Processes; 0 means a thread of this process, which needs no
-            ``if __name__ == "__main__"`` in the calling script but shares its fate: there is no
-            limit on time and memory then, and a crash ends the run.
-        timeout_seconds: For one argument; a process that takes longer is replaced.
+        function: A function at the top level of a module, so that workers can import it.
+        num_workers: Number of processes; 0 means a thread of this process, which needs no
+            ``if __name__ == "__main__"`` in the calling script, but has no limits on time and
+            memory, and a crash ends the run.
+        timeout_seconds: Limit for one argument; a process that takes longer is replaced.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Pool(Generic[Argument, Result]):
         self._closed = False
 
     def close(self) -> None:
-        """Ends the workers and whatever they are doing, for good; nobody waits for them longer."""
+        """Stop the workers at once, for good; their results are cancelled."""
         with self._lock:
             self._closed = True
         self._end_processes(idle=False)
@@ -81,7 +81,7 @@ class Pool(Generic[Argument, Result]):
             future.cancel()
 
     def submit(self, argument: Argument) -> Future[Result]:
-        """The future result of the function; see :meth:`result`.
+        """Schedule a call and return its future; see :meth:`result`.
 
         Raises:
             CancelledError: The workers have been closed.
@@ -95,7 +95,7 @@ class Pool(Generic[Argument, Result]):
         return future
 
     def end_when_done(self) -> None:
-        """Ends the processes soon after they have nothing to do; a later task starts new ones."""
+        """End the processes soon after they are idle; a later task starts new ones."""
         self._all_submitted = True
         self._end_if_done()
 
@@ -105,8 +105,8 @@ class Pool(Generic[Argument, Result]):
 
     def _end_if_done(self) -> None:
         if self._all_submitted and self._processes is not None and not self._unfinished:
-            # Not here: this may be a thread of the pool, which waits for its threads. And not at
-            # once: a process that is just starting would complain that its pool is gone.
+            # In another thread: this may be a thread of the pool, which waits for its threads. And
+            # later: a process that is just starting would print an error if its pool is gone.
             ending = threading.Timer(_LINGER_SECONDS, self._end_processes)
             ending.daemon = True
             ending.start()
@@ -115,7 +115,7 @@ class Pool(Generic[Argument, Result]):
         with self._lock:
             if idle and self._unfinished:
                 return
-            self._stop_processes()  # whoever closes meanwhile waits for this end
+            self._stop_processes()  # a concurrent close waits for this
 
     def _stop_processes(self) -> None:
         processes, self._processes = self._processes, None
@@ -124,7 +124,7 @@ class Pool(Generic[Argument, Result]):
             processes.join()
 
     def _is_broken(self) -> bool:
-        """Whether the pool has ended itself: it does where a process goes down without a task."""
+        """Whether the pool has ended itself, because an idle process crashed."""
         return self._processes is not None and not self._processes.active
 
     def _schedule(self, argument: Argument) -> Future[Result]:
@@ -146,14 +146,14 @@ class Pool(Generic[Argument, Result]):
         return future
 
     def result(self, future: Future[Result], argument: Argument) -> Result:
-        """The result for this argument, once it is there.
+        """Wait for the result for this argument.
 
-        A process that went down is replaced, and the argument tried once more: something else
-        may have ended it, such as a system short of memory.
+        A process that crashed is replaced, and the argument is tried once more: the cause may be
+        external, such as a system short of memory.
 
         Raises:
-            LostError: It went down again, or it takes too long.
-            CancelledError: The run is to stop, or the pool was closed.
+            LostError: It crashed again, or took too long.
+            CancelledError: The run has to stop, or the pool was closed.
         """
         crashes = 0
         for _ in range(_TRIES):
@@ -165,7 +165,7 @@ class Pool(Generic[Argument, Result]):
             except BrokenProcessPool:
                 future = self.submit(argument)
             except ProcessExpired as error:
-                if stop_asked():  # whoever asked may have asked the workers too
+                if stop_asked():  # the signal may have ended the worker too
                     raise CancelledError from error
                 detail = f"the decoder's process ended with exit code {error.exitcode}"
                 if crashes:
@@ -176,34 +176,34 @@ class Pool(Generic[Argument, Result]):
         raise LostError(f"processes ended {_TRIES} times before they came to it")
 
     def _await(self, future: Future[Result]) -> Result:
-        # Not concurrent.futures.wait: it goes on waiting for a future that was cancelled after
-        # its pool had ended, because nobody is left to notify it.
+        # Not concurrent.futures.wait: it waits forever for a future that was cancelled after its
+        # pool had ended, because there is no notification.
         while not _is_done(future):
-            if self._is_broken():  # which leaves some futures without an outcome
+            if self._is_broken():  # then some futures never get an outcome
                 raise BrokenProcessPool
         return future.result()
 
 
 def _is_done(future: Future[Any]) -> bool:
-    """Whether the future has an outcome, or gets one soon."""
+    """Whether the future has an outcome, after waiting for it for a second."""
     with suppress(FutureTimeoutError, CancelledError):
         future.exception(_POLL_SECONDS)
     return future.done()
 
 
 def start_worker() -> None:
-    """Makes this process a worker: one thread, limited memory, no longer alive than its parent."""
+    """Make this process a worker: one thread, limited memory, ending with its parent."""
     import cv2
 
-    cv2.setNumThreads(1)  # one thread a worker: there are as many workers as cores
+    cv2.setNumThreads(1)  # one thread per worker: there are as many workers as cores
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the workers too
-    with suppress(ValueError, OSError):  # not every system has such a limit
+    with suppress(ValueError, OSError):  # not all systems have this limit
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """Ends this worker if the run is killed, which leaves nobody to stop its workers."""
+    """End this worker if the run is killed and cannot stop its workers."""
     parent: Any = multiprocessing.parent_process()
     wait([parent.sentinel])
     os._exit(1)

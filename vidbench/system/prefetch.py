@@ -1,4 +1,4 @@
-"""An iterator that runs ahead of its consumer, in a thread, and stops when told."""
+"""Run an iterator ahead of its consumer in a thread that can be stopped."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _Item = TypeVar("_Item")
 def prefetched(
     items: Iterator[_Item], depth: int, *, on_leaving: Callable[[], None]
 ) -> Iterator[Iterator[_Item]]:
-    """The same items; a thread begins to make them on entering, ``depth`` ahead.
+    """Iterator over the same items; a thread computes them ahead, starting on entry.
 
     Args:
-        items: Used by the thread only, one item at a time.
-        depth: How many items may wait for the consumer.
-        on_leaving: Ends whatever the thread may be waiting for.
+        items: The iterator; only the thread uses it.
+        depth: Number of items that may wait for the consumer.
+        on_leaving: Called on exit, to end whatever the thread may be waiting for.
     """
     end = object()
     with ThreadPoolExecutor(1) as thread:

@@ -1,4 +1,4 @@
-"""When, with what software and on what machine something was made."""
+"""Provenance of a run: time, software versions and machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def provenance() -> dict[str, Any]:
     """For ``run.json``: time, versions of packages, revision of the checkout, and the machine."""
     return {
         "started": now(),
-        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+        "versions": {name: version for name in _PACKAGES if (version := _version(name))},
         "git_revision": _git_revision(),
         "machine": {
             "python": platform.python_version(),
@@ -32,7 +32,7 @@ def provenance() -> dict[str, Any]:
 
 
 def now() -> str:
-    """The time in UTC, to the second."""
+    """Current time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -44,13 +44,13 @@ def _version(package: str) -> str | None:
 
 
 def _git_revision() -> str | None:
-    """The commit of the checkout that vidbench runs from, with ``+`` if files differ from it."""
+    """Commit of the checkout that vidbench runs from, with ``+`` if files are modified."""
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return None
     command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None
+    return done.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""Seconds per stage."""
+"""Measure the time spent in each stage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Stopwatch:
     """Adds up the seconds spent in each stage.
 
     Attributes:
-        seconds: By name of the stage, in the order in which stages were first entered.
+        seconds: Seconds by name of the stage, in the order of first entry.
     """
 
     def __init__(self) -> None:
@@ -22,15 +22,15 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Counts the time of a ``with`` block to this stage."""
-        begun = time.perf_counter()
+        """Add the time of a ``with`` block to this stage."""
+        start = time.perf_counter()
         try:
             yield
         finally:
-            self.add({stage: time.perf_counter() - begun})
+            self.add({stage: time.perf_counter() - start})
 
     def each(self, stage: str, items: Iterator[_Item]) -> Iterator[_Item]:
-        """The items; the time until each one comes counts to this stage."""
+        """Yield the items; the time to get each one is added to this stage."""
         end = object()
         while True:
             with self(stage):
@@ -40,6 +40,6 @@ class Stopwatch:
             yield cast(_Item, item)
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Counts what was measured elsewhere."""
+        """Add seconds measured elsewhere."""
         for stage, value in seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + value

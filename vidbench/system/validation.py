@@ -1,4 +1,4 @@
-"""Values of options that cannot be meant, refused in one line before anything is done."""
+"""Refuse invalid option values in one line, before any work starts."""
 
 from __future__ import annotations
 
@@ -9,54 +9,38 @@ from urllib.parse import urlsplit
 
 from vidbench.errors import ConfigError
 
-_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # lone surrogates: bytes, no UTF-8
-_MAX_NAME_BYTES = 255  # of a file's or folder's name, on all usual file systems
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and bytes other than UTF-8
+_MAX_NAME_BYTES = 255  # of a file or folder name, on all common file systems
 
 
 def require_text(option: str, text: str) -> None:
-    """Check that the text is not empty, and neither controls a terminal nor is other than UTF-8.
-
-    Raises:
-        ConfigError: It is empty, or has such a character.
-    """
+    """Raise ConfigError unless the text is non-empty UTF-8 without control characters."""
     if not text.strip():
-        raise ConfigError(f"--{option} is empty: give a value, or leave it out")
-    if found := _NO_TEXT.search(text):
+        raise ConfigError(f"--{option} is empty: give a value, or omit the option")
+    if match := _NO_TEXT.search(text):
         raise ConfigError(
-            f"--{option} has the character {found[0]!r}, which belongs in no name: rename it"
+            f"--{option} has the character {match[0]!r}, which is not allowed in names: rename it"
         )
 
 
 def require_number(option: str, value: float, low: float, high: float) -> None:
-    """Check that the number is from ``low`` to ``high``.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    if not low <= value <= high:  # so that nan is refused
+    """Raise ConfigError unless ``low <= value <= high``."""
+    if not low <= value <= high:  # also refuses nan
         raise ConfigError(f"--{option} is {value}, must be from {low} to {high}")
 
 
 def require_file(option: str, path: Path) -> None:
-    """Check that there is such a file, and it may be read.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    if not os.path.lexists(path):  # it takes names that are too long, unlike the methods
+    """Raise ConfigError unless ``path`` is a readable file."""
+    if not os.path.lexists(path):  # accepts names that are too long, unlike Path.exists
         raise ConfigError(f"--{option} {str(path)!r} does not exist")
     if not path.is_file():
-        raise ConfigError(f"--{option} {str(path)!r} is no file: name a file")
+        raise ConfigError(f"--{option} {str(path)!r} is not a file: name a file")
     if not os.access(path, os.R_OK):
-        raise ConfigError(f"--{option} {str(path)!r} may not be read: see its permissions")
+        raise ConfigError(f"--{option} {str(path)!r} is not readable: check its permissions")
 
 
 def require_target(option: str, path: Path) -> None:
-    """Check that a file could be written there; one that is there already is no reason.
-
-    Raises:
-        ConfigError: A folder is there, or nothing may be written in the folder that it is in.
-    """
+    """Raise ConfigError unless ``path`` can be written as a file; it may exist already."""
     require_folder(option, path.parent)
     _refuse_long_names(option, path)
     if path.is_dir():
@@ -64,25 +48,22 @@ def require_target(option: str, path: Path) -> None:
 
 
 def require_folder(option: str, path: Path, *, written: bool = True) -> None:
-    """Check that there is such a folder, or it could be made.
+    """Raise ConfigError unless ``path`` is a folder, or can be created as one.
 
     Args:
-        option: For the message.
+        option: Name of the option, for the message.
         path: The folder.
-        written: Refuse a folder that is there and in which nothing may be written.
-
-    Raises:
-        ConfigError: A file is in the way, or nothing may be written.
+        written: Also require that an existing folder is writable.
     """
     _refuse_long_names(option, path)
     shown = f"--{option} {str(path)!r}"
-    places = (path.absolute(), *path.absolute().parents)
-    found = next(place for place in places if os.path.lexists(place))
-    if not found.is_dir():
-        where = "is" if found == places[0] else f"lies below {str(found)!r}, which is"
-        raise ConfigError(f"{shown} {where} no folder: name another one")
-    if (written or found != places[0]) and not os.access(found, os.W_OK | os.X_OK):
-        raise ConfigError(f"{shown}: nothing may be written in {str(found)!r}: name another folder")
+    ancestors = (path.absolute(), *path.absolute().parents)
+    existing = next(ancestor for ancestor in ancestors if os.path.lexists(ancestor))
+    if not existing.is_dir():
+        where = "is" if existing == ancestors[0] else f"is below {str(existing)!r}, which is"
+        raise ConfigError(f"{shown} {where} not a folder: name another one")
+    if (written or existing != ancestors[0]) and not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"{shown}: {str(existing)!r} is not writable: name another folder")
 
 
 def _refuse_long_names(option: str, path: Path) -> None:
@@ -91,15 +72,11 @@ def _refuse_long_names(option: str, path: Path) -> None:
 
 
 def require_address(option: str, source: str) -> None:
-    """Check that this is a path, or an http(s) address with a host.
-
-    Raises:
-        ConfigError: It begins like an address, and is none.
-    """
+    """Raise ConfigError unless this is a path, or an http(s) URL with a host."""
     try:
         parts = urlsplit(source)
         complete = bool(parts.hostname) and parts.port != 0
     except ValueError as error:
-        raise ConfigError(f"--{option} {source!r} is no address: {error}") from error
+        raise ConfigError(f"--{option} {source!r} is not a valid URL: {error}") from error
     if parts.scheme in ("http", "https") and not complete:
-        raise ConfigError(f"--{option} {source!r} is no address: it names no server")
+        raise ConfigError(f"--{option} {source!r} is not a valid URL: it has no host")

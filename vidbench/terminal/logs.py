@@ -1,4 +1,4 @@
-"""The log on standard error: with the time where nobody watches, above the bar of a terminal."""
+"""Logging to standard error: above the progress bar on a terminal, else with the time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _CHATTY = frozenset(["absl", "h5py", "matplotlib", "tensorflow", "tensorflow_hub
 
 
 def set_up_logging(*, verbose: bool = False) -> None:
-    """Lets vidbench say what it does on standard error, unless logging is set up already.
+    """Log vidbench's messages to standard error, unless logging is set up already.
 
     Args:
-        verbose: Say everything, with time, level and place; and let TensorFlow and others speak,
-            who are silent otherwise but for errors.
+        verbose: Log everything, with time, level and logger, including messages of TensorFlow and
+            other libraries, of which only errors are logged otherwise.
     """
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -31,10 +31,10 @@ def set_up_logging(*, verbose: bool = False) -> None:
 
 
 def log_handler(stream: TextIO | None = None, *, verbose: bool = False) -> logging.Handler:
-    """Writes each record in one line, which begins with the time unless this is a terminal.
+    """Handler that writes each record on one line, with the time unless this is a terminal.
 
     Args:
-        stream: Standard error where nothing is named.
+        stream: Output stream; None for standard error.
         verbose: As in :func:`set_up_logging`.
     """
     stream = stream or sys.stderr
@@ -52,7 +52,7 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """A bar of progress makes room for each line."""
+    """Writes each line above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with above_bar(self.stream):
@@ -60,7 +60,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 class _Formatter(VisibleFormatter):
-    """Local time with its offset from UTC, as ISO 8601 has it; ``datefmt`` is its precision."""
+    """Formats local time with its UTC offset in ISO 8601; ``datefmt`` is the precision."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         time = datetime.fromtimestamp(record.created).astimezone()

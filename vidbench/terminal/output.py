@@ -1,7 +1,7 @@
-"""Standard output and error, made fit for any text and for any end that they may have.
+"""Standard output and error that accept any text and cope with a closed end.
 
-A terminal may not have the letters of a name, whoever reads a pipe may be gone, and a stream may
-be closed from the start. None of that is a reason for a traceback.
+A terminal's encoding may lack a name's letters, the reader of a pipe may be gone, and a stream may
+be closed from the start. None of these should give a traceback.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from vidbench.terminal.sanitize import escape_controls
 
 
 class OutputClosedError(Exception):
-    """Whoever read the standard output is gone, so nothing more needs to be said."""
+    """The reader of standard output is gone."""
 
 
 @contextmanager
 def visible_output() -> Iterator[None]:
-    """Escape control characters in all that is printed meanwhile.
+    """Escape control characters in everything that is printed within the block.
 
-    Ends of lines stay. What the encoding of a stream cannot hold is written with escapes. Standard
+    Line ends are kept. Characters that a stream cannot encode are written as escapes. Standard
     error is silent once its reader is gone.
 
     Raises:
         OutputClosedError: The reader of standard output is gone.
-        OSError: What was printed could not be written, e.g. because a disk is full.
+        OSError: Output could not be written, e.g. because a disk is full.
     """
     _open_closed_streams()
     out, err = _VisibleStream(sys.stdout), _VisibleStream(sys.stderr, may_be_lost=True)
@@ -41,10 +41,10 @@ def visible_output() -> Iterator[None]:
 
 
 def _open_closed_streams() -> None:
-    """Lets closed standard streams lead nowhere.
+    """Open closed standard streams on the null device.
 
-    Else the next files that are opened would get their numbers, and with them whatever libraries
-    write to standard output and error.
+    Otherwise the next opened files would get their numbers, and the output of libraries that write
+    to standard output and error.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest that is free
         os.set_inheritable(number, True)
@@ -55,7 +55,7 @@ def _open_closed_streams() -> None:
 
 
 class _VisibleStream:
-    """A text stream that writes what is visible, and is the stream beneath in all else."""
+    """Wraps a text stream to escape control characters in what is written."""
 
     def __init__(self, stream: TextIO, *, may_be_lost: bool = False) -> None:
         self._stream = stream
@@ -63,7 +63,7 @@ class _VisibleStream:
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        # A bar of tqdm begins with a carriage return, which does no harm where a line begins.
+        # A tqdm bar begins with a carriage return, which is harmless at the start of a line.
         start = "\r" if text.startswith("\r") else ""
         shown = start + escape_controls(text.removeprefix(start), keep="\n\t")
         with self._guarded():
@@ -82,18 +82,18 @@ class _VisibleStream:
         try:
             yield
         except OSError as error:
-            self._lead_nowhere()
+            self._discard_rest()
             if isinstance(error, BrokenPipeError) and not self._may_be_lost:
                 raise OutputClosedError from error
             if not self._may_be_lost:
                 raise
 
-    def _lead_nowhere(self) -> None:
-        """What is still buffered would be an error once more when Python ends."""
-        with suppress(OSError, ValueError):  # of a stream that is no file
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+    def _discard_rest(self) -> None:
+        """Redirect to the null device, or buffered text would raise again when Python ends."""
+        with suppress(OSError, ValueError):  # if the stream is not a file
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -1,4 +1,4 @@
-"""How far a stage has come: a bar in a terminal, and elsewhere a line of the log now and then."""
+"""Progress of a stage: a bar on a terminal, otherwise occasional log lines."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tqdm import tqdm
 logger = logging.getLogger(__name__)
 
 Advance = Callable[[int], None]
-"""Takes how much more is done; may be called by any thread."""
+"""Called with the amount of additional work done; safe in any thread."""
 
-_NOTICE_SECONDS = 2.0  # what is over sooner is announced by no line
+_NOTICE_SECONDS = 2.0  # shorter stages get no line at the start
 _PAUSE_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 600.0
-_SPARE_COLUMNS = 3  # where a terminal shows the ^C that is typed, without a new line
+_SPARE_COLUMNS = 3  # room for a typed ^C on the same line
 _NARROWEST = 10
 _BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 
-_screen = threading.Lock()  # held while a bar is up: one line of a terminal cannot show two
+_screen = threading.Lock()  # held while a bar is shown: there can be only one
 
 
 @contextmanager
@@ -37,17 +37,17 @@ def progress(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Advance]:
-    """A function that is told how much more is done; what is left is shown meanwhile.
+    """Show the progress of a stage; yields a function to report additional work done.
 
-    A terminal shows one bar, which stays when the stage is over. Elsewhere, and for a stage
-    within another one, lines are logged: when a stage takes longer than two seconds, then after
-    :func:`pause_after`, and at the end. A stage that fails ends without a line.
+    A terminal shows one bar, which stays after the stage. Elsewhere, and for a stage within another
+    one, lines are logged: after two seconds, then at intervals of :func:`pause_after`, and at the
+    end. A stage that fails ends without a line.
 
     Args:
         stage: Its name, e.g. ``decode``.
-        total: How much there is to do; None if nobody knows; nothing is shown if it is 0.
-        unit: What is counted; ``B`` for bytes.
-        clock: Tells the seconds that decide when a line is due.
+        total: Amount of work; None if unknown; nothing is shown if it is 0.
+        unit: Unit of the work; ``B`` for bytes.
+        clock: Clock in seconds, which decides when a line is due.
     """
     if total == 0:
         yield lambda _: None
@@ -63,37 +63,37 @@ def progress(
 
 
 def on_terminal(stream: TextIO | None = None) -> bool:
-    """Whether people watch this stream, by default standard error, on a screen with a cursor."""
+    """Whether this stream, by default standard error, is a terminal with cursor control."""
     stream = stream or sys.stderr
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def above_bar(stream: TextIO) -> AbstractContextManager[Any]:
-    """While it lasts, whole lines may be written to the stream: a bar makes room for them."""
+    """Context in which whole lines may be written to the stream, above the bar."""
     return tqdm.external_write_mode(file=stream) if bar_is_up() else nullcontext()
 
 
 def bar_is_up() -> bool:
-    """Whether the cursor stands behind a bar."""
+    """Whether a bar is shown, with the cursor after it."""
     return _screen.locked()
 
 
 def pause_after(seconds: float) -> float:
-    """Seconds to the next line of a stage that takes ``seconds`` so far.
+    """Seconds until the next line of a stage that has taken ``seconds`` so far.
 
-    It is 30 s for the first ten minutes, then a twentieth of the time so far, at most ten
-    minutes. So a run of fourteen hours leaves about 150 lines.
+    30 s for the first ten minutes, then a twentieth of the elapsed time, at most ten minutes. So a
+    run of fourteen hours logs about 150 lines.
     """
     return min(max(seconds / 20, _PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
 
 
 class Tally:
-    """What is done of a stage, in words.
+    """Counts the work done in a stage, and describes it.
 
     Args:
-        total: How much there is to do; None if nobody knows.
-        unit: What is counted; ``B`` for bytes.
-        clock: Seconds that never go back.
+        total: Amount of work; None if unknown.
+        unit: Unit of the work; ``B`` for bytes.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(
@@ -103,17 +103,17 @@ class Tally:
         self._total = total
         self._unit = unit
         self._clock = clock
-        self._begun = clock()
-        self._seen = deque([(self._begun, 0)], maxlen=5)  # so that old rates are forgotten
+        self._start = clock()
+        self._seen = deque([(self._start, 0)], maxlen=5)  # so that old rates are forgotten
 
     def seconds(self) -> float:
-        """How long the stage takes so far."""
-        return self._clock() - self._begun
+        """Elapsed time of the stage in seconds."""
+        return self._clock() - self._start
 
     def state(self) -> str:
         """E.g. ``48 of 112 videos (43 %), 131.2 videos/s, 0:01 left``.
 
-        The rate is that since the fourth call before this one, or since the beginning.
+        The rate is measured since the fourth call before this one, or since the beginning.
         """
         now = self._clock()
         (before, done_before) = self._seen[0]
@@ -174,7 +174,7 @@ def _bar(stage: str, total: int | None, unit: str) -> Iterator[Advance]:
 
         def advance(number: int) -> None:
             with lock:
-                bar.ncols = _columns()  # of a window that may have changed since
+                bar.ncols = _columns()  # the window may have been resized
                 bar.update(number)
 
         yield advance

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: between two batches, or at once where none is in work."""
+"""Stop signals: they end a run after the current batch, or at once if no batch is in progress."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from vidbench.terminal.progress import bar_is_up, on_terminal
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-_GRACE_SECONDS = 1.5  # to close what is open; a download may hang for longer
+_GRACE_SECONDS = 1.5  # for closing files; a download may hang for longer
 _TICK_SECONDS = 0.1
-_ECHO_SECONDS = 0.5  # GNU timeout signals the process, and then its group, so that it comes twice
+_ECHO_SECONDS = 0.5  # GNU timeout signals the process and then its group, so it arrives twice
 
 
 class _Interrupt(KeyboardInterrupt):
-    """Ends the block; Python itself dies of the signal for a KeyboardInterrupt seen in an exec."""
+    """Ends the block; a plain KeyboardInterrupt inside an exec would end Python by the signal."""
 
 
 class _Stop:
-    """What signals have asked of the block in :func:`handle_stop_signals`.
+    """State of the block in :func:`handle_stop_signals`.
 
     Attributes:
-        number: The signal that asked, or None; known once the main thread has received it.
-        asked: A signal has arrived; known at once.
-        progress: Videos done, and of how many; None until it is known.
-        busy: Something is in work that is to be finished first.
+        number: The signal, once the main thread has received it; else None.
+        asked: Whether a signal has arrived; set at once.
+        progress: Videos done, and of how many; None until known.
+        busy: Whether something in progress has to be finished first.
     """
 
     def __init__(self, resume: Callable[[bool], str]) -> None:
@@ -46,32 +46,32 @@ class _Stop:
         self.progress: tuple[int, int] | None = None
         self.busy = False
         self._resume = resume
-        self._stderr = os.dup(2)  # libraries that are imported may redirect the original
+        self._stderr = os.dup(2)  # imported libraries may redirect the original
 
     def message(self) -> str:
         name = signal.Signals(self.number or signal.SIGINT).name
         begun = self.progress is not None
         so_far = "{} of {} videos are done" if begun else "no video was predicted yet"
-        told = so_far.format(*self.progress or ())
-        return f"stopped by {name}: {told}; to go on: {self._resume(begun)}"
+        state = so_far.format(*self.progress or ())
+        return f"stopped by {name}: {state}; to go on: {self._resume(begun)}"
 
     def receive(self, number: int, _: FrameType | None) -> None:
-        """Handles a signal in the main thread, as soon as no call into C keeps it."""
+        """Handle a signal in the main thread, once calls into C code have returned."""
         first, self.number = self.number is None, self.number or number
         if first and not self.busy:
             raise _Interrupt
 
     def check(self) -> None:
-        """Ends the block if a signal came."""
+        """End the block if a signal arrived."""
         if self.number is not None:
             raise _Interrupt
 
     def watch(self, arrivals: socket.socket) -> None:
-        """Ends the process where it takes too long to stop, or a second signal comes.
+        """End the process if it takes too long to stop, or if a second signal arrives.
 
         Args:
-            arrivals: Gives a byte for every signal, whatever the main thread is doing; its end
-                says that the block has ended.
+            arrivals: Receives a byte for every signal, even if the main thread is busy; closed
+                when the block ends.
         """
         number = arrivals.recv(1)
         if not number:
@@ -100,12 +100,12 @@ class _Stop:
 
 
 def _kill_children() -> None:
-    """Ends all child processes, also one that is just being started and would miss its parent."""
+    """End all child processes, including those just starting, which would not notice our end."""
     import psutil
 
     for child in psutil.Process().children():
         with suppress(psutil.Error):
-            if "resource_tracker" not in " ".join(child.cmdline()):  # which cleans up after us
+            if "resource_tracker" not in " ".join(child.cmdline()):  # it cleans up after us
                 child.kill()
 
 
@@ -114,16 +114,16 @@ _current: _Stop | None = None
 
 @contextmanager
 def handle_stop_signals(resume: Callable[[bool], str]) -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP end the block, but let what is in work be finished.
+    """End the block on SIGINT, SIGTERM or SIGHUP, after finishing work in progress.
 
-    Whatever the block does must be safe against a kill: where it does not end soon, or a second
-    signal comes, the process ends on the spot. Signals that were ignored before stay ignored.
+    The block must be safe against a kill: if it does not end soon, or a second signal arrives, the
+    process ends immediately. Signals that were ignored before stay ignored.
 
     Args:
-        resume: The command that goes on, given whether the run's folder was begun.
+        resume: Returns the command to continue with, given whether the run's folder was begun.
 
     Raises:
-        StoppedError: A signal came.
+        StoppedError: A signal arrived.
     """
     global _current
     if threading.current_thread() is not threading.main_thread():
@@ -159,42 +159,42 @@ def _handled(stop: _Stop) -> Iterator[None]:
             signal.signal(number, handler)
         signal.set_wakeup_fd(awake)
         wakeup.close()
-        watcher.join()  # where it is just ending the process, nobody speaks beside it
+        watcher.join()  # if it is ending the process, print nothing in between
         arrivals.close()
 
 
 def _say_unless_interrupted(lost: Any) -> None:
-    """Python cannot raise within finalizers, and would print a traceback instead."""
+    """Suppress the traceback that Python prints if an interrupt arrives in a finalizer."""
     if not isinstance(lost.exc_value, _Interrupt):
         sys.__unraisablehook__(lost)
 
 
 def _line_start() -> str:
-    """What takes a terminal to the beginning of a line, where it may show a bar, or ``^C``."""
+    """Characters that move a terminal to the start of a line, past a bar or ``^C``."""
     return "\n" if bar_is_up() else "\r" if on_terminal() else ""
 
 
 def stop_asked() -> bool:
-    """Whether a signal asks the run to stop; it may have ended workers, who are not to blame."""
+    """Whether a stop signal has arrived; it may also have ended workers."""
     return _current is not None and _current.asked
 
 
 def note_progress(done: int, total: int) -> None:
-    """Keeps how many videos are done, to be said if a signal comes."""
+    """Record how many videos are done, for the message on a signal."""
     if _current is not None:
         _current.progress = done, total
 
 
 @contextmanager
 def finish_before_stopping() -> Iterator[None]:
-    """A first signal ends the run after this block, inside :func:`handle_stop_signals`."""
+    """Delay a first signal until the end of this block, inside :func:`handle_stop_signals`."""
     stop = _current
     if stop is None:
         yield
         return
     stop.busy = True
     try:
-        stop.check()  # the exception may have been lost, e.g. in a finalizer
+        stop.check()  # an earlier exception may have been lost, e.g. in a finalizer
         yield
     finally:
         stop.busy = False
@@ -203,7 +203,7 @@ def finish_before_stopping() -> Iterator[None]:
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Whatever a library does with signals meanwhile, afterwards they are handled as before."""
+    """Restore the signal handlers after the block, e.g. around a library that changes them."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return
@@ -212,16 +212,16 @@ def handlers_kept() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            if handler is not None:  # else it was not set by Python, and cannot be
+            if handler is not None:  # None: not set by Python, and cannot be restored
                 signal.signal(number, handler)
 
 
 @contextmanager
 def block_signals_in_children() -> Iterator[None]:
-    """Threads and processes that are started meanwhile get no signal of a terminal.
+    """Block terminal signals in threads and processes that are started within the block.
 
-    A terminal sends SIGINT and SIGHUP to all processes of a command. One that is still starting
-    cannot ignore them itself, and would end with a traceback.
+    A terminal sends SIGINT and SIGHUP to all processes of a command. A process that is still
+    starting cannot ignore them yet, and would end with a traceback.
     """
     if sys.platform == "win32":
         yield
@@ -229,7 +229,7 @@ def block_signals_in_children() -> Iterator[None]:
     hidden = {signal.SIGINT, signal.SIGHUP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, hidden)
     try:
-        resource_tracker.ensure_running()  # it would be started later, and let SIGINT through
+        resource_tracker.ensure_running()  # if started later, it would unblock SIGINT
         signal.pthread_sigmask(signal.SIG_BLOCK, hidden)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Tables as people and programs read them: aligned text, CSV, Markdown and JSON."""
+"""Render tables as aligned text, CSV, Markdown or JSON."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Table:
 
     Attributes:
         columns: Names, in order.
-        rows: Values by name; others than those of the columns are in JSON only.
+        rows: Values by name; values of other names appear only in JSON.
     """
 
     columns: Sequence[str]
     rows: Sequence[Mapping[str, Any]]
 
     def without_constants(self, keep: Collection[str] = ()) -> tuple[Table, dict[str, Any]]:
-        """The table without columns that say the same in all of several rows, and what they say.
+        """Split off columns with equal values in all rows: the remaining table, and the values.
 
         Args:
-            keep: Columns that stay in any case.
+            keep: Columns to keep in any case.
         """
         if len(self.rows) < 2:
             return self, {}
@@ -48,13 +48,13 @@ class Table:
         return Table([name for name in self.columns if name not in constant], self.rows), constant
 
     def render(self, form: str = "text", width: int | None = None) -> str:
-        """The table in one of :data:`FORMATS`, without a line end.
+        """Render the table in one of :data:`FORMATS`, without a final line end.
 
         Args:
             form: One of :data:`FORMATS`.
-            width: Most characters in a line of text; None for no limit. A table that is wider
-                folds its texts, or puts a last column of names on lines of its own, or else
-                becomes a paragraph for each row.
+            width: Maximum characters per line of text; None for no limit. A wider table wraps its
+                texts, or puts a last column of names on separate lines, or else becomes one
+                paragraph per row.
         """
         if form == "json":
             return json.dumps([dict(row) for row in self.rows], indent=2)
@@ -69,17 +69,17 @@ class Table:
         return self.render(width=terminal_width())
 
     def details(self) -> str:
-        """A paragraph for each row, with a line for each value that is not empty."""
+        """One paragraph per row, with a line for each non-empty value."""
         return _paragraphs(self._lines(), terminal_width())
 
     def _lines(self) -> list[list[str]]:
-        """The names of the columns and the cells, safe to print."""
+        """Column names and cells, safe to print."""
         cells = [[_shown(row.get(name)) for name in self.columns] for row in self.rows]
         return [[escape_controls(cell) for cell in line] for line in ([*self.columns], *cells)]
 
 
 def terminal_width() -> int:
-    """Columns of the terminal on standard output; 80 where it is none."""
+    """Columns of the terminal on standard output; 80 if it is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
 
 
@@ -95,25 +95,25 @@ def _markdown(columns: Sequence[str], *cells: Sequence[str]) -> str:
 
 
 def _markdown_cell(text: str) -> str:
-    """As plain text: Markdown lets HTML through, scripts too."""
+    """Escape HTML, which Markdown would pass through, including scripts."""
     return html.escape(text, quote=False).replace("|", "\\|")
 
 
 def _fitting(lines: Sequence[Sequence[str]], width: int | None) -> str:
-    """The first of the layouts that is narrow enough; paragraphs always are."""
+    """The first layout that is narrow enough; paragraphs always are."""
     if width is None or len(lines) == 1:
         return _aligned(lines)
     return _side_by_side(lines, width) or _hanging(lines, width) or _paragraphs(lines, width)
 
 
 def _side_by_side(lines: Sequence[Sequence[str]], width: int) -> str | None:
-    """The columns, their texts folded as far as needed; None where that is not enough."""
+    """Columns with texts wrapped as needed; None if that is not enough."""
     rows = _folded(lines, width)
     return None if rows is None else _aligned([piece for row in rows for piece in row])
 
 
 def _hanging(lines: Sequence[Sequence[str]], width: int) -> str | None:
-    """Each name in the last column below its row; None where that is no column of names."""
+    """Move each name in the last column below its row; None if that is not a column of names."""
     rows = _folded([line[:-1] for line in lines], width)
     if rows is None or len(lines[0]) < 2 or any(" " in line[-1] for line in lines):
         return None
@@ -125,7 +125,7 @@ def _hanging(lines: Sequence[Sequence[str]], width: int) -> str | None:
 
 
 def _folded(lines: Sequence[Sequence[str]], width: int) -> list[list[tuple[str, ...]]] | None:
-    """For each line as many lines as its cells need to fit; None where a word is too long."""
+    """Wrap the cells of each line to fit; None if a word is too long."""
     widths = _widths(lines)
     least = [max(map(_longest_word, column)) for column in zip(*lines, strict=True)]
     if _width(least) > width:
@@ -149,12 +149,12 @@ def _longest_word(cell: str) -> int:
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Lines that end between words; a longer word has a line of its own."""
+    """Break text into lines between words; a longer word gets its own line."""
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _paragraphs(lines: Sequence[Sequence[str]], width: int) -> str:
-    """A line for each value, behind the name of its column; empty ones are left out."""
+    """One line per value, after the name of its column; empty values are left out."""
     names, *rows = lines
     start = max(map(len, names)) + 2
     newline = "\n" + " " * start
@@ -170,7 +170,7 @@ def _paragraphs(lines: Sequence[Sequence[str]], width: int) -> str:
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Columns two blanks apart; those of numbers to the right."""
+    """Columns separated by two blanks; numbers are right-aligned."""
     columns = list(zip(*lines, strict=True))
     widths = _widths(lines)
     right = [len(column) > 1 and all(map(_is_number, column[1:])) for column in columns]

@@ -356,7 +356,10 @@ def test_of_two_files_the_repaired_one_or_that_of_the_class_is_taken(
     assert [root / str(record.path) for record in selection.records] == good
     assert selection.unlisted == ()
     assert "videos with several files, of which one is used: 2" in caplog.text
-    assert "the annotation is used): 1, e.g. archery/cbcdefghijk_000001_000011.mp4 is yoga" in caplog.text
+    assert (
+        "the annotation is used): 1, e.g. archery/cbcdefghijk_000001_000011.mp4 is yoga"
+        in caplog.text
+    )
 
 
 def test_folders_of_frames_are_videos(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -481,7 +481,9 @@ def test_a_header_is_the_first_line_that_says_something(before: list[str], tmp_p
 def test_what_excel_writes_before_a_header_is_no_video(tmp_path: Path) -> None:
     put(tmp_path, "a.mp4", "b.mp4")
     path = write(tmp_path, "sep=;", "path;label", "a.mp4;x", "b.mp4;y")
-    with pytest.raises(ConfigError, match="begins with 'sep=;', which is not a video, unlike other lines"):
+    with pytest.raises(
+        ConfigError, match="begins with 'sep=;', which is not a video, unlike other lines"
+    ):
         open_list(path).fetch()
 
 
