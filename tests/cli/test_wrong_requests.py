@@ -222,7 +222,7 @@ def test_a_folder_in_which_nothing_may_be_written_is_refused(option: str) -> Non
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
         )
     assert done.stdout.startswith(f"--{option} ")
-    assert f"nothing may be written in '{locked}'" in done.stdout
+    assert f"'{locked}' is not writable" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -376,7 +376,7 @@ def test_a_manifest_without_labels_is_a_split_without_labels(
         (["path,start", "a,nan"], "line 2: a section from nan to inf s"),
         (["path,start", "a,inf"], "line 2: a section from inf to inf s"),
         (["path", "a", "./b/../a"], "line 3 repeats the video './b/../a' of .*line 2"),
-        (["path,video_id", "a,x", "b,x"], "line 3 has the id 'x' again, after .*line 2"),
+        (["path,video_id", "a,x", "b,x"], "line 3 repeats the id 'x' of .*line 2"),
         (["path,start,end", "a,1,2", "a,1.0,2e0"], "line 3 has the id 'a@1-2' again"),
         (["path,label", "a,\0"], "line 2 has a NUL character"),
     ],

@@ -219,7 +219,7 @@ def test_a_message_says_where_a_video_was_looked_for(
     for place in (lists / "~/x\\gone.mp4", here / "~/x\\gone.mp4", home / "x\\gone.mp4"):
         assert str(place) in nowhere
     assert "none of the 1 videos" in nowhere
-    assert f"looked for at {lists}/frames 1," in refusal("frames 1 7")
+    assert f"is not at {lists}/frames 1," in refusal("frames 1 7")
 
 
 def test_some_missing_videos_are_told_and_stay_on_the_list(
@@ -501,8 +501,8 @@ def test_a_header_of_unknown_names_is_no_video(header: str, tmp_path: Path) -> N
     with pytest.raises(ConfigError) as refused:
         open_list(path).fetch()
     assert str(refused.value) == (
-        f"{path} begins {header!r}, which is no video, and others are: if it is a header, call "
-        "the columns path and label; if not, drop it"
+        f"{path} begins with {header!r}, which is not a video, unlike other lines: if it is a "
+        "header, call the columns path and label; if not, remove it"
     )
 
 
