@@ -374,7 +374,7 @@ def test_columns_beside_the_scores_are_left_out(
     assert found.metrics["top1"] == evaluated.metrics["top1"]
     frame["fold"] = "a"
     frame.to_csv(tmp_path / "p.csv")
-    with pytest.raises(ConfigError, match="column 'fold': 'a' is no number"):
+    with pytest.raises(ConfigError, match="column 'fold': 'a' is not a number"):
         score(tmp_path / "p.csv")
 
 
@@ -389,7 +389,7 @@ def test_a_video_written_twice_is_told(
     ids[-1] = ids[0]
     found = score(write_npz(table, tmp_path / "p.npz", ids=ids, scores=scores))
     assert "mean of 1 to 2 rows a video" in found.metrics["signature"]
-    assert "is a video written twice?" in caplog.text
+    assert "does one occur twice?" in caplog.text
 
 
 def test_answers_without_a_class_are_wrong(
@@ -447,7 +447,7 @@ def test_a_part_of_the_split_is_asked_for_as_of_a_model(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([["x", "moving up"]], "1 of 1 ids are of no video of the dataset, e.g. 'x'"),
+        ([["x", "moving up"]], "1 of 1 ids match no video of the dataset, e.g. 'x'"),
         ([["{0}", "moving_up"]], "e.g. 'moving_up' (did you mean 'moving up'?)"),
         ([["{0}", "moving up"], ["{0}", "moving up"]], "1 videos have several rows, e.g. '{0}'"),
         ([["{0}", ""], ["{1}", ""]], "the file names no class for any video"),
@@ -582,7 +582,7 @@ FOLDERS = ["a/x.mp4", "b/x.mp4", "b/y.mp4", "c/d/x.mp4"]
         ("C:\\data\\b\\x.mp4", "b/x.mp4"),
         ("/z/y.mp4", "b/y.mp4"),
         ("/z/d/x", "c/d/x.mp4"),
-        ("/z/x.mp4", "1 of 1 paths are names of several videos, e.g. '/z/x.mp4'"),
+        ("/z/x.mp4", "1 of 1 paths match several videos, e.g. '/z/x.mp4'"),
         ("/z/w.mp4", "1 of 1 paths are of no video of the dataset, e.g. '/z/w.mp4'"),
     ],
 )
@@ -603,7 +603,7 @@ def test_a_path_may_name_the_source_of_one_video_alone() -> None:
         if places is not None:
             assert match_rows(answers, records, Path()).tolist() == places
             continue
-        with pytest.raises(ConfigError, match="names of several videos"):
+        with pytest.raises(ConfigError, match="match several videos"):
             match_rows(answers, records, Path())
 
 
@@ -639,10 +639,10 @@ def test_indices_may_come_from_a_column_with_gaps(
         ("p.csv", "video_id,pred_0,pred_1\na,x,y\n", (), "has a column pred_0: the best class"),
         ("p.csv", "video_id,prediction\na,yoga\n", (), "a ranking is in pred_1, pred_2 and so on"),
         ("p.csv", "video_id,pred_1\na,-1\n", (), "'a'"),
-        ("p.jsonl", '{"video_id": 1.0, "classes": ["x"]}', (), "video_id is 1.0, neither a text"),
+        ("p.jsonl", '{"video_id": 1.0, "classes": ["x"]}', (), "video_id is 1.0, neither a string"),
         ("p.jsonl", '{"video_id": "{0}", "classes": [0.5]}', (), "0.5 is neither a class nor its"),
         ("p.jsonl", '{"video_id": "{0}", "classes": [NaN]}', (), "nan is neither a class nor its"),
-        ("p.csv", "video_id,pred_1\n{0},yoga\n", ("--scores_are", "logits"), "has no scores: drop"),
+        ("p.csv", "video_id,pred_1\n{0},yoga\n", ("--scores_are", "logits"), "has no scores: omit"),
     ],
 )
 def test_files_of_other_forms_are_told(
@@ -667,7 +667,7 @@ def test_a_class_list_has_as_many_names_as_there_are_scores(
     path = write_npz(evaluated.predictions, tmp_path / "p.npz", classes=None)
     names = [*evaluated.predictions.classes, "other"][:listed]
     (tmp_path / "classes.txt").write_text("".join(f"{name}\n" for name in names))
-    said = f"14 scores a video and no names for them, and --classes_file lists {listed} classes"
+    said = f"14 scores per video without class names, and --classes_file lists {listed} classes"
     with pytest.raises(ConfigError, match=said):
         score(path, "--classes_file", tmp_path / "classes.txt")
 

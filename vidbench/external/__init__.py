@@ -1,1 +1,1 @@
-"""Predictions that another program made, read from its files; nothing is unpickled or run."""
+"""Score predictions of other programs, read from their files; nothing is unpickled or run."""

@@ -1,4 +1,4 @@
-"""What a file of predictions says, before anything of the dataset is known."""
+"""Content of a file of predictions, before it is matched with a dataset."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 ScoreRows = NDArray[np.floating[Any]]
 
 Name = str | int
-"""A class as the file has it: its name, or its place in a list of classes, from 0."""
+"""A class as written in the file: its name, or its index in a list of classes, from 0."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The rows of a file; either ``scores`` or ``rankings`` are there.
+    """The rows of a file, with either ``scores`` or ``rankings``.
 
     Attributes:
-        keys: What names each row's video; several rows may name one.
-        by_path: Whether the keys are paths of videos, not their ids.
-        classes: Of the columns of scores; None where the file does not name them.
+        keys: Id or path of each row's video; several rows may have the same.
+        by_path: Whether the keys are paths of videos instead of ids.
+        classes: Classes of the columns of scores; None if the file does not name them.
         scores: (rows, classes).
-        rankings: The classes of each row, best first.
-        notes: How the file was read, where that was not the only way, a line each.
+        rankings: Classes of each row, best first.
+        notes: Choices made in reading an ambiguous file, one line each.
     """
 
     keys: Sequence[str]

@@ -1,6 +1,6 @@
-"""CSV files of predictions: a ranking in ``pred_1`` to ``pred_n``, or a column of scores a class.
+"""CSV files of predictions: a ranking in ``pred_1`` to ``pred_n``, or scores in a column per class.
 
-Columns are divided by commas, semicolons or tabs, whichever the header has most of.
+The delimiter is a comma, semicolon or tab, whichever is most frequent in the header.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vidbench.errors import ConfigError
 from vidbench.external.answers import Answers, Name
 from vidbench.storage.csv_cells import unescape_cell
 
-# Columns that score no class, unless one is called so; pandas writes its index under no name.
+# Columns other than scores, unless a class has that name; pandas writes its index without a name.
 _BESIDE = ("", "index", "video_id", "path", "label", "target", "group", "note", "view", "split")
 _RANK = re.compile(r"(?:pred|score)_\d+")
 
@@ -26,14 +26,14 @@ Cells = Mapping[str, str]
 
 
 def read_csv(path: Path, expected: Collection[str]) -> Answers:
-    """What the file says.
+    """Read the predictions of a CSV file.
 
     Args:
         path: The file.
-        expected: The classes that scores of all classes would be of.
+        expected: The classes that a file with scores of all classes would have.
 
     Raises:
-        ConfigError: It cannot be read, or its columns are none of the two forms.
+        ConfigError: The file cannot be read, or its columns have neither of the two forms.
     """
     rows = _read_rows(path)
     first = next(rows, None)
@@ -43,7 +43,7 @@ def read_csv(path: Path, expected: Collection[str]) -> Answers:
     key = next((name for name in ("video_id", "path") if name in header), None)
     if key is None:
         raise ConfigError(
-            f"{path} has no column video_id or path: it begins {','.join(header)[:80]!r}"
+            f"{path} has no column video_id or path: it begins with {','.join(header)[:80]!r}"
         )
     if "pred_1" in header:
         columns = _rank_columns(path, header)
@@ -56,7 +56,7 @@ def read_csv(path: Path, expected: Collection[str]) -> Answers:
 
 
 def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
-    """Each row's place, for messages, and its cells by column."""
+    """Yield the position of each row, for messages, and its cells by column."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
@@ -65,7 +65,7 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
             header = [unescape_cell(name.strip()) for name in next(lines, [])]
             if len(set(header)) < len(header):
                 twice = next(name for name in header if header.count(name) > 1)
-                raise ConfigError(f"{path} names the column {twice!r} twice")
+                raise ConfigError(f"{path} has the column {twice!r} twice")
             for cells in filter(None, lines):
                 place = f"{path}, line {lines.line_num}"
                 if len(cells) != len(header):
@@ -81,7 +81,7 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Cells]]:
 def _rank_columns(path: Path, header: Sequence[str]) -> list[str]:
     given = sum(name.startswith("pred_") for name in header)
     if "pred_0" in header:
-        raise ConfigError(f"{path} has a column pred_0: the best class is to be in pred_1")
+        raise ConfigError(f"{path} has a column pred_0: the best class must be in pred_1")
     columns = list(takewhile(set(header).__contains__, (f"pred_{k + 1}" for k in range(given))))
     if len(columns) < given:
         raise ConfigError(f"{path} has no column pred_{len(columns) + 1}, but later ones")
@@ -92,7 +92,7 @@ def _score_columns(path: Path, header: Sequence[str], expected: Collection[str])
     others = [name for name in header if name not in _BESIDE and not _RANK.fullmatch(name)]
     names = [name for name in header if name in others or name in expected]
     if not names:
-        raise ConfigError(f"{path} has neither pred_1 nor columns of scores named after classes")
+        raise ConfigError(f"{path} has neither pred_1 nor columns of scores with class names")
     return names
 
 
@@ -103,12 +103,14 @@ def _ranking(place: str, cells: Cells, columns: Sequence[str]) -> tuple[Name, ..
         raise ConfigError(f"{place}: pred_{len(ranked) + 1} is empty, and a later one is not")
     scores = [cells.get(f"score_{k + 1}", "") for k in range(len(ranked))]
     if all(scores) and sorted(scores, key=lambda text: -_number(place, text)) != scores:
-        raise ConfigError(f"{place}: the scores {', '.join(scores)[:80]} do not fall: best first")
+        raise ConfigError(
+            f"{place}: the scores {', '.join(scores)[:80]} must be in falling order, best first"
+        )
     return tuple(ranked)
 
 
 def _scores(place: str, cells: Cells, names: Sequence[str]) -> NDArray[np.float64]:
-    """As an array, so that a large file takes no more memory than its scores."""
+    """Scores as an array, so that a large file needs no more memory than its scores."""
     try:
         return np.array([float(cells[name]) for name in names])
     except ValueError:
@@ -120,7 +122,7 @@ def _number(place: str, text: str) -> float:
         return float(text)
     except ValueError as error:
         raise ConfigError(
-            f"{place}: {text[:40]!r} is no number, and every column but "
+            f"{place}: {text[:40]!r} is not a number, and every column except "
             f"{', '.join(filter(None, _BESIDE))} is the score of a class; a ranking is in pred_1, "
             "pred_2 and so on"
         ) from error

@@ -1,4 +1,4 @@
-"""What decides a run of predictions that another program made, as name and as signature."""
+"""Identity of a run with another program's predictions: its name and its signature."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _MAX_NAME = 60
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignIdentity:
-    """Equal identities, equal predictions; see :class:`~vidbench.runs.identity.Identity`.
+    """Equal identities mean equal predictions; see :class:`~vidbench.runs.identity.Identity`.
 
     Attributes:
-        model: What made the predictions, as somebody says.
+        model: Name of the model, given by the user.
         file: Name of the file of predictions.
-        sha256: Of the file's content.
+        sha256: SHA-256 of the file's content.
         dataset: E.g. ``kinetics-400``.
         split: E.g. ``val``.
         video_ids: The requested videos, in order.
         labels: How the dataset's labels were matched with the predicted classes.
-        classes: That could have been predicted, in order.
-        choices: Classes that are chosen from; empty for all.
-        evidence: What the predictions are, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
-        how: How they were read from the file, in a few words; empty where they were taken as is.
+        classes: All classes of the model, in order.
+        choices: Classes to choose from; empty for all.
+        evidence: Kind of the predictions, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        how: How they were converted, in a few words; empty if they were used unchanged.
     """
 
     model: str
@@ -49,19 +49,19 @@ class ForeignIdentity:
     spec_digest = None
 
     def digest(self) -> str:
-        """8 hexadecimal digits of all but the name of the file."""
+        """8 hexadecimal digits of a hash of everything except the file's name."""
         decisive = self.as_dict() | {"video_ids": self.video_ids, "classes": self.classes}
         del decisive["file"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
 
     def run_name(self) -> str:
-        """Name of the run's folder: what made the predictions, dataset and split, count, digest."""
+        """Name of the run's folder: model, dataset, split, number of videos and digest."""
         model = _NO_NAME.sub("-", self.model)[:_MAX_NAME].strip("-.") or "predictions"
         data = f"{self.dataset}-{self.split}".replace("/", "-")
         return f"{model}_{data}_{len(self.video_ids)}_{self.digest()}"
 
     def signature(self) -> str:
-        """One line that says what a number is of, with ``{evaluated}`` for the count of videos."""
+        """One line that describes a result, with ``{evaluated}`` for the number of videos."""
         choices = f", {len(self.choices)} to choose from" if self.choices else ""
         how = f" ({self.how})" if self.how else ""
         return " | ".join(
@@ -76,7 +76,7 @@ class ForeignIdentity:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """All but videos and classes, for ``run.json``, with names that every run has."""
+        """For ``run.json``: everything except videos and classes, under the names of every run."""
         return {
             "model": self.model,
             "weights": self.sha256[:16],

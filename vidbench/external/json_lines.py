@@ -1,8 +1,8 @@
-"""JSON lines of predictions: an object a video, with ``classes``, ``scores``, or both.
+"""JSON lines of predictions: one object per video, with ``classes``, ``scores``, or both.
 
 ``{"video_id": "a", "classes": ["best", "second"]}``, ``{"video_id": "a", "scores": {"best": 0.9}}``
-or ``{"video_id": "a", "scores": [0.9, 0.1]}``; ``path`` may take the place of ``video_id``. A list
-of such objects in one JSON file is read likewise.
+or ``{"video_id": "a", "scores": [0.9, 0.1]}``; ``path`` may be used instead of ``video_id``. A JSON
+file with a list of such objects is read too.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ import numpy as np
 from vidbench.errors import ConfigError
 from vidbench.external.answers import Answers, Name
 
-_SUM = 0.02  # what the scores of all classes may sum up to beside 1, as texts are rounded
+_SUM = 0.02  # tolerance for the sum of rounded probabilities
 
 Entry = tuple[str, Mapping[str, Any]]
-"""An object and its place, for messages."""
+"""The position of an object in the file, for messages, and the object."""
 
 
 def read_json(path: Path, expected: Collection[str]) -> Answers:
-    """What the file says.
+    """Read the predictions of a JSON lines or JSON file.
 
     Args:
         path: The file.
-        expected: The classes that scores of all classes would be of.
+        expected: The classes that a file with scores of all classes would have.
 
     Raises:
-        ConfigError: It cannot be read, or an object is of no known form, or of another than the
-            first one's.
+        ConfigError: The file cannot be read, or its objects have unknown or different forms.
     """
     entries = list(_read_entries(path))
     if not entries:
@@ -43,8 +42,10 @@ def read_json(path: Path, expected: Collection[str]) -> Answers:
     keys = [_key(place, entry, key) for place, entry in entries]
     forms = {_form(place, entry): place for place, entry in entries}
     if len(forms) > 1:
-        (one, place), (other, _) = list(forms.items())[:2]
-        raise ConfigError(f"{place} has {one}, and other rows have {other}: all must be alike")
+        (first, place), (second, _) = list(forms.items())[:2]
+        raise ConfigError(
+            f"{place} has {first}, and other rows have {second}: all must have the same form"
+        )
     (form,) = forms
     if form == "classes":
         rankings = [_ranking(place, entry["classes"]) for place, entry in entries]
@@ -73,12 +74,12 @@ def _parse(place: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{place} is no JSON: {error}") from error
+        raise ConfigError(f"{place} is not valid JSON: {error}") from error
 
 
 def _entry(place: str, value: Any) -> Entry:
     if not isinstance(value, dict):
-        raise ConfigError(f"{place} is no object: each is to be like {{'video_id': ...}}")
+        raise ConfigError(f"{place} is not an object like {{'video_id': ...}}")
     return place, value
 
 
@@ -86,9 +87,7 @@ def _key(place: str, entry: Mapping[str, Any], key: str) -> str:
     if key not in entry:
         raise ConfigError(f"{place} has no {key}")
     if not isinstance(entry[key], str | int) or isinstance(entry[key], bool):
-        raise ConfigError(
-            f"{place}: {key} is {entry[key]!r:.40}, neither a text nor a whole number"
-        )
+        raise ConfigError(f"{place}: {key} is {entry[key]!r:.40}, neither a string nor an integer")
     return str(entry[key])
 
 
@@ -124,7 +123,7 @@ def _matrix(path: Path, entries: Sequence[Entry]) -> Any:
 def _numbers(place: str, scores: Sequence[Any]) -> list[float]:
     for score in scores:
         if not isinstance(score, int | float) or isinstance(score, bool):
-            raise ConfigError(f"{place}: {score!r:.40} is no number")
+            raise ConfigError(f"{place}: {score!r:.40} is not a number")
     return [float(score) for score in scores]
 
 
@@ -133,7 +132,9 @@ def _named(place: str, entry: Mapping[str, Any]) -> Mapping[Name, float]:
     classes = list(scores) if isinstance(scores, dict) else _ranking(place, entry["classes"])
     values = list(scores.values()) if isinstance(scores, dict) else scores
     if len(classes) != len(values) or len(set(classes)) < len(classes):
-        raise ConfigError(f"{place}: classes and scores must be equally many, and no class twice")
+        raise ConfigError(
+            f"{place}: classes and scores must have the same length, without repeated classes"
+        )
     return dict(zip(classes, _numbers(place, values), strict=True))
 
 
@@ -143,14 +144,14 @@ def _read_named(
     rows: Sequence[Mapping[Name, float]],
     expected: Collection[str],
 ) -> Answers:
-    """Scores of all classes, or else a ranking by scores of some."""
+    """Read scores with their classes: as scores if all classes have one, else as a ranking."""
     classes = tuple(rows[0])
     if all(row.keys() == rows[0].keys() for row in rows):
         scores = np.array([[row[name] for name in classes] for row in rows])
-        whole = bool(len(classes)) and bool((np.abs(scores.sum(axis=1) - 1) <= _SUM).all())
-        if whole or set(expected) <= {str(name) for name in classes}:
+        sums_to_1 = bool(len(classes)) and bool((np.abs(scores.sum(axis=1) - 1) <= _SUM).all())
+        if sums_to_1 or set(expected) <= {str(name) for name in classes}:
             return Answers(keys, by_path, classes, scores)
     most = max(map(len, rows))
-    note = f"scores of up to {most} classes a video, not of all: read as a ranking, best first"
+    note = f"scores of up to {most} classes per video, not of all: read as a ranking, best first"
     rankings = [tuple(sorted(row, key=lambda name: -row[name])) for row in rows]
     return Answers(keys, by_path, rankings=rankings, notes=(note,))

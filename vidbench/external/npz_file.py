@@ -1,4 +1,4 @@
-"""Files of :func:`numpy.savez` with ``ids``, ``scores`` and ``classes``; nothing is unpickled."""
+"""Read .npz files with ``ids``, ``scores`` and ``classes``; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _DAMAGES = (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZip
 
 
 def read_npz(path: Path) -> Answers:
-    """What the file says: ``scores`` (videos, classes), or (videos, views, classes).
+    """Read an .npz file with ``scores`` (videos, classes), or (videos, views, classes).
 
     Raises:
-        ConfigError: It cannot be read, or lacks an array, or one is of another shape.
+        ConfigError: The file cannot be read, lacks an array, or an array has another shape.
     """
     arrays, names = _read_arrays(path)
     key = next((name for name in (*_IDS, *_PATHS) if name in arrays), None)
@@ -50,9 +50,9 @@ def read_npz(path: Path) -> Answers:
 
 
 def _read_arrays(path: Path) -> tuple[Mapping[str, NDArray[Any]], Sequence[str]]:
-    """Those of the arrays that are known, by name, and the names of all."""
+    """The expected arrays by name, and the names of all arrays."""
     if not zipfile.is_zipfile(path):
-        raise ConfigError(f"{path} is no .npz, or is cut short: np.savez writes those")
+        raise ConfigError(f"{path} is not an .npz file of np.savez, or is truncated")
     try:
         with np.load(path, allow_pickle=False) as archive:
             wanted = {*_IDS, *_PATHS, "scores", "classes"} & set(archive.files)
@@ -60,7 +60,7 @@ def _read_arrays(path: Path) -> tuple[Mapping[str, NDArray[Any]], Sequence[str]]
     except _DAMAGES as error:
         advice = ""
         if "allow_pickle" in str(error):
-            advice = "; objects are not read: write texts as np.array(names, dtype=str)"
+            advice = "; objects are not read: write strings as np.array(names, dtype=str)"
         raise ConfigError(f"{path} cannot be read as .npz: {error}{advice}") from error
 
 
@@ -69,7 +69,7 @@ def _texts(path: Path, name: str, array: NDArray[Any]) -> list[str]:
         array = np.char.decode(array, "utf-8")
     if array.dtype.kind not in "Uiu" or array.ndim != 1:
         raise ConfigError(
-            f"{path}: {name} must be a list of texts, not {array.dtype} {array.shape}"
+            f"{path}: {name} must be a list of strings, not {array.dtype} {array.shape}"
         )
     return [str(value) for value in array.tolist()]
 

@@ -1,4 +1,4 @@
-"""A file of predictions, read by the ending of its name."""
+"""Read a file of predictions, in the format of its suffix."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ _PICKLES = (".pkl", ".pickle", ".pth", ".pt", ".npy", ".bin", ".ckpt")
 def require_predictions(path: Path) -> None:
     """Raise ConfigError unless the path is a file that :func:`read_answers` may be able to read."""
     if not path.is_file():
-        what = "is no file" if path.exists() else "does not exist"
+        what = "is not a file" if path.exists() else "does not exist"
         raise ConfigError(f"{path} {what}: name a file of predictions")
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         raise ConfigError(
-            f"{path} is not read, because unpickling a file runs what it holds: convert it to CSV, "
-            ".npz or JSON lines where it was made (docs/score.md has the lines for it)"
+            f"{path} is not read, because unpickling runs code in the file: convert it to CSV, "
+            ".npz or JSON lines where it was made (docs/score.md shows how)"
         )
     if suffix not in (*_CSV, *_JSON, ".npz"):
         raise ConfigError(f"{path} ends in {suffix!r}: predictions are .csv, .npz or .jsonl")
 
 
 def read_answers(path: Path, expected: Collection[str]) -> Answers:
-    """What the file says.
+    """Read a file of predictions.
 
     Args:
-        path: One of :func:`require_predictions`.
-        expected: The classes that scores of all classes would be of.
+        path: A file that passed :func:`require_predictions`.
+        expected: The classes that a file with scores of all classes would have.
 
     Raises:
-        ConfigError: It cannot be read.
+        ConfigError: The file cannot be read.
     """
     suffix = path.suffix.lower()
     if suffix == ".npz":

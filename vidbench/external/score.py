@@ -1,4 +1,4 @@
-"""Predictions that another program made become a run like any other: read, matched, scored."""
+"""Turn another program's predictions into a run: read, match and score them."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ from vidbench.runs.summary import RunContext
 logger = logging.getLogger(__name__)
 
 NO_PREDICTION = "no_prediction"
-"""The reason of a requested video that the file says nothing of."""
+"""Skip reason of a requested video without a row in the file."""
 
 UNKNOWN = "unknown"
-"""What stands in a run for what only the other program knows, such as the views of a video."""
+"""Value in a run for facts that only the other program knows, such as the views of a video."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRequest:
-    """What is asked for.
+    """A request to score a file.
 
     Attributes:
-        file: Of predictions, CSV, .npz or JSON lines.
-        config: Which videos, and where the run goes; the options of models say nothing here.
-        options: Those that were given, by name, to be kept in ``run.json``.
-        model_name: What made the predictions; None for the name of the file.
+        file: File of predictions: CSV, .npz or JSON lines.
+        config: Which videos to score, and where the run goes; model options are ignored.
+        options: The given options by name, to be stored in ``run.json``.
+        model_name: Name of the model; None for the name of the file.
         scores_are: One of :data:`~vidbench.external.scores.KINDS`.
         pool: One of :data:`~vidbench.external.scores.POOLS`.
     """
@@ -63,26 +63,26 @@ class ScoreRequest:
 
 
 class Scored(NamedTuple):
-    """What came of it: the run's folder, and the content of its ``metrics.json``."""
+    """Result: the run's folder, and the content of its ``metrics.json``."""
 
     folder: Path
     metrics: dict[str, Any]
 
 
 class _Source(NamedTuple):
-    """What made the predictions."""
+    """The model behind the predictions."""
 
     name: str
     classes: tuple[str, ...]
 
 
 def score(request: ScoreRequest) -> Scored:
-    """The accuracies of the predictions in a file, with all that an evaluated run has.
+    """Score the predictions in a file, and write a run folder like that of an evaluation.
 
-    No video is decoded, and none is fetched whose dataset has a list to go by.
+    No video is decoded, and none is fetched if the dataset can list its videos.
 
     Raises:
-        ConfigError: The file cannot be read, or does not fit the dataset; nothing was written.
+        ConfigError: The file cannot be read, or does not match the dataset; nothing was written.
         VidbenchError: The dataset's list is not available.
     """
     config, dataset = request.config, open_dataset(request.config)
@@ -103,7 +103,7 @@ def score(request: ScoreRequest) -> Scored:
 
 
 def _read(request: ScoreRequest, dataset: Dataset, records: Sequence[VideoRecord]) -> ForeignTable:
-    """The file's predictions, a row for each video of the split; says how they were read."""
+    """Read the file's predictions, one row per video of the split, and log how they were read."""
     config = request.config
     listed = None if config.classes_file is None else find_classes(str(config.classes_file))
     answers = read_answers(request.file, listed or dataset.classes)
@@ -133,7 +133,7 @@ def _read(request: ScoreRequest, dataset: Dataset, records: Sequence[VideoRecord
     others = align(dataset.classes, table.classes, aliases).unused
     if others and dataset.classes:
         logger.info(
-            "%s: %d of its classes are none of the dataset's, e.g. %s",
+            "%s: %d of its classes are not in the dataset, e.g. %s",
             request.file,
             len(others),
             others[0],
@@ -142,10 +142,10 @@ def _read(request: ScoreRequest, dataset: Dataset, records: Sequence[VideoRecord
 
 
 def _choose_top_n(config: RunConfig, labels: Labels, table: ForeignTable) -> int:
-    """The k of the second accuracy.
+    """Choose the k of the second accuracy.
 
     Raises:
-        ConfigError: There are fewer classes, or a ranking is to be restricted to some.
+        ConfigError: There are fewer classes, or the choices of a ranking are to be restricted.
     """
     if labels.choices and not has_scores(table.evidence):
         kind = name_evidence(table.evidence)
@@ -164,22 +164,22 @@ def _fill(
     requested: Sequence[VideoRecord],
     labels: Labels,
 ) -> Predictions:
-    """The table of the requested videos; those without a prediction are skipped."""
-    index = {record.video_id: place for place, record in enumerate(everything)}
-    places = np.array([index[record.video_id] for record in requested], np.intp)
+    """Make the table of the requested videos; those without a prediction are skipped."""
+    index_of = {record.video_id: index for index, record in enumerate(everything)}
+    indices = np.array([index_of[record.video_id] for record in requested], np.intp)
     pending = Predictions.pending(requested, table.classes, labels.alignment.targets)
     predictions = replace(
         pending,
-        scores=table.scores[places],
+        scores=table.scores[indices],
         evidence=table.evidence,
-        ranked=table.ranked[places],
+        ranked=table.ranked[indices],
         reasons=np.full(len(requested), "", np.object_),
     )
-    for row in np.flatnonzero(~table.given[places]).tolist():
+    for row in np.flatnonzero(~table.given[indices]).tolist():
         predictions.set_skip(row, Skip(NO_PREDICTION, f"{file.name} has no row of it"))
-    if left_out := int(table.given.sum()) - int(table.given[places].sum()):
-        logger.info("%s: predictions of %d videos that are not asked for", file, left_out)
-    if unanswered := int(np.count_nonzero(table.ranked[places][table.given[places]] == 0)):
+    if left_out := int(table.given.sum()) - int(table.given[indices].sum()):
+        logger.info("%s: predictions of %d videos that are not requested", file, left_out)
+    if unanswered := int(np.count_nonzero(table.ranked[indices][table.given[indices]] == 0)):
         logger.warning("%s names no class for %d videos: they count as wrong", file, unanswered)
     return predictions
 

@@ -1,4 +1,4 @@
-"""What kind of scores a file has, and how those of several views become those of a video."""
+"""Determine the kind of a file's scores, and combine the scores of several views of a video."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ logger = logging.getLogger(__name__)
 LOGITS = "logits"
 
 KINDS = ("auto", PROBABILITIES, LOGITS, SIMILARITY)
-"""What scores can be said to be; ``auto`` finds out whether they are probabilities."""
+"""Kinds of scores; ``auto`` detects whether they are probabilities."""
 
 POOLS = ("mean", "max")
-"""How the scores of several rows of a video become one."""
+"""Ways to combine the scores of several rows of a video."""
 
-_SUM = 0.02  # what probabilities of low precision, or rounded in a text, may sum up to beside 1
+_SUM = 0.02  # tolerance for the sum of probabilities of low precision, or rounded in text
 
 Rows = NDArray[np.intp]
 
 
 class Scored(NamedTuple):
-    """Scores of rows, and what they are.
+    """Scores of rows, and their kind.
 
     Attributes:
         scores: (rows, classes).
         evidence: One of :data:`~vidbench.metrics.ranking.EVIDENCE`.
-        how: What was done to them, in a few words; empty where nothing was.
-        why: What tells the kind, where it was found out and may surprise; else empty.
+        how: How they were converted, in a few words; empty if they are unchanged.
+        why: Reason for a detected kind that may surprise; else empty.
     """
 
     scores: ScoreRows
@@ -45,7 +45,7 @@ class Scored(NamedTuple):
 
 
 def interpret(scores: ScoreRows, kind: str, keys: Sequence[str]) -> Scored:
-    """The scores as what they are; logits become probabilities, and only where they are said to be.
+    """Determine the kind of the scores; convert logits to probabilities if ``kind`` says so.
 
     Args:
         scores: (rows, classes).
@@ -53,35 +53,36 @@ def interpret(scores: ScoreRows, kind: str, keys: Sequence[str]) -> Scored:
         keys: Names of the rows, for messages.
 
     Raises:
-        ConfigError: Scores are not finite, or not of the kind that they are said to be.
+        ConfigError: Scores are not finite, or not of the given kind.
     """
-    _refuse_others_than_numbers(scores, keys)
+    _refuse_infinite(scores, keys)
     scores = scores if scores.itemsize >= 4 else scores.astype(np.float32)
     odd = _odd_rows(scores)
     if kind == LOGITS:
         if not len(odd):
-            raise ConfigError("the scores are probabilities already: drop --scores_are logits")
+            raise ConfigError("the scores are probabilities already: omit --scores_are logits")
         return Scored(_softmax(scores), PROBABILITIES, "softmax of logits")
     if kind == PROBABILITIES and len(odd):
-        raise ConfigError(f"the scores are no probabilities: {_describe(scores, odd, keys)}")
+        raise ConfigError(f"the scores are not probabilities: {_describe(scores, odd, keys)}")
     if kind == SIMILARITY:
         return Scored(scores, SIMILARITY)
     if len(odd):
-        why = f"no probabilities, as {_describe(scores, odd, keys)} (--scores_are logits?)"
+        why = f"not probabilities, as {_describe(scores, odd, keys)} (--scores_are logits?)"
         return Scored(scores, SIMILARITY, why=why)
     if scores.shape[1] > 1 and (np.count_nonzero(scores, axis=1) == 1).all():
-        return Scored(scores, LABEL, why="each row has one class alone that is not 0")
+        return Scored(scores, LABEL, why="each row has only one class that is not 0")
     return Scored(scores, PROBABILITIES)
 
 
 def pool_rows(scored: Scored, videos: Rows, count: int, how: str) -> Scored:
-    """The scores (count, classes) of videos; NaN where no row is of the video.
+    """Combine scores of rows to scores of videos, (count, classes); NaN for a video without rows.
 
     Args:
-        scored: Of rows.
-        videos: (rows,), which video each row is of.
-        count: How many videos there are.
-        how: One of :data:`POOLS`. The highest probabilities of several views are none any more.
+        scored: Scores of rows.
+        videos: (rows,), index of each row's video.
+        count: Number of videos.
+        how: One of :data:`POOLS`. The maxima of several views' probabilities are no longer
+            probabilities.
     """
     views = np.bincount(videos, minlength=count)
     if views.max(initial=0) <= 1:
@@ -101,7 +102,7 @@ def pool_rows(scored: Scored, videos: Rows, count: int, how: str) -> Scored:
     given = views[views > 0]
     if given.min() != given.max():
         logger.warning(
-            "videos have %d to %d rows each, which are pooled as views: is a video written twice?",
+            "videos have %d to %d rows each, which are pooled as views: does one occur twice?",
             given.min(),
             given.max(),
         )
@@ -110,7 +111,7 @@ def pool_rows(scored: Scored, videos: Rows, count: int, how: str) -> Scored:
     return Scored(pooled, evidence, ", ".join(filter(None, (scored.how, text))), scored.why)
 
 
-def _refuse_others_than_numbers(scores: ScoreRows, keys: Sequence[str]) -> None:
+def _refuse_infinite(scores: ScoreRows, keys: Sequence[str]) -> None:
     bad = np.flatnonzero(~np.isfinite(scores).all(axis=1))
     if len(bad):
         raise ConfigError(
@@ -120,7 +121,7 @@ def _refuse_others_than_numbers(scores: ScoreRows, keys: Sequence[str]) -> None:
 
 
 def _odd_rows(scores: ScoreRows) -> Rows:
-    """The rows that are no probabilities of all classes."""
+    """Rows that are not probabilities of all classes."""
     sums = scores.sum(axis=1, dtype=np.float64)
     low, high = scores.min(axis=1, initial=0), scores.max(axis=1, initial=0)
     return np.flatnonzero((np.abs(sums - 1) > _SUM) | (low < 0) | (high > 1 + _SUM))

@@ -1,4 +1,4 @@
-"""A file's rows as a table with a row for each video of a dataset's split."""
+"""Convert a file's rows to a table with one row per video of a dataset's split."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class ForeignTable(NamedTuple):
     """Predictions of videos.
 
     Attributes:
-        classes: That could have been predicted.
-        scores: (videos, classes), NaN where there is no prediction; of a ranking stand-ins.
-        ranked: (videos,), how many classes each prediction ranks at most.
-        evidence: What the predictions are, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
-        how: What was done to them, in a few words; empty where they were taken as is.
-        why: What tells that they are of this kind, where it may surprise; else empty.
+        classes: All classes of the model.
+        scores: (videos, classes), NaN if there is no prediction; placeholders for a ranking.
+        ranked: (videos,), maximum number of classes that each prediction ranks.
+        evidence: Kind of the predictions, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        how: How they were converted, in a few words; empty if they are unchanged.
+        why: Reason for a detected kind that may surprise; else empty.
     """
 
     classes: tuple[str, ...]
@@ -53,23 +53,23 @@ def tabulate(
     kind: str = "auto",
     pool: str = "mean",
 ) -> ForeignTable:
-    """The rows as a table of videos; classes that are the dataset's are in its order.
+    """Convert rows to a table of videos; if the classes are the dataset's, they are in its order.
 
     Args:
-        answers: What the file says.
-        rows: Which video each of its rows is of.
-        count: How many videos there are.
-        listed: The model's classes, where a list of them is given.
-        known: The dataset's.
+        answers: Content of the file.
+        rows: Index of each row's video.
+        count: Number of videos.
+        listed: The model's classes, if a list is given.
+        known: The dataset's classes.
         aliases: The predicted class for some of the dataset's names.
         kind: One of :data:`~vidbench.external.scores.KINDS`.
         pool: One of :data:`~vidbench.external.scores.POOLS`.
 
     Raises:
-        ConfigError: The classes are not known, or the scores not of the kind.
+        ConfigError: The classes are unknown, or the scores are not of this kind.
     """
     if answers.scores is None and kind != "auto":
-        raise ConfigError(f"the file ranks classes, and has no scores: drop --scores_are {kind}")
+        raise ConfigError(f"the file ranks classes, and has no scores: omit --scores_are {kind}")
     if answers.scores is None:
         named = name_rankings(answers.rankings or (), listed, known, aliases)
         return _of_rankings(*named, rows, count)
@@ -88,12 +88,12 @@ def tabulate(
 def _of_rankings(
     classes: tuple[str, ...], rankings: Sequence[tuple[str, ...]], rows: Rows, count: int
 ) -> ForeignTable:
-    """Scores 1, 1/2, 1/3 and so on in place of ranks, and none for other classes."""
-    index = {name: place for place, name in enumerate(classes)}
+    """Represent ranks by scores 1, 1/2, 1/3 and so on, and other classes by 0."""
+    index_of = {name: index for index, name in enumerate(classes)}
     scores, ranked = np.full((count, len(classes)), np.nan, np.float32), np.zeros(count, np.intp)
     for row, ranking in zip(rows.tolist(), rankings, strict=True):
         scores[row] = 0
-        scores[row, [index[name] for name in ranking]] = 1 / np.arange(1, len(ranking) + 1)
+        scores[row, [index_of[name] for name in ranking]] = 1 / np.arange(1, len(ranking) + 1)
         ranked[row] = len(ranking)
     if not ranked.any():
         raise ConfigError("the file names no class for any video")

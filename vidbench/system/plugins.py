@@ -10,7 +10,7 @@ from typing import TypeVar
 from vidbench.errors import ConfigError
 
 DECLARATION = "FAMILY"
-"""The name under which a family's module says what the family is and can."""
+"""Name of the declaration in a family's module."""
 
 T = TypeVar("T")
 
@@ -47,19 +47,19 @@ def import_family(option: str, name: str, package: ModuleType) -> ModuleType:
 
 
 def read_declaration(module: ModuleType, kind: type[T]) -> T | None:
-    """What a family's module declares of itself, in ``FAMILY``; None where it declares nothing.
+    """Return the declaration ``FAMILY`` of a family's module, or None.
 
     Args:
-        module: As :func:`import_family` gives it.
-        kind: What the declaration is to be.
+        module: A module from :func:`import_family`.
+        kind: Expected type of the declaration.
 
     Raises:
-        ConfigError: It is something else.
+        ConfigError: It has another type.
     """
-    found = vars(module).get(DECLARATION)
-    if found is not None and not isinstance(found, kind):
+    declaration = vars(module).get(DECLARATION)
+    if declaration is not None and not isinstance(declaration, kind):
         raise ConfigError(
-            f"{module.__name__}.{DECLARATION} is a {type(found).__name__}: make it a "
-            f"{kind.__name__}, or leave it out"
+            f"{module.__name__}.{DECLARATION} is a {type(declaration).__name__}: make it a "
+            f"{kind.__name__}, or remove it"
         )
-    return found
+    return declaration

@@ -1,4 +1,4 @@
-"""Videos as strips, GIFs and tables, and predictions as cards, for a notebook."""
+"""Show videos as strips, GIFs and tables, and predictions as cards, in a notebook."""
 
 from vidbench.visualize.cards import prediction_card as prediction_card
 from vidbench.visualize.cards import show_wrong as show_wrong

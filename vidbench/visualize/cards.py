@@ -1,4 +1,4 @@
-"""Predictions to look at: a card for each video, with its frames and the model's best guesses."""
+"""Prediction cards: the frames of a video with the model's best guesses."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ def prediction_card(
     title: str = "",
     evidence: str = PROBABILITIES,
 ) -> Html:
-    """One video with its right class and the model's best guesses, as bars.
+    """Show one video with its true class and the model's best guesses, as bars.
 
-    What :mod:`vidbench.metrics.ranking` says has no rank is no guess.
+    Classes without a rank (see :mod:`vidbench.metrics.ranking`) are not guesses.
 
     Args:
-        frames: What is shown of the video, (frames, height, width, 3), uint8 RGB.
-        label: The right class, as the model names it; empty where it is not known.
-        classes: The model's, in the order of the scores.
+        frames: Frames to show, (frames, height, width, 3), uint8 RGB.
+        label: The true class, under the model's name; empty if unknown.
+        classes: The model's classes, in the order of the scores.
         scores: (classes,).
-        top_n: How many guesses are shown.
+        top_n: Maximum number of guesses.
         title: E.g. the video's id.
-        evidence: What the scores are, one of :data:`~vidbench.metrics.ranking.EVIDENCE`; only
+        evidence: Kind of the scores, one of :data:`~vidbench.metrics.ranking.EVIDENCE`; only
             probabilities are drawn as bars.
     """
     scores = np.asarray(scores, np.float32)
     best = best_classes(scores[None], count_ranked(scores[None]), top_n)[0]
     order = best[best >= 0].tolist()
-    guesses = [(classes[place], float(scores[place])) for place in order]
+    guesses = [(classes[index], float(scores[index])) for index in order]
     verdict, colour = _verdict([name for name, _ in guesses], label)
     strip = show_image(encode_jpeg(frame_strip(frames)), f"frames of {title or 'the video'}")
     name = escape_text(label) or "not known"
     head = f"{_chip(verdict, colour)} truth: <b>{name}</b> <small>{escape_text(title)}</small>"
     bars = "".join(
-        _row(guess, score, _mark(guess, label, is_first=not place), evidence)
-        for place, (guess, score) in enumerate(guesses)
+        _row(guess, score, _mark(guess, label, is_first=not rank), evidence)
+        for rank, (guess, score) in enumerate(guesses)
     )
     return Html(
         '<div style="margin:0 0 1.2em;max-width:46em">'
@@ -72,13 +72,13 @@ def prediction_card(
 def show_wrong(
     predictions: Predictions, folder: Path, limit: int | None = 8, top_n: int = 5
 ) -> Html:
-    """Cards of the videos whose first choice is wrong, the surest mistakes first.
+    """Show cards of the wrongly predicted videos, the most confident mistakes first.
 
     Args:
-        predictions: Of a run.
-        folder: To which the paths of videos are relative.
-        limit: At most how many cards; None for all.
-        top_n: Guesses on a card.
+        predictions: Predictions of a run.
+        folder: Base of the videos' paths.
+        limit: Maximum number of cards; None for all.
+        top_n: Guesses per card.
     """
     cards = []
     for row in wrong_rows(predictions)[:limit]:
@@ -95,7 +95,7 @@ def show_wrong(
 
 
 def wrong_rows(predictions: Predictions) -> list[int]:
-    """Rows of the videos whose first choice is wrong, the highest score first."""
+    """Rows of the wrongly predicted videos, the highest score first."""
     rows = np.flatnonzero(predictions.scored & (predictions.targets != ""))
     first = predictions.best(1)[rows, 0]
     rows = rows[np.array([*predictions.classes, ""])[first] != predictions.targets[rows]]
@@ -118,7 +118,7 @@ def _chip(text: str, colour: str) -> str:
 
 
 def _mark(guess: str, label: str, *, is_first: bool) -> tuple[str, str]:
-    """A guess's mark and colour, which say the same."""
+    """Mark and colour of a guess; both show whether it is right."""
     if guess == label:
         return "\u2713 ", GREEN
     return ("\u2717 ", RED) if is_first and label else ("", MUTED)

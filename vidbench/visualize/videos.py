@@ -1,4 +1,4 @@
-"""Videos to look at: strips of frames, moving pictures, a table."""
+"""Show videos as strips of frames, animated pictures and tables."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 Frames = NDArray[np.uint8]
 """Consecutive images: (frames, height, width, 3), RGB."""
 
-_GAP = 2  # pixels between the frames of a strip, white
+_GAP = 2  # white pixels between the frames of a strip
 _COLUMNS = ("id", "label", "seconds", "fps", "width", "height", "frames", "codec", "mb", "problem")
 _MIME_TYPES = {b"GIF8": "image/gif", b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png"}
 
 
 class Html(str):
-    """HTML that a notebook shows as such; all text from outside in it is escaped."""
+    """HTML that a notebook renders; all untrusted text in it is escaped."""
 
     __slots__ = ()
 
@@ -44,10 +44,10 @@ class Html(str):
 
 
 def read_frames(path: Path, num_frames: int = 8, max_side_px: int = 224) -> Frames:
-    """Whole frames of a video, evenly from the first to the last: (num_frames, height, width, 3).
+    """Read evenly spaced whole frames of a video, (num_frames, height, width, 3), uint8 RGB.
 
-    The picture is as a player shows it, and its longer side is ``max_side_px``. Of a truncated
-    video it is the frames that decode.
+    Pictures are as displayed by a player, with a longer side of ``max_side_px``. Of a truncated
+    video, the decodable frames are used.
 
     Raises:
         VideoError: No frame can be decoded.
@@ -55,37 +55,37 @@ def read_frames(path: Path, num_frames: int = 8, max_side_px: int = 224) -> Fram
     from vidbench.data.spec import PreprocessSpec
     from vidbench.data.video.decode import decode_views
 
-    facts = _describe(path)
+    info = _describe(path)
     spec = PreprocessSpec(num_frames=num_frames, resize_type="pad", crop_size=max_side_px)
     frames = decode_views(path, spec, keep_truncated=True)[0]
-    scale = max_side_px / max(facts.width, facts.height)
-    height, width = (max(1, round(side * scale)) for side in (facts.height, facts.width))
+    scale = max_side_px / max(info.width, info.height)
+    height, width = (max(1, round(side * scale)) for side in (info.height, info.width))
     top, left = (max_side_px - height) // 2, (max_side_px - width) // 2
     return np.asarray(frames[:, top : top + height, left : left + width])
 
 
 def frame_strip(frames: Frames, num_frames: int = 8, height_px: int = 64) -> Frame:
-    """Frames side by side, with a thin white gap: (height_px, width, 3), uint8 RGB.
+    """Put frames side by side, with a thin white gap: (height_px, width, 3), uint8 RGB.
 
-    They are spread evenly, the first and the last among them; all where there are fewer.
+    They are evenly spaced, from the first to the last; all frames if there are fewer.
 
     Args:
         frames: (frames, height, width, 3), uint8 RGB, at least one.
-        num_frames: At most how many are shown, at least 1.
-        height_px: Of the strip.
+        num_frames: Maximum number of frames, at least 1.
+        height_px: Height of the strip.
     """
     width_px = max(1, round(frames.shape[2] * height_px / frames.shape[1]))
     count = min(num_frames, len(frames))
     chosen = np.rint(np.linspace(0, len(frames) - 1, count)).astype(np.intp)
     strip = np.full((height_px, count * (width_px + _GAP) - _GAP, 3), 255, np.uint8)
-    for place, index in enumerate(chosen.tolist()):
-        left = place * (width_px + _GAP)
+    for column, index in enumerate(chosen.tolist()):
+        left = column * (width_px + _GAP)
         strip[:, left : left + width_px] = _shrink(frames[index], height_px, width_px)
     return strip
 
 
 def encode_jpeg(image: Frame, quality: int = 80) -> bytes:
-    """The image as a JPEG file.
+    """Encode an image as a JPEG file.
 
     Args:
         image: (height, width, 3), uint8 RGB.
@@ -97,23 +97,23 @@ def encode_jpeg(image: Frame, quality: int = 80) -> bytes:
 
 
 def gif(frames: Frames, fps: float, max_side_px: int = 240) -> bytes:
-    """The frames as a GIF file that plays again and again.
+    """Encode frames as a GIF file that plays in a loop.
 
-    A GIF counts hundredths of a second, so single frames may be shown a little longer than others;
-    the whole lasts as long as it should. Browsers show no more than 50 frames a second, so a
-    faster video plays slower.
+    GIF times are in hundredths of a second, so some frames may be shown slightly longer than
+    others; the total duration is right. Browsers show at most 50 frames per second, so faster
+    videos play slower.
 
     Args:
         frames: (frames, height, width, 3), uint8 RGB, at least one.
         fps: Frames per second, above 0.
-        max_side_px: Larger pictures are made so small.
+        max_side_px: Maximum length of the longer side; larger pictures are reduced.
     """
     from PIL import Image
 
     height, width = frames.shape[1:3]
     scale = min(1.0, max_side_px / max(height, width))
     size = max(1, round(height * scale)), max(1, round(width * scale))
-    # Colours of each frame's own, without dots of others between: half the bytes.
+    # A palette per frame without dithering halves the size.
     images = [
         Image.fromarray(_shrink(frame, *size)).quantize(128, dither=Image.Dither.NONE)
         for frame in frames
@@ -126,18 +126,20 @@ def gif(frames: Frames, fps: float, max_side_px: int = 240) -> bytes:
 
 
 def show_image(content: bytes, alt: str) -> Html:
-    """A GIF, JPEG or PNG file inside a page, without a file beside it.
+    """Embed a GIF, JPEG or PNG file in a page.
 
     Args:
-        content: The file's.
-        alt: What is seen, for those who do not see it.
+        content: Content of the file.
+        alt: Alternative text.
 
     Raises:
-        ConfigError: It is none of these.
+        ConfigError: It has another format.
     """
     mime = next((mime for start, mime in _MIME_TYPES.items() if content.startswith(start)), None)
     if mime is None:
-        raise ConfigError("an image must be a GIF, JPEG or PNG file, and this begins otherwise")
+        raise ConfigError(
+            f"an image must be a GIF, JPEG or PNG file, but this begins with {content[:8]!r}"
+        )
     data = base64.b64encode(content).decode()
     return Html(
         f'<img src="data:{mime};base64,{data}" alt="{escape_text(alt)}" style="max-width:100%">'
@@ -145,22 +147,22 @@ def show_image(content: bytes, alt: str) -> Html:
 
 
 def escape_text(text: object) -> str:
-    """Text from outside as HTML that shows it, whatever it is."""
+    """Escape untrusted text for HTML."""
     return escape(escape_controls(text))
 
 
 def make_video_table(
     videos: Iterable[VideoRecord | Path | str], folder: Path = Path()
 ) -> pd.DataFrame:
-    """What each video file is, a row each, after decoding all of it.
+    """Make a table with the properties of each video, after decoding all of it.
 
-    Columns: ``id``, ``label``, ``seconds``, ``fps`` (on average), ``width`` and ``height`` (of
-    the picture as a player shows it), ``frames``, ``codec``, ``mb`` (10^6 bytes) and ``problem``:
-    empty, or what is wrong with the file. What is not known is missing.
+    Columns: ``id``, ``label``, ``seconds``, ``fps`` (average), ``width`` and ``height`` (of the
+    picture as displayed), ``frames``, ``codec``, ``mb`` (10^6 bytes) and ``problem`` (empty, or the
+    file's damage). Unknown values are missing.
 
     Args:
         videos: Records of a dataset, or files.
-        folder: To which the paths of records are relative: the dataset's.
+        folder: Base of the records' paths: the dataset's folder.
     """
     import pandas as pd
 
@@ -176,13 +178,13 @@ def show_video_table(
     num_frames: int = 6,
     height_px: int = 48,
 ) -> Html:
-    """The table of :func:`make_video_table` with a strip of frames in each row.
+    """Show the table of :func:`make_video_table` with a strip of frames in each row.
 
     Args:
         videos: Records of a dataset, or files.
-        folder: To which the paths of records are relative: the dataset's.
-        num_frames: In a strip.
-        height_px: Of a strip.
+        folder: Base of the records' paths: the dataset's folder.
+        num_frames: Frames per strip.
+        height_px: Height of a strip.
     """
     records = [_record(video) for video in videos]
     rows = make_video_table(records, folder).to_dict("records")
@@ -191,9 +193,9 @@ def show_video_table(
         [*_cells(row), _strip_of(record, folder, num_frames, height_px)]
         for record, row in zip(records, rows, strict=True)
     ]
-    told = [place for place in range(len(names)) if any(line[place] for line in lines)]
-    head = _line("th", [names[place] for place in told])
-    body = "".join(_line("td", [line[place] for place in told]) for line in lines)
+    filled = [column for column in range(len(names)) if any(line[column] for line in lines)]
+    head = _line("th", [names[column] for column in filled])
+    body = "".join(_line("td", [line[column] for column in filled]) for line in lines)
     return Html(f"<table><thead>{head}</thead><tbody>{body}</tbody></table>")
 
 
@@ -213,7 +215,7 @@ def _row(record: VideoRecord, folder: Path) -> dict[str, object]:
     row: dict[str, object] = {"id": record.video_id, "label": record.label or ""}
     row |= {"codec": "", "problem": ""}
     if record.path is None:
-        return row | {"problem": "missing: no tarball holds it"}
+        return row | {"problem": "missing: no file on disk"}
     path = folder / record.path
     status, reason, _ = scan_video(path)
     if status != "ok":
@@ -221,12 +223,12 @@ def _row(record: VideoRecord, folder: Path) -> dict[str, object]:
     if path.exists():
         row["mb"] = FileIdentity.of(path).size / 1e6
     try:
-        facts = _describe(path, record.frames)
+        info = _describe(path, record.frames)
     except VideoError as error:
         row["problem"] = row["problem"] or f"broken: {error.detail}"
         return row
-    row |= {"frames": facts.num_frames, "codec": facts.codec, "seconds": facts.seconds}
-    return row | {"fps": facts.fps, "width": facts.width, "height": facts.height}
+    row |= {"frames": info.num_frames, "codec": info.codec, "seconds": info.seconds}
+    return row | {"fps": info.fps, "width": info.width, "height": info.height}
 
 
 def _describe(path: Path, frames: FrameFolder | None = None) -> VideoInfo:
@@ -237,7 +239,7 @@ def _describe(path: Path, frames: FrameFolder | None = None) -> VideoInfo:
 
 
 def _cells(row: Mapping[Any, Any]) -> list[str]:
-    """A row as HTML, but for the strip; what is not known is empty."""
+    """Cells of a row as HTML, without the strip; unknown values are empty."""
     cells = [
         escape_text(row["id"]),
         escape_text(row["label"]),

@@ -50,7 +50,7 @@ def load_split(release: Release, variant: str, split: str, options: FetchOptions
     """Load one official split of a release; see :class:`ListedSplit`.
 
     Args:
-        release: Which dataset.
+        release: The dataset.
         variant: Number of the official split.
         split: ``train`` or ``test``.
         options: Where videos go and come from, and which to take.
@@ -60,11 +60,11 @@ def load_split(release: Release, variant: str, split: str, options: FetchOptions
     """
     family = release.family
     if variant not in map(str, NUMBERS):
-        raise ConfigError(f"{family} has no split {variant!r}: take {family}/1, /2 or /3")
+        raise ConfigError(f"{family} has no split {variant!r}: use {family}/1, /2 or /3")
     if split not in SPLITS:
         raise ConfigError(f"{family} has no split {split!r}, only {', '.join(SPLITS)}")
     if options.num_tarballs is not None:
-        raise ConfigError(f"{family} is one archive: drop --num_tarballs")
+        raise ConfigError(f"{family} is one archive: omit --num_tarballs")
     return ListedSplit(release, int(variant), split, options)
 
 

@@ -13,12 +13,12 @@ from vidbench.data.records import Selection
 from vidbench.system.plugins import import_family, list_families, read_declaration
 
 OWN_OPTIONS = frozenset({"annotations", "classes_file", "videos_path"})
-"""Fields of :class:`FetchOptions` that mean something to families that say so, and to no other."""
+"""Fields of :class:`FetchOptions` that only some families accept; each family declares its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetEntry:
-    """What is known of a dataset before anything of it is fetched.
+    """Description of a dataset for lists, available before anything is fetched.
 
     Attributes:
         name: Name for ``--dataset``, ``family`` or ``family/variant``.
@@ -38,31 +38,31 @@ class DatasetEntry:
 
 
 def accept(*_: str) -> None:
-    """Accept whatever a family is given, so that its ``load`` judges it."""
+    """Accept any value; the family's ``load`` checks it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetFamily:
-    """What a family of datasets is and can; its module has one under the name ``FAMILY``.
+    """Declaration of a family of datasets; its module has one under the name ``FAMILY``.
 
     Attributes:
-        name: As ``--dataset`` takes it.
-        entries: What is listed by ``vidbench datasets``.
-        options: The options that it takes beside those of every dataset, of
+        name: Name for ``--dataset``.
+        entries: Datasets listed by ``vidbench datasets``.
+        options: Options that it accepts besides those of every dataset, a subset of
             :data:`OWN_OPTIONS`.
-        default_split: The split where none is asked for.
-        variants: The names that may stand behind a slash; None where only ``load`` knows.
-        default_variant: The variant that is meant where none is asked for.
-        read_in_place: Whether videos are read where ``--dataset_path`` has them, so that they
-            may lie in shared storage; of others they are fetched into ``--data_dir``.
-        is_list: Whether ``--dataset_path`` is a list, and the videos lie in its folder.
-        is_one_archive: Whether all its videos are in one archive, which has to be unpacked.
-        has_known_classes: Whether its classes are known wherever the videos come from.
-        check_source: Raises ConfigError unless ``--dataset_path`` can be meant.
+        default_split: Split to use if none is given.
+        variants: Names that may follow a slash; None if only ``load`` knows them.
+        default_variant: Variant to use if none is given.
+        read_in_place: Whether videos are read directly from ``--dataset_path``, which may then be
+            in shared storage; otherwise they are fetched into ``--data_dir``.
+        is_list: Whether ``--dataset_path`` is a list in the folder of the videos.
+        is_one_archive: Whether all its videos are in one archive, which has to be extracted.
+        has_known_classes: Whether its classes are known independently of the videos.
+        check_source: Raises ConfigError unless ``--dataset_path`` is valid.
         check_annotations: Raises ConfigError unless ``--annotations`` is an official list of the
-            split; both are given.
-        overlaps: What is published of the videos that a training set shares with a split, by
-            training set, dataset and split, each named as in results.
+            split; called with both.
+        overlaps: Published overlaps of training data with a split, by training set, dataset and
+            split, each named as in results.
     """
 
     name: str
@@ -143,7 +143,8 @@ class FetchOptions:
         videos_path: Folder that the paths of a list are relative to; None for the list's folder.
         classes_file: Class list that the indices in a list of videos refer to; a file, or the name
             of a shipped list.
-        fetch_tarballs: Fetches tarballs into a folder, where it is not this machine that does.
+        fetch_tarballs: Fetches tarballs into a folder; another function than the default fetches
+            them on other machines.
     """
 
     data_dir: Path
@@ -163,7 +164,7 @@ def dataset_families() -> list[str]:
 
 
 def find_dataset_family(name: str) -> DatasetFamily:
-    """The declaration of a dataset's family, or what is assumed of a module without one.
+    """Return the declaration of a dataset's family; defaults for a module without one.
 
     Args:
         name: ``family`` or ``family/variant``; a family with a dot is a module of yours.
@@ -207,9 +208,9 @@ def load_dataset(name: str, split: str | None = None, **options: Any) -> Dataset
     """Load the dataset ``family/variant`` with the module ``vidbench.data.datasets.<family>``.
 
     Args:
-        name: E.g. ``kinetics/400`` or ``sample``; a family with a dot is anybody's module.
-        split: E.g. ``val``; None for the family's usual one.
-        **options: Those of :class:`FetchOptions`.
+        name: E.g. ``kinetics/400`` or ``sample``; a dotted family is imported as a module of yours.
+        split: E.g. ``val``; None for the family's default.
+        **options: Fields of :class:`FetchOptions`.
 
     Raises:
         ConfigError: There is no such dataset or split.

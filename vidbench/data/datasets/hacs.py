@@ -38,7 +38,7 @@ _VERSIONS = ("1.1.1", "1.1")
 
 
 def load(variant: str, split: str, options: FetchOptions) -> AnnotatedVideos:
-    """The ``segments`` or the ``clips`` of a split.
+    """Load the ``segments`` or the ``clips`` of a split.
 
     Raises:
         ConfigError: There is no such variant or split, no folder is given, or an option does not
