@@ -258,8 +258,8 @@ def test_class_folders_get_the_accuracy_computed_without_vidbench(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--data_dir", "nowhere"], "nowhere/val has no folder"),
-        (["--split", "test"], "videos/test has no folder"),
+        (["--data_dir", "nowhere"], "nowhere/val has no class folder"),
+        (["--split", "test"], "videos/test has no class folder"),
         (["--num_tarballs", "2"], "drop the variant"),
         (["--dataset_path", "videos"], "drop the variant"),
     ],

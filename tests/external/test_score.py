@@ -583,7 +583,7 @@ FOLDERS = ["a/x.mp4", "b/x.mp4", "b/y.mp4", "c/d/x.mp4"]
         ("/z/y.mp4", "b/y.mp4"),
         ("/z/d/x", "c/d/x.mp4"),
         ("/z/x.mp4", "1 of 1 paths match several videos, e.g. '/z/x.mp4'"),
-        ("/z/w.mp4", "1 of 1 paths are of no video of the dataset, e.g. '/z/w.mp4'"),
+        ("/z/w.mp4", "1 of 1 paths match no video of the dataset, e.g. '/z/w.mp4'"),
     ],
 )
 def test_of_videos_of_one_name_the_folders_tell_which_is_meant(path: str, found: str) -> None:

@@ -1,1 +1,1 @@
-"""Long videos and cameras: what ``vidbench predict`` does."""
+"""Predict long videos and live cameras: the implementation of ``vidbench predict``."""

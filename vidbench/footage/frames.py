@@ -1,4 +1,4 @@
-"""Frames one after another, as a model sees them: of a file, or of a source that goes on."""
+"""Read frames one after another, as model input, from a file or a live source."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ logger = logging.getLogger(__name__)
 
 _USUAL_RATE = 25.0
 _STEP_SECONDS = 1e-4  # between frames whose times do not rise
-_OPEN_SECONDS, _READ_SECONDS = 15.0, 30.0  # of a server that does not answer
+_OPEN_SECONDS, _READ_SECONDS = 15.0, 30.0  # timeouts for a server that does not answer
 _LIVE_OPTIONS = {"analyzeduration": "1000000"}  # microseconds
-_RTSP_OPTIONS = {"rtsp_transport": "tcp"}  # most cameras have it, and it loses no packets
+_RTSP_OPTIONS = {"rtsp_transport": "tcp"}  # most cameras support it, and it loses no packets
 
 
 class TimedFrame(NamedTuple):
-    """A frame as the model sees it.
+    """A frame as model input.
 
     Attributes:
-        seconds: When it is shown: of a file on the clock of a player, of another source from the
-            first frame on; rising.
-        crops: What the model sees.
-        lasts: Seconds for which it is shown if no other follows.
+        seconds: Display time: playing time for a file, time since the first frame for another
+            source; rising.
+        crops: Model input.
+        lasts: Duration in seconds if no other frame follows.
     """
 
     seconds: float
@@ -69,10 +69,10 @@ class FileFrames(NamedTuple):
     """The frames of a file.
 
     Attributes:
-        period: Seconds for which a frame is shown, on average.
-        frames: Each of them, decoded once and in order; ends with a :class:`VideoError` where the
-            file is truncated.
-        note: What is odd about the file, on one line; empty for most.
+        period: Average duration of a frame in seconds.
+        frames: Frames, decoded once and in order; ends with a :class:`VideoError` if the file is
+            truncated.
+        note: Oddities of the file, on one line; empty for most files.
     """
 
     period: float
@@ -84,16 +84,16 @@ class FileFrames(NamedTuple):
 def file_frames(
     path: Path, spec: PreprocessSpec, frames: FrameFolder | None = None
 ) -> Iterator[FileFrames]:
-    """The frames of a file, or of a folder of frames, one at a time.
+    """Read the frames of a file, or of a folder of frames, one at a time.
 
     Args:
         path: The video.
-        spec: What is done to its pixels.
-        frames: What is known of a folder of frames.
+        spec: Preprocessing.
+        frames: Properties of a folder of frames.
 
     Raises:
-        VideoError: The file is unreadable or truncated, as
-            :func:`~vidbench.data.video.decode.decode_views` has it.
+        VideoError: The file is unreadable or truncated; see
+            :func:`~vidbench.data.video.decode.decode_views`.
     """
     if path.is_dir():
         pictures = iterate_frames(path, frames)
@@ -103,7 +103,7 @@ def file_frames(
         return
     with ffmpeg_errors(), opened(path) as container:
         stream, note = chosen_stream(container)
-        stream.codec_context.thread_count = 1  # the other cores are the model's
+        stream.codec_context.thread_count = 1  # the model uses the other cores
         decoded = _decode(path, container, stream, spec)
         yield FileFrames(stream_time(stream).period, _in_order(decoded), note)
 
@@ -118,7 +118,7 @@ def _decode(
 
 
 def _in_order(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-    """The frames with their times sorted: an avi with B-frames gives them those of others."""
+    """Yield the frames with sorted times: in an AVI with B-frames, times are out of order."""
     crops: deque[Crops] = deque()
     times: list[tuple[float, float]] = []
     error: VideoError | None = None
@@ -139,12 +139,12 @@ def _in_order(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
 
 
 class LiveFrame(NamedTuple):
-    """A frame of a source that goes on.
+    """A frame of a live source.
 
     Attributes:
-        seconds: When it is shown, from the first frame; rising.
-        arrived: When it had come and was decoded, as :func:`time.monotonic` has it.
-        convert: Gives what the model sees; at once or never, because the frame is not kept.
+        seconds: Display time since the first frame; rising.
+        arrived: Time at which it had been received and decoded, by :func:`time.monotonic`.
+        convert: Returns the model input; call it before the next frame or never.
     """
 
     seconds: float
@@ -153,11 +153,11 @@ class LiveFrame(NamedTuple):
 
 
 class LiveFrames(NamedTuple):
-    """The frames of a source that goes on.
+    """The frames of a live source.
 
     Attributes:
-        period: Seconds for which a frame is shown, on average.
-        frames: Each of them, as it comes.
+        period: Average duration of a frame in seconds.
+        frames: Frames as they arrive.
     """
 
     period: float
@@ -166,26 +166,26 @@ class LiveFrames(NamedTuple):
 
 @contextmanager
 def live_frames(source: str, spec: PreprocessSpec) -> Iterator[LiveFrames]:
-    """The frames of a webcam, a stream or a pipe, as they come.
+    """Read the frames of a webcam, a stream or a pipe, as they arrive.
 
-    A recording, which is one if it knows how long it is, is read as fast as it is shown.
+    A recording, i.e. a source of known duration, is read at playing speed.
 
     Args:
-        source: The number of a webcam, an address, or the path of a pipe, a device or a file.
-        spec: What is done to pixels.
+        source: Number of a webcam, a URL, or the path of a pipe, a device or a file.
+        spec: Preprocessing.
 
     Raises:
         VideoError: It cannot be opened or read.
     """
-    with _webcam(int(source), spec) if source.isdecimal() else _stream(source, spec) as found:
-        yield found
+    with _webcam(int(source), spec) if source.isdecimal() else _stream(source, spec) as frames:
+        yield frames
 
 
 @contextmanager
 def _stream(source: str, spec: PreprocessSpec) -> Iterator[LiveFrames]:
     scheme = urlsplit(source).scheme
     options = _LIVE_OPTIONS | (_RTSP_OPTIONS if scheme == "rtsp" else {})
-    # FFmpeg takes what is before a colon for a protocol.
+    # FFmpeg takes the text before a colon for a protocol.
     address = source if "://" in source else str(Path(source).absolute())
     with ffmpeg_errors():
         timeout = (_OPEN_SECONDS, _READ_SECONDS) if "://" in source else None
@@ -203,7 +203,7 @@ def _receive(
     clock, convert = Clock(stream_time(stream)), Converter(stream, spec)
     seconds, begin = -_STEP_SECONDS, None
     for packet in _packets(container, stream):
-        with suppress(av.error.InvalidDataError):  # what was lost on the way comes back in time
+        with suppress(av.error.InvalidDataError):  # lost packets; decoding recovers later
             for frame in packet.decode():
                 shown = clock.seconds(stamp_of(frame))
                 begin = shown if begin is None else begin
@@ -212,10 +212,10 @@ def _receive(
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """All packets, the empty one that flushes the decoder last.
+    """Yield all packets, and at last the empty one that flushes the decoder.
 
-    Where a source does not say how long it is, its end and a lost connection look alike to FFmpeg:
-    both may be an error of input. After the first packet that is the end.
+    For a source of unknown length, FFmpeg cannot tell its end from a lost connection: both may be
+    an input error. After the first packet, such an error is treated as the end.
     """
     has_begun = False
     try:
@@ -226,12 +226,12 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
         is_length_known = (container.size or -1) >= 0  # None in PyAV 19, negative before
         if error.errno != errno.EIO or is_length_known or not has_begun:
             raise
-        logger.info("the connection ended; the source gave no length, so this is taken for its end")
+        logger.info("the connection ended; treated as the end, as the source stated no length")
         yield _flushing(stream)
 
 
 def _flushing(stream: VideoStream) -> Packet[VideoStream]:
-    """The empty packet at which a decoder gives the frames that it still holds."""
+    """Return the empty packet that makes a decoder output its remaining frames."""
     packet: Packet[Any] = Packet()
     packet.stream = stream
     return packet
@@ -258,7 +258,7 @@ def _webcam(number: int, spec: PreprocessSpec) -> Iterator[LiveFrames]:
 
 
 def _open_quietly(number: int) -> Any:
-    """OpenCV's capture, which would say on standard error that there is no such camera."""
+    """Open a camera with OpenCV, without its own messages on standard error."""
     logging: Any = cv2.utils.logging
     level = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)
@@ -269,7 +269,7 @@ def _open_quietly(number: int) -> Any:
 
 
 def _capture(capture: Any, spec: PreprocessSpec) -> Iterator[LiveFrame]:
-    """A camera says no times: a frame is shown when it arrives."""
+    """Yield the frames of a camera; it gives no times, so the time of arrival is used."""
     begun: float | None = None
     while (read := capture.read())[0]:
         arrived, picture = time.monotonic(), read[1]

@@ -1,4 +1,4 @@
-"""Windows of long videos and a model become labels, shares and segments of each video."""
+"""Predict the windows of a long video, and derive its labels, shares and segments."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from vidbench.footage.windows import Window
 from vidbench.models.base import Classifier, HasThresholds, Model
 
 DEFAULT_THRESHOLD = 75.0
-"""Of 100: the score from which a class counts as seen."""
+"""Score, of 100, from which a class counts as present."""
 
 
 class Rules(NamedTuple):
-    """What makes a segment and a label, and what is told of a video.
+    """Rules for segments and labels, and for the output of a video.
 
     Attributes:
-        threshold: Of 100; None for each class's own, as far as the model has one, or else
+        threshold: Minimum score, of 100; None for the model's threshold of each class, or else
             :data:`DEFAULT_THRESHOLD`.
-        share: Percent of a video that a class holds at least to label it.
-        top_n: Classes that are listed, at most.
-        include_clips: List segments.
+        share: Minimum percentage of a video that a class must cover to be a label.
+        top_n: Maximum number of classes to list.
+        include_clips: Whether to list segments.
     """
 
     threshold: float | None = None
@@ -48,9 +48,9 @@ class ScoredWindows:
     """Scores of the windows of one video, batch by batch.
 
     Args:
-        classifier: Predicts.
+        classifier: The loaded model.
         classes: Names in the order of its scores.
-        batch_size: Windows at once.
+        batch_size: Windows per batch.
     """
 
     def __init__(self, classifier: Classifier, classes: Sequence[str], batch_size: int) -> None:
@@ -62,13 +62,13 @@ class ScoredWindows:
         self._scores: list[NDArray[np.float32]] = []
 
     def add(self, window: Window) -> None:
-        """Takes a window, and predicts once a batch is full."""
+        """Add a window, and predict when a batch is full."""
         self._waiting.append(window)
         if len(self._waiting) == self._batch_size:
             self.flush()
 
     def flush(self) -> None:
-        """Predicts what still waits."""
+        """Predict the windows of the last, incomplete batch."""
         if not self._waiting:
             return
         clips = np.concatenate([window.views for window in self._waiting])
@@ -98,16 +98,16 @@ class ScoredWindows:
 
 
 def find_thresholds(model: Model, threshold: float | None) -> Array:
-    """The least score of each class, (classes,), 0 to 1.
+    """Minimum score of each class, (classes,), 0 to 1.
 
     Args:
-        model: May have thresholds of its own, as those that read prompts do.
-        threshold: Of 100, for all classes; None for the model's.
+        model: May have its own thresholds, like models with prompts.
+        threshold: Threshold for all classes, of 100; None for the model's.
     """
     if threshold is not None:
         return np.full(len(model.classes), threshold / 100)
-    own = model.read_thresholds() if isinstance(model, HasThresholds) else {}
-    return np.array([own.get(name, DEFAULT_THRESHOLD / 100) for name in model.classes])
+    by_class = model.read_thresholds() if isinstance(model, HasThresholds) else {}
+    return np.array([by_class.get(name, DEFAULT_THRESHOLD / 100) for name in model.classes])
 
 
 def label_video(
@@ -117,35 +117,35 @@ def label_video(
     thresholds: Array,
     rules: Rules,
 ) -> dict[str, Any]:
-    """What is told of a video, for JSON: ``labels``, ``classes`` and, if asked for, ``segments``.
+    """Report labels, classes and (on request) segments of one video as a dict for JSON.
 
-    Shares and scores are of 100.
+    Shares and scores are percentages.
 
     Args:
-        scored: All its windows, at least one.
-        seconds: Its duration.
+        scored: All windows of the video, at least one.
+        seconds: Duration of the video.
         classes: Names in the order of the scores.
-        thresholds: As :func:`find_thresholds` gives them.
-        rules: What makes a label.
+        thresholds: Result of :func:`find_thresholds`.
+        rules: Rules for segments and labels.
     """
     starts, ends = scored.spans.T
     scores = score_intervals(starts, ends, scored.probabilities)
     segments = find_segments(scores, thresholds)
     shares = share_classes(scores, segments, seconds)
     labels = choose_labels(shares, rules.share / 100)
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "labels": [_class_row(label, classes) for label in labels],
         "classes": [_class_row(share, classes) for share in shares[: rules.top_n]],
     }
     if rules.include_clips:
-        found["segments"] = [_segment_row(segment, classes) for segment in segments]
-    return found
+        report["segments"] = [_segment_row(segment, classes) for segment in segments]
+    return report
 
 
 def describe_request(
     model: Model, spec: PreprocessSpec, precision: str, thresholds: Array, rules: Rules
 ) -> dict[str, Any]:
-    """With what labels were made, for JSON."""
+    """Model and rules behind the labels, as a dict for JSON."""
     own = {
         name: percent(value)
         for name, value in zip(model.classes, thresholds, strict=True)
@@ -166,16 +166,16 @@ def describe_request(
 
 
 def percent(value: float) -> float:
-    """Of 100, with two digits."""
+    """Percentage with two decimals."""
     return round(100 * float(value), 2)
 
 
-def _class_row(found: ClassShare, classes: Sequence[str]) -> dict[str, Any]:
+def _class_row(share: ClassShare, classes: Sequence[str]) -> dict[str, Any]:
     return {
-        "class": classes[found.class_index],
-        "share": percent(found.share),
-        "score": None if found.score is None else percent(found.score),
-        "mean": percent(found.mean),
+        "class": classes[share.class_index],
+        "share": percent(share.share),
+        "score": None if share.score is None else percent(share.score),
+        "mean": percent(share.mean),
     }
 
 

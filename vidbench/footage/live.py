@@ -1,4 +1,4 @@
-"""The newest window of a source that goes on: a thread reads, and drops what nobody comes to."""
+"""Newest window of a live source: a thread drops frames that arrive faster than they are used."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from vidbench.footage.windows import Grid, Window, cut_window, lay_grid
 
 _BEHIND_SECONDS = 0.5
 _DROPPED_IN_A_ROW = 9
-_DRIFT = 0.001  # by which clocks of source and reader may differ
-_POLL_SECONDS = 0.2  # so that signals are heard
+_DRIFT = 0.001  # relative difference allowed between the clocks of source and reader
+_POLL_SECONDS = 0.2  # so that signals are handled
 _END_SECONDS = 1.0
 
 
 class LiveWindow(NamedTuple):
-    """A window of a source that goes on.
+    """A window of a live source.
 
     Attributes:
-        window: As in a file.
-        arrived: When its newest frame had come, as :func:`time.monotonic` has it.
+        window: The window, as in a file.
+        arrived: Arrival time of its newest frame, by :func:`time.monotonic`.
     """
 
     window: Window
@@ -32,22 +32,23 @@ class LiveWindow(NamedTuple):
 
 
 class LiveReader:
-    """Reads a source in a thread until it ends or the block does.
+    """Reads a source in a thread until the source or the block ends.
 
-    Where windows are asked for more slowly than they fall due, the newest one is given, and frames
-    in between are dropped. Where frames come faster than they can be resized, nine of ten are.
+    If windows are requested more slowly than they become due, the newest one is returned, and
+    frames in between are dropped. If frames arrive faster than they can be resized, nine of ten are
+    dropped.
 
     Args:
-        source: As :func:`~vidbench.footage.frames.live_frames` takes it.
-        spec: What the model sees.
+        source: As in :func:`~vidbench.footage.frames.live_frames`.
+        spec: Preprocessing.
         window_seconds: As in :func:`~vidbench.footage.windows.lay_grid`.
-        step_seconds: Likewise: the least time between two windows.
+        step_seconds: Minimum time between two windows, as there.
 
     Attributes:
-        grid: Known once a window is there.
-        frames: How many have come.
-        dropped: How many of them are in no window.
-        seconds: From the first frame to the end of the newest.
+        grid: Grid of windows; known once the first window is available.
+        frames: Number of frames received.
+        dropped: Number of frames that are in no window.
+        seconds: Time from the first frame to the end of the newest.
     """
 
     def __init__(
@@ -64,8 +65,8 @@ class LiveReader:
         self._spec = spec
         self._wanted = (window_seconds, step_seconds)
         self._kept: deque[TimedFrame] = deque()
-        self._arrived = 0.0  # when the newest kept frame had
-        self._covered = 0.0  # the end of the last window
+        self._arrived = 0.0  # of the newest kept frame
+        self._covered = 0.0  # end of the last window
         self._error: VideoError | None = None
         self._changed = threading.Condition()
         self._stopped = self._ended = False
@@ -77,15 +78,15 @@ class LiveReader:
 
     def __exit__(self, *_: object) -> None:
         self._stopped = True
-        self._thread.join(_END_SECONDS)  # a server may keep it; the thread ends with the process
+        self._thread.join(_END_SECONDS)  # a server may block it; the thread ends with the process
 
     def next_window(self) -> LiveWindow | None:
-        """The newest window, once it is due; None where the source has ended.
+        """Wait for the next window; return the newest one, or None if the source has ended.
 
-        The last one ends with the source.
+        The last window ends with the source.
 
         Raises:
-            VideoError: The source cannot be read, or no longer.
+            VideoError: The source cannot be read, or can no longer be read.
         """
         with self._changed:
             while not self._is_due() and not self._ended:
@@ -150,10 +151,10 @@ class LiveReader:
 
 
 class Backlog:
-    """Tells whether a reader has fallen behind its source: then it keeps one frame of ten.
+    """Detects whether a reader has fallen behind its source; then it keeps one frame of ten.
 
     Args:
-        period: Seconds for which a frame is shown.
+        period: Duration of a frame in seconds.
     """
 
     def __init__(self, period: float) -> None:
@@ -165,8 +166,8 @@ class Backlog:
         """Whether to keep a frame.
 
         Args:
-            arrived: When it was decoded, on any clock.
-            seconds: When it is shown, on the source's.
+            arrived: Time at which it was decoded, on any clock.
+            seconds: Display time, on the source's clock.
         """
         delay = arrived - seconds
         self._least = min(self._least + self._drift, delay)

@@ -1,4 +1,4 @@
-"""What `vidbench predict` is asked for, and what is refused of it."""
+"""Options of `vidbench predict`, and their validation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RANGES = {
 
 
 class PredictOptions(NamedTuple):
-    """The options that no evaluation has; see the help."""
+    """The options that `vidbench evaluate` does not have; see the help."""
 
     path: str | None = None
     source: str | None = None
@@ -38,13 +38,9 @@ class PredictOptions(NamedTuple):
 
 
 def check(options: PredictOptions) -> None:
-    """Check that this can be done.
-
-    Raises:
-        ConfigError: It contradicts itself, or what lies on disk.
-    """
+    """Raise ConfigError if options are invalid, contradict each other, or would overwrite files."""
     if (options.path is None) == (options.source is None):
-        raise ConfigError("predict what? Give either VIDEO_OR_FOLDER or --source")
+        raise ConfigError("give a video or folder, or --source (not both)")
     for name, limits in _RANGES.items():
         if (value := getattr(options, name)) is not None:
             require_number(name, value, *limits)
@@ -55,7 +51,7 @@ def check(options: PredictOptions) -> None:
         if (path := getattr(options, name)) is not None:
             require_target(name, path)
             if os.path.lexists(path) and not options.overwrite:
-                raise ConfigError(f"--{name} {path} exists: name another file, or --overwrite it")
+                raise ConfigError(f"--{name} {path} exists: name another file, or use --overwrite")
     if options.output is not None and options.output == options.csv:
         raise ConfigError(f"--output and --csv are both {options.output}: name two files")
     if options.source is not None:
@@ -67,6 +63,8 @@ def _check_source(source: str) -> None:
     scheme, slashes, _ = source.partition("://")
     if slashes:
         if scheme not in _SCHEMES:
-            raise ConfigError(f"--source {source!r}: its scheme must be of {', '.join(_SCHEMES)}")
+            raise ConfigError(
+                f"--source {source!r}: the scheme must be one of {', '.join(_SCHEMES)}"
+            )
     elif not source.isdecimal() and (not os.path.lexists(source) or Path(source).is_dir()):
-        raise ConfigError(f"--source {source!r} is no camera's number, address, pipe or file")
+        raise ConfigError(f"--source {source!r} is not a camera number, URL, pipe, device or file")

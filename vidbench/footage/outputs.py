@@ -1,4 +1,4 @@
-"""Where `vidbench predict` writes: each video as soon as it is done."""
+"""Output files of `vidbench predict`: each video is written as soon as it is done."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ COLUMNS = (
     "is_label",
     "reason",
 )
-"""Of the CSV; what is in them stands in docs/segments.md."""
+"""Columns of the CSV; docs/segments.md describes them."""
 
 
 class Outputs:
-    """A JSON document and a CSV table that are whole after each video.
+    """A JSON document and a CSV table that are complete after each video.
 
     Args:
-        json_path: None for no document.
-        csv_path: None for no table.
-        request: What stands in the document before the videos.
+        json_path: Path of the document; None for no document.
+        csv_path: Path of the table; None for no table.
+        request: Content of the document before the videos.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Outputs:
         self._stack.close()
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Writes what was found in a video."""
+        """Write the results of a video."""
         if self._json is not None:
             text = textwrap.indent(json.dumps(record, indent=2), "    ")
             text = f"{'' if self._empty else ','}\n{text}"
             self._json.seek(self._end)
-            self._write(self._json, text + _TAIL)  # at once: it is whole again
-            self._end += len(text)  # JSON escapes all that is not ASCII
+            self._write(self._json, text + _TAIL)  # in one write, so that the document is complete
+            self._end += len(text)  # bytes too, because json.dumps escapes non-ASCII characters
             self._empty = False
         if self._csv is not None:
             lines = [csv_line([row.get(name) for name in COLUMNS]) for row in _rows(record)]

@@ -1,4 +1,4 @@
-"""A loaded model and the windows of a video become what is told of it."""
+"""Predict long videos with a loaded model, window by window."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from vidbench.system.machine import default_batch_size
 
 
 class WindowModel(NamedTuple):
-    """A loaded model, and what is asked of it.
+    """A loaded model with the rules for its labels.
 
     Attributes:
         thresholds: (classes,), 0 to 1.
-        facts: With what labels are made, for JSON.
+        facts: Model and rules behind the labels, for JSON.
     """
 
     classifier: Classifier
@@ -43,16 +43,16 @@ class WindowModel(NamedTuple):
     facts: dict[str, Any]
 
     def scores(self, batch_size: int | None = None) -> ScoredWindows:
-        """Those of a video that is to come."""
+        """Empty scores for the windows of the next video."""
         return ScoredWindows(self.classifier, self.classes, batch_size or self.batch_size)
 
     def label(self, scored: ScoredWindows, seconds: float) -> dict[str, Any]:
-        """What is told of a video."""
+        """Report labels, classes and segments of a video as a dict for JSON."""
         return label_video(scored, seconds, self.classes, self.thresholds, self.rules)
 
 
 def open_window_model(config: RunConfig, options: PredictOptions) -> WindowModel:
-    """The loaded model, rehearsed, with the rules of its labels."""
+    """Load and rehearse the model, with the rules for its labels."""
     model = find_model(config)
     spec = config.spec(model.spec)
     model.check(spec)
@@ -77,8 +77,8 @@ def open_window_model(config: RunConfig, options: PredictOptions) -> WindowModel
 
 
 def predict_file(video: Path, decoder: WindowDecoder, model: WindowModel) -> dict[str, Any]:
-    """What is told of one video, or why it cannot be predicted, for JSON."""
-    # A name that is no UTF-8 is shown with escapes: JSON and CSV cannot hold it.
+    """Report the results of one video, or why it cannot be predicted, as a dict for JSON."""
+    # A name that is not UTF-8 is written with escapes: JSON and CSV cannot store it.
     shown = str(video).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     scored = model.scores()
     try:
@@ -86,10 +86,10 @@ def predict_file(video: Path, decoder: WindowDecoder, model: WindowModel) -> dic
     except VideoError as error:
         return {"video": shown, "failed": str(error)}
     scored.flush()
-    told = {"damage": footage.damage, "note": footage.note}
+    remarks = {"damage": footage.damage, "note": footage.note}
     return (
         describe_windows(shown, scored, footage.seconds, footage.grid)
-        | {name: text for name, text in told.items() if text}
+        | {name: text for name, text in remarks.items() if text}
         | model.label(scored, footage.seconds)
     )
 
@@ -97,7 +97,7 @@ def predict_file(video: Path, decoder: WindowDecoder, model: WindowModel) -> dic
 def describe_windows(
     video: str, scored: ScoredWindows, seconds: float, grid: Grid
 ) -> dict[str, Any]:
-    """The length of a video and of its windows, for JSON."""
+    """Length of a video and of its windows, as a dict for JSON."""
     return {
         "video": video,
         "seconds": round(seconds, 3),

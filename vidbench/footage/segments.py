@@ -1,13 +1,13 @@
-"""What happens when in a long video: scores of windows become segments, shares and labels.
+"""Derive segments, class shares and labels of a long video from the scores of its windows.
 
-Pure functions of arrays. Windows may overlap. Where they begin and end cuts time into intervals,
-and in interval j the score of class c is the mean over the windows that cover it,
+Pure functions of arrays. Windows may overlap. Their starts and ends divide time into intervals, and
+in interval j the score of class c is the mean over the windows that cover it,
 
     s_j(c) = mean of p_i(c) over the windows i with start_i <= a_j and b_j <= end_i.
 
-The class of an interval is the one with the highest score, if that reaches its threshold t(c), and
-none otherwise. Adjacent intervals of one class are a segment, whose score is their mean, weighted
-by duration. The share of a class is the part of the video's duration that its segments hold.
+The class of an interval is the one with the highest score, if this reaches its threshold t(c), and
+none otherwise. Adjacent intervals of one class form a segment, whose score is their mean, weighted
+by duration. The share of a class is the part of the video's duration that its segments cover.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_ROUNDING = 1e-9  # half of a video is half of it, although times are binary fractions
+_ROUNDING = 1e-9  # tolerance for shares, because times are floating-point numbers
 
 
 class Segment(NamedTuple):
-    """A part of a video in which one class is seen.
+    """A part of a video in which one class is present.
 
     Attributes:
-        start: Seconds on the clock of the windows.
-        end: Likewise.
-        class_index: Place of the class among the scores.
+        start: Start in seconds, on the clock of the windows.
+        end: End in seconds.
+        class_index: Index of the class.
         score: Mean over its duration, 0 to 1.
     """
 
@@ -40,13 +40,13 @@ class Segment(NamedTuple):
 
 
 class ClassShare(NamedTuple):
-    """What a video holds of a class.
+    """Share of a class in a video.
 
     Attributes:
-        class_index: Place of the class among the scores.
-        share: Part of the video's duration that is in its segments, 0 to 1.
-        score: Mean over its segments, weighted by duration, 0 to 1; None where it has none.
-        mean: Mean over all that windows cover, in segments or not, 0 to 1.
+        class_index: Index of the class.
+        share: Part of the video's duration covered by its segments, 0 to 1.
+        score: Mean over its segments, weighted by duration, 0 to 1; None without segments.
+        mean: Mean over all time covered by windows, 0 to 1.
     """
 
     class_index: int
@@ -70,9 +70,9 @@ class Scores(NamedTuple):
 
 
 def score_intervals(starts: Array, ends: Array, probabilities: NDArray[np.floating]) -> Scores:
-    """The scores of the intervals between any two borders of windows, as above.
+    """Scores of the intervals between adjacent borders of windows, as described above.
 
-    An interval that no window covers is left out.
+    Intervals without a window are left out.
 
     Args:
         starts: (windows,), seconds, rising.
@@ -81,7 +81,7 @@ def score_intervals(starts: Array, ends: Array, probabilities: NDArray[np.floati
     """
     borders = np.unique(np.concatenate([starts, ends]))
     begins, stops = borders[:-1], borders[1:]
-    # Starts and ends both rise, so the windows that cover an interval follow one another.
+    # Starts and ends both rise, so the windows that cover an interval are consecutive.
     firsts = np.searchsorted(ends, begins, side="right")
     lasts = np.searchsorted(starts, begins, side="right")
     covered = firsts < lasts
@@ -94,17 +94,18 @@ def score_intervals(starts: Array, ends: Array, probabilities: NDArray[np.floati
 
 
 def find_segments(scores: Scores, thresholds: Array) -> list[Segment]:
-    """The segments, in order; they do not overlap.
+    """Find the segments, in order and without overlap.
 
     Args:
-        scores: Of intervals.
-        thresholds: (classes,), the least score with which a class counts as seen, 0 to 1.
+        scores: Scores of intervals.
+        thresholds: (classes,), minimum score of a present class, 0 to 1.
     """
     tops = scores.values.argmax(axis=1)
     values = scores.values[np.arange(len(tops)), tops]
-    seen = np.flatnonzero(values >= thresholds[tops])
-    follows = (np.diff(tops[seen]) == 0) & (scores.ends[seen][:-1] == scores.starts[seen][1:])
-    groups = np.split(seen, np.flatnonzero(~follows) + 1) if len(seen) else []
+    present = np.flatnonzero(values >= thresholds[tops])
+    is_adjacent = scores.ends[present][:-1] == scores.starts[present][1:]
+    follows = (np.diff(tops[present]) == 0) & is_adjacent
+    groups = np.split(present, np.flatnonzero(~follows) + 1) if len(present) else []
     return [
         Segment(
             float(scores.starts[group[0]]),
@@ -119,14 +120,14 @@ def find_segments(scores: Scores, thresholds: Array) -> list[Segment]:
 def share_classes(
     scores: Scores, segments: Sequence[Segment], duration_seconds: float
 ) -> list[ClassShare]:
-    """What the video holds of each class: the largest share first, then the highest mean.
+    """Share of each class, sorted by largest share, then by highest mean.
 
     Shares add up to at most 1.
 
     Args:
-        scores: Of intervals, at least one.
-        segments: Found in them.
-        duration_seconds: Of the video.
+        scores: Scores of intervals, at least one.
+        segments: Segments of these scores.
+        duration_seconds: Duration of the video.
     """
     means = np.average(scores.values, axis=0, weights=scores.ends - scores.starts)
     seconds, weighted = np.zeros_like(means), np.zeros_like(means)
@@ -134,7 +135,7 @@ def share_classes(
         length = segment.end - segment.start
         seconds[segment.class_index] += length
         weighted[segment.class_index] += length * segment.score
-    order = np.lexsort((-means, -seconds))  # equal ones in the order of the classes
+    order = np.lexsort((-means, -seconds))  # ties in class order
     return [
         ClassShare(
             int(index),
@@ -147,9 +148,9 @@ def share_classes(
 
 
 def choose_labels(shares: Sequence[ClassShare], min_share: float) -> list[ClassShare]:
-    """The classes with a segment that hold at least this share of the video, 0 to 1.
+    """The classes with a segment that cover at least this share of the video, 0 to 1.
 
-    Each interval of a segment reaches the threshold of its class, so its mean does, too.
+    Each interval of a segment reaches the threshold of its class, so its mean does too.
     """
     least = min_share - _ROUNDING
-    return [found for found in shares if found.score is not None and found.share >= least]
+    return [each for each in shares if each.score is not None and each.share >= least]

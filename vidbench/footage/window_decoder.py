@@ -1,7 +1,7 @@
-"""Windows of video files, decoded in a process that may crash, hang, or want too much memory.
+"""Decode windows of video files in a process that may crash, hang, or use too much memory.
 
-It decodes one file at a time, in one thread, while the model is at work on the windows before.
-Windows come through a pipe, which holds the decoder back where the model is slower.
+It decodes one file at a time, in one thread, while the model predicts earlier windows. Windows are
+sent through a pipe, which slows the decoder down if the model is slower.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _END_SECONDS = 5.0
 
 
 class Footage(NamedTuple):
-    """What is known of a video once all its windows are there.
+    """Properties of a video, known after all its windows.
 
     Attributes:
-        seconds: From its first frame to the end of the last.
-        grid: Where windows lie.
-        damage: Why it is no whole video, if it is truncated and taken for a whole one; else empty.
-        note: What is odd about it, if anything.
+        seconds: Time from its first frame to the end of the last.
+        grid: Grid of the windows.
+        damage: What is missing, if it is truncated but treated as whole; else empty.
+        note: Oddities of the file; empty if there are none.
     """
 
     seconds: float
@@ -44,11 +44,11 @@ class Footage(NamedTuple):
 
 
 class WindowTask(NamedTuple):
-    """What is wanted of videos: see :func:`lay_grid` and :func:`slice_windows`.
+    """How to cut videos into windows; see :func:`lay_grid` and :func:`slice_windows`.
 
     Attributes:
-        keep_truncated: Take what decodes of a truncated video for the whole.
-        frames: What is known of videos that are folders of frames.
+        keep_truncated: Treat the decodable frames of a truncated video as the whole video.
+        frames: Properties of folders of frames.
     """
 
     spec: PreprocessSpec
@@ -59,12 +59,12 @@ class WindowTask(NamedTuple):
 
 
 def file_windows(path: Path, task: WindowTask, put: Callable[[Window], None]) -> Footage:
-    """What the file is, after all its windows were given to ``put``, in this process.
+    """Pass all windows of a file to ``put``, in this process, and return its properties.
 
     Raises:
         VideoError: It is unreadable, truncated, or too short.
     """
-    # Here, because the process that runs the model has no use for decoders in its memory.
+    # Imported here, so that the process of the model does not load decoders.
     from vidbench.footage.frames import file_frames
 
     begin, end, damage = None, 0.0, ""
@@ -89,11 +89,11 @@ def file_windows(path: Path, task: WindowTask, put: Callable[[Window], None]) ->
 
 
 class WindowDecoder:
-    """Decodes files one after another, in a process that is replaced if one takes it down.
+    """Decodes files one after another, in a process that is replaced if a file crashes it.
 
     Args:
-        task: What is wanted of each.
-        timeout_seconds: For one window; a process that takes longer is replaced.
+        task: How to cut each file into windows.
+        timeout_seconds: Limit for one window; a process that takes longer is replaced.
     """
 
     def __init__(self, task: WindowTask, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
@@ -103,7 +103,7 @@ class WindowDecoder:
         self._connection: Connection | None = None
 
     def windows(self, path: Path, put: Callable[[Window], None]) -> Footage:
-        """As :func:`file_windows`; decoding goes on while ``put`` is at work.
+        """Like :func:`file_windows`; decoding continues while ``put`` is running.
 
         Raises:
             VideoError: It is unreadable, truncated or too short; or its decoder crashed or hung.
@@ -112,18 +112,18 @@ class WindowDecoder:
         try:
             connection = self._connect()
             connection.send(path)
-            while isinstance(found := self._receive(connection), Window):
-                put(found)
+            while isinstance(answer := self._receive(connection), Window):
+                put(answer)
             answered = True
         finally:
             if not answered:
                 self.close()
-        if isinstance(found, Skip):
-            raise VideoError(*found)
-        return found
+        if isinstance(answer, Skip):
+            raise VideoError(*answer)
+        return answer
 
     def close(self) -> None:
-        """Ends the process and whatever it is doing; another video starts a new one."""
+        """End the process at once; the next video starts a new one."""
         process, self._process = self._process, None
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -139,7 +139,7 @@ class WindowDecoder:
             self._process = context.Process(target=_serve, args=(theirs, self._task), daemon=True)
             with block_signals_in_children():
                 self._process.start()
-            theirs.close()  # or nobody would notice that the process is gone
+            theirs.close()  # so that the end of the process is noticed
         return self._connection
 
     def _receive(self, connection: Connection) -> Window | Footage | Skip:
@@ -148,7 +148,7 @@ class WindowDecoder:
         def give_up() -> None:
             late.set()
             if (process := self._process) is not None:
-                process.kill()  # which ends the message that may have come in half
+                process.kill()  # also ends a message that is only partly received
 
         timer = threading.Timer(self._timeout_seconds, give_up)
         timer.daemon = True  # a signal may end this before it is cancelled
@@ -156,14 +156,14 @@ class WindowDecoder:
             timer.start()
             return connection.recv()  # type: ignore[no-any-return]
         except (EOFError, OSError) as error:
-            taken = f"decoding a window takes longer than {self._timeout_seconds:g} s"
+            timeout = f"decoding a window takes longer than {self._timeout_seconds:g} s"
             raise VideoError(
-                "unreadable", taken if late.is_set() else self._last_words()
+                "unreadable", timeout if late.is_set() else self._reason_of_end()
             ) from error
         finally:
             timer.cancel()
 
-    def _last_words(self) -> str:
+    def _reason_of_end(self) -> str:
         if self._process is None:
             return "the decoder's process is gone"
         self._process.join(_END_SECONDS)
@@ -171,7 +171,7 @@ class WindowDecoder:
 
 
 def _serve(connection: Connection, task: WindowTask) -> None:
-    """What the process does: a path comes in, windows and then one word about the whole go out."""
+    """Main loop of the process: receive a path, send its windows and then its properties."""
     start_worker()
     while True:
         try:

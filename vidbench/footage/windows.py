@@ -1,7 +1,6 @@
-"""Long videos become windows, each of which a model sees as a video of its own.
+"""Cut long videos into windows, each of which is a video for the model.
 
-Frames come once and in order, and only those that the windows at hand need are kept, as the model
-sees them.
+Frames arrive once and in order, and only those needed for current windows are kept, as model input.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
     from vidbench.footage.frames import TimedFrame
 
 KINETICS_SECONDS = 10.0
-"""Length of a Kinetics clip: the window of a spec that has no length of its own."""
+"""Length of a Kinetics clip: the default window of a spec without a length."""
 
 
 class Window(NamedTuple):
-    """A part of a video, as a model sees it.
+    """A part of a video, as model input.
 
     Attributes:
-        start: When its first frame is shown, in seconds on the clock of the frames.
-        end: When its last frame ends.
+        start: Display time of its first frame, in seconds on the clock of the frames.
+        end: End of its last frame.
         views: (views, frames, crop_size, crop_size, 3), uint8 RGB.
     """
 
@@ -40,12 +39,12 @@ class Window(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Where windows lie.
+    """Positions of windows.
 
     Attributes:
-        window_seconds: Length of each.
-        step_seconds: From the start of one to that of the next; at most the length.
-        period: Seconds for which a frame is shown, on average.
+        window_seconds: Length of a window.
+        step_seconds: Time from the start of a window to that of the next; at most the length.
+        period: Average duration of a frame in seconds.
     """
 
     window_seconds: float
@@ -59,15 +58,14 @@ def lay_grid(
     window_seconds: float | None = None,
     step_seconds: float | None = None,
 ) -> Grid:
-    """The grid of windows for a spec.
+    """Compute the grid of windows for a spec.
 
     Args:
-        spec: One clip of ``center`` spans so many frames of its rate, which is the default window.
-            The frames and clips of any other sampling spread over whatever there is: there the
-            default is :data:`KINETICS_SECONDS`.
-        period: Seconds for which a frame of the video is shown.
-        window_seconds: The length of windows; None for the default.
-        step_seconds: Their distance; None for half their length.
+        spec: With ``center`` sampling, the default window is the span of one clip. Other samplings
+            spread over the whole window: their default is :data:`KINETICS_SECONDS`.
+        period: Duration of a frame of the video in seconds.
+        window_seconds: Length of windows; None for the default.
+        step_seconds: Distance of windows; None for half their length.
 
     Raises:
         VideoError: The default windows are shorter than the step, which would leave gaps.
@@ -85,11 +83,11 @@ def lay_grid(
 def slice_windows(
     frames: Iterable[TimedFrame], grid: Grid, spec: PreprocessSpec
 ) -> Iterator[Window]:
-    """The windows of a video, while its frames come.
+    """Yield the windows of a video while its frames arrive.
 
-    A window begins with the frame that is nearest to its place in the grid. The last one ends with
-    the video; a video shorter than a window is one. A window with too few frames is left out where
-    the spec skips such videos.
+    A window begins with the frame nearest to its position in the grid. The last one ends with the
+    video; a video shorter than a window is a single window. A window with too few frames is left
+    out if the spec skips such videos.
 
     Raises:
         VideoError: All windows have too few frames.
@@ -107,10 +105,10 @@ class _Slicer:
         self._grid = grid
         self._spec = spec
         self._slack = grid.period / 2  # times are rounded, e.g. to milliseconds
-        self._length = max(grid.window_seconds, grid.period)  # it holds a frame
+        self._length = max(grid.window_seconds, grid.period)  # at least one frame
         self._kept: deque[TimedFrame] = deque()
         self._start = begin  # of the next window, in the grid
-        self._begun = self._covered = self._end = -1.0  # of the last one; frames up to then are in
+        self._begun = self._covered = self._end = -1.0  # of the last window
         self._count = 0
         self._too_short: VideoError | None = None
 
@@ -134,7 +132,7 @@ class _Slicer:
             raise self._too_short
 
     def _due(self, now: float) -> Iterator[Window]:
-        """The windows that end before or with ``now``, when a frame begins or the last one ends."""
+        """Yield the windows that end by ``now``: when a frame starts, or the last one ends."""
         while (first := self._first()) is not None:
             bound = first + self._length - self._slack
             if now < bound:
@@ -142,17 +140,17 @@ class _Slicer:
             chosen = [frame for frame in self._kept if first <= frame.seconds < bound]
             self._begun, self._covered = first, bound
             yield from self._cut(chosen, min(now, first + self._length + self._slack))
-            if first > self._start + self._slack:  # no frame is at its place
+            if first > self._start + self._slack:  # there is no frame at this position
                 self._start = first
-            while self._start - self._slack <= first:  # several times where steps are no frame long
+            while self._start - self._slack <= first:  # repeats if steps are shorter than a frame
                 self._start += self._grid.step_seconds
 
     def _first(self) -> float | None:
-        """When the next window begins, as far as that is known; not after a frame in none yet."""
-        place = self._start - self._slack
+        """Start of the next window, if known; it includes the first frame that is in no window."""
+        earliest = self._start - self._slack
         if self._begun >= 0:
-            place = min(place, max(self._covered, self._begun + self._slack))
-        return next((frame.seconds for frame in self._kept if frame.seconds >= place), None)
+            earliest = min(earliest, max(self._covered, self._begun + self._slack))
+        return next((frame.seconds for frame in self._kept if frame.seconds >= earliest), None)
 
     def _cut(self, frames: Sequence[TimedFrame], end: float) -> Iterator[Window]:
         self._end = end
@@ -166,15 +164,15 @@ class _Slicer:
 
 
 def cut_window(frames: Sequence[TimedFrame], end: float, spec: PreprocessSpec) -> Window:
-    """The window of these frames: they are sampled as if they were a whole video.
+    """Make a window of frames, sampled as if they were a whole video.
 
     Args:
-        frames: At least one.
-        end: When the last one ends.
-        spec: Which of them the model sees.
+        frames: Frames of the window, at least one.
+        end: End of the last frame.
+        spec: Sampling.
 
     Raises:
-        VideoError: They are too few, and the spec skips such videos.
+        VideoError: There are too few frames, and the spec skips such videos.
     """
     start = frames[0].seconds
     times = np.array([frame.seconds for frame in frames], np.float64) - start

@@ -322,7 +322,7 @@ def test_a_listed_video_that_is_not_there_has_no_path(tmp_path: Path) -> None:
     assert [str(record.path) for record in found.records] == ["None", "1.mp4", "None"]
     (tmp_path / "1.mp4").rename(tmp_path / "x1.mp4")
     with pytest.raises(
-        ConfigError, match=r"none of the 3 listed videos, such as 0; it holds x1\.mp4"
+        ConfigError, match=r"none of the 3 listed videos, such as 0; it has x1\.mp4"
     ):
         opened("ssv2", tmp_path).fetch()
     assert len(list_videos(opened("ssv2", tmp_path)).records) == 3

@@ -112,7 +112,7 @@ class TestManifest(DatasetContract):
     ("variant", "options", "said"),
     [
         ("", {"root_url": None}, "needs --dataset_path"),
-        ("", {"root_url": "https://example.org/x"}, "on disk"),
+        ("", {"root_url": "https://example.org/x"}, "reads local files"),
         ("", {"root_url": "x", "num_tarballs": 2}, "omit --num_tarballs"),
         ("/400", {"root_url": "x"}, "no variant '400'"),
     ],
@@ -182,7 +182,7 @@ def test_what_is_no_video_of_a_class_is_counted_and_said(
     selection = open_dataset("folder", tmp_path).fetch()
     assert [r.video_id for r in selection.records] == ["a/1.mp4"]
     assert [path.as_posix() for path in selection.unlisted] == misplaced + others
-    assert "2 files left out: they lie in no class folder" in caplog.text
+    assert "2 files left out: they are in no class folder" in caplog.text
     assert "2 files left out: no known video ending, such as a/notes.txt" in caplog.text
     assert "1 file left out: hidden, or made by the system, such as a/._1.mp4" in caplog.text
 
@@ -228,7 +228,7 @@ def test_two_classes_in_one_place_are_both_there_and_told(
     link(tmp_path / "b", tmp_path / "a", tmp_path / "c")
     records = open_dataset("folder", tmp_path).fetch().records
     assert Counter(r.label for r in records) == {"a": 2, "b": 2, "c": 2}
-    assert f"the classes a and b and c are one folder, {tmp_path / 'b'}" in caplog.text
+    assert f"the classes a and b and c are the same folder, {tmp_path / 'b'}" in caplog.text
 
 
 def test_empty_folders_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -329,7 +329,7 @@ def test_the_columns_of_a_manifest(tmp_path: Path, caplog: pytest.LogCaptureFixt
     )
     assert dataset.folder == tmp_path
     assert dataset.paths_on_disk() == [Path("a, b.mp4"), Path("c.mp4"), absolute]
-    assert "say nothing here: note" in caplog.text
+    assert "that are ignored: note" in caplog.text
 
 
 def test_ids_are_those_that_the_manifest_gives(tmp_path: Path) -> None:
@@ -369,7 +369,7 @@ def test_a_manifest_without_labels_is_a_split_without_labels(
         (["path,label", "a,b", "c,d,e"], "line 3 has 3 cells, and the header 2"),
         (["path,label", '"a', 'b"c",d'], "cannot be read as CSV"),
         (["path,label", '"",b'], "line 2: the path is empty"),
-        (["path,start", "a,soon"], "line 2: start is 'soon', no number of seconds"),
+        (["path,start", "a,soon"], "line 2: start is 'soon', not a number of seconds"),
         (["path,end", 'a,"1,5"'], "line 2: end is '1,5'"),
         (["path,start,end", "a,2,2"], "line 2: a section from 2 to 2 s"),
         (["path,start", "a,-1"], "line 2: a section from -1 to inf s"),
@@ -377,7 +377,7 @@ def test_a_manifest_without_labels_is_a_split_without_labels(
         (["path,start", "a,inf"], "line 2: a section from inf to inf s"),
         (["path", "a", "./b/../a"], "line 3 repeats the video './b/../a' of .*line 2"),
         (["path,video_id", "a,x", "b,x"], "line 3 repeats the id 'x' of .*line 2"),
-        (["path,start,end", "a,1,2", "a,1.0,2e0"], "line 3 has the id 'a@1-2' again"),
+        (["path,start,end", "a,1,2", "a,1.0,2e0"], "line 3 repeats the id 'a@1-2'"),
         (["path,label", "a,\0"], "line 2 has a NUL character"),
     ],
 )

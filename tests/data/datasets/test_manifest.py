@@ -286,7 +286,7 @@ def test_labels_json_of_fiftyone(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     ("content", "said"),
     [
         ("{", "JSONDecodeError"),
-        ("[]", "labels.json of FiftyOne"),
+        ("[]", "FiftyOne's labels.json"),
         ('{"a.mp4": 1}', "'classes' and 'labels'"),
         ('{"labels": {}}', "lists no video"),
         ('{"classes": ["x"], "labels": {"a": 1}}', "the label 1 is not an index of 1 classes"),

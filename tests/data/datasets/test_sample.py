@@ -50,7 +50,7 @@ def test_making_the_sample_dataset_touches_no_disk(tmp_path: Path) -> None:
 
 
 def test_the_sample_has_no_versions(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="version '400'"):
+    with pytest.raises(ConfigError, match="variant '400'"):
         load_dataset("sample/400", "val", data_dir=tmp_path)
 
 

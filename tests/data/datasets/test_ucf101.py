@@ -254,8 +254,8 @@ def test_wrong_requests_are_refused(extracted: Path, tmp_path: Path) -> None:
         ("'4'", lambda: load("ucf101/4")),
         ("'val'.*train, test", lambda: load("ucf101/1", "val")),
         ("num_tarballs", lambda: load("ucf101/1", num_tarballs=2)),
-        ("no folder", ucf101(tmp_path, tmp_path / "nowhere").fetch),
-        ("no archive", ucf101(tmp_path, tmp_path / "nowhere.rar").fetch),
+        ("not an existing folder", ucf101(tmp_path, tmp_path / "nowhere").fetch),
+        ("not an existing archive", ucf101(tmp_path, tmp_path / "nowhere.rar").fetch),
         (
             "none of the 8 listed.*the archive",
             ucf101(tmp_path, extracted / "ucfTrainTestlist").fetch,
