@@ -1,4 +1,4 @@
-"""Which videos the releases of Kinetics share, as far as that is published."""
+"""Published overlaps between the Kinetics releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the fetched videos of a folder are from, in a file beside them."""
+"""The source of the fetched videos in a folder, recorded in a file beside them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARK = "root.txt"
 
 
 def write_mark(folder: Path, source: str) -> None:
-    """Note that the videos of a folder are from this source, unless the note is there."""
+    """Record the source of the videos in a folder, unless it is recorded already."""
     mark = folder / MARK
     if not mark.exists() or mark.read_text("utf-8") != _text(source):
         with replacing(mark) as temporary:
@@ -20,11 +20,11 @@ def write_mark(folder: Path, source: str) -> None:
 
 
 def refuse_other_source(folder: Path, source: str) -> None:
-    """Raise ConfigError if a folder holds videos from another source: it may have other files."""
+    """Raise ConfigError if a folder has videos from another source, which may have other files."""
     mark = folder / MARK
-    if mark.exists() and (found := mark.read_text("utf-8")) != _text(source):
+    if mark.exists() and (recorded := mark.read_text("utf-8")) != _text(source):
         raise ConfigError(
-            f"{folder} holds videos from {found}, not from {_text(source)}: take another "
+            f"{folder} has videos from {recorded}, not from {_text(source)}: use another "
             f"--data_dir, or remove {mark} if both have the same files"
         )
 
