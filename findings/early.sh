@@ -1,11 +1,11 @@
 #!/bin/sh
 # A Matroska file that begins below zero, written by the FFmpeg 7.0.2 of imageio-ffmpeg 0.6.0 and read
-# with PyAV 18.1.0 (FFmpeg 8.0): its header states when the video ends, not how long it lasts. Two
-# seconds that begin at -0.6 s are said to last 1.4 s, in container.duration too, while the times of
-# the frames go from -0.6 to 1.36 s. Whoever compares the two finds the file longer than it says, also
-# where its last half second was cut off.
+# with PyAV 18.1.0 (FFmpeg 8.0): its header states the end time of the video, not its duration. For two
+# seconds that begin at -0.6 s the stated duration (also container.duration) is 1.4 s, although the
+# frames have times from -0.6 to 1.36 s. Compared with the header, the file seems too long, even if its
+# last half second is missing.
 #
-# Exits with 1 if that has changed.
+# Exits with 1 if this has changed.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,8 @@
 #!/bin/sh
-# PyAV 18.1.0 (FFmpeg 8.1.2): the side data of a frame of Motion JPEG whose pictures have EXIF cannot be
-# read, since FFmpeg attaches a kind (31, EXIF) that PyAV's enumeration lacks. `frame.rotation` is no way
-# out: it is -180 for a picture that was turned upside down (3) and for one that was mirrored (2) alike,
-# because the angle of a display matrix does not tell whether it mirrors. PyAV 19.0.2 reads it.
+# PyAV 18.1.0 (FFmpeg 8.1.2): the side data of a Motion JPEG frame with EXIF cannot be read, because
+# FFmpeg attaches a kind (31, EXIF) that PyAV's enumeration lacks. `frame.rotation` does not help: it is
+# -180 for a picture that is upside down (3) and also for one that is mirrored (2), because the angle of
+# a display matrix does not show whether it mirrors. PyAV 19.0.2 reads the side data.
 #
 # Seen:
 #   orientation 2: rotation -180, side data: ValueError 31 is not a valid Type
@@ -30,10 +30,10 @@ for orientation in (2, 3):
     with av.open("turned.mjpeg") as container:
         frame = next(container.decode(video=0))
     try:
-        told = f"{len(frame.side_data)} kinds"
+        result = f"{len(frame.side_data)} kinds"
     except ValueError as error:
-        told = f"ValueError {error}"
-    print(f"orientation {orientation}: rotation {frame.rotation}, side data: {told}")
-    is_as_seen &= frame.rotation == -180 and told == "ValueError 31 is not a valid Type"
+        result = f"ValueError {error}"
+    print(f"orientation {orientation}: rotation {frame.rotation}, side data: {result}")
+    is_as_seen &= frame.rotation == -180 and result == "ValueError 31 is not a valid Type"
 sys.exit(not is_as_seen)
 END

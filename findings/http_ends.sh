@@ -1,15 +1,15 @@
 #!/bin/sh
-# PyAV 19.0.2 (FFmpeg 9.0.2) over HTTP: a chunked answer that ends in good order, with its last empty chunk,
-# ends in OSError 5 (Input/output error) and without the frames that the decoder still holds; one that is
-# cut before that chunk ends without an error, with all frames. PyAV 18.1.0 (FFmpeg 8.1.2) reads both to their
-# end. A connection that is closed, without a length, is an error in both, even with "Connection: close".
+# PyAV 19.0.2 (FFmpeg 9.0.2) over HTTP: a chunked response that ends correctly, with an empty chunk, gives
+# OSError 5 (Input/output error), and the frames still in the decoder are lost; a response that is cut
+# before that chunk gives all frames without an error. PyAV 18.1.0 (FFmpeg 8.1.2) reads both to the end. A
+# closed connection without a stated length is an error in both versions, even with "Connection: close".
 #
-# Seen, frames of 50 in MPEG-TS with B-frames, and the number of the error:
+# Seen, frames of 50 in MPEG-TS with B-frames, and the error number:
 #              chunked  chunked, cut  closed  with a length
 #   av 18.1.0  50, -    50, -         49, 5   50, -
 #   av 19.0.2  49, 5    50, -         49, 5   50, -
 #
-# Needs Python 3.12 or later, as PyAV 19 does: PYTHON=python3.13 sh http_ends.sh
+# Needs Python 3.12 or later, like PyAV 19: PYTHON=python3.13 sh http_ends.sh
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

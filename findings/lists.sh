@@ -1,11 +1,11 @@
 #!/bin/sh
-# pandas 2.3.3 with the call by which VideoMAE and VideoMAE V2 read their lists of videos,
-# read_csv(FILE, header=None, delimiter=" "), taking column 0 for the path and column 1 for the label.
+# pandas 2.3.3 with the call that VideoMAE and VideoMAE V2 use to read their lists of videos,
+# read_csv(FILE, header=None, delimiter=" "), with the path in column 0 and the label in column 1.
 #
 # Seen, each without an error or a warning:
-#   two blanks between path and label, as VideoMAE's DATASET.md writes its example: every label is NaN
+#   two blanks between path and label, as in the example of VideoMAE's DATASET.md: every label is NaN
 #   a blank in every path, "my dir/b.mp4 2": the path is "my", the label "dir/b.mp4"
-# and with a blank in the path of a later line alone: ParserError, "Expected 2 fields in line 2, saw 3".
+# and with a blank only in the path of a later line: ParserError, "Expected 2 fields in line 2, saw 3".
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -30,7 +30,7 @@ SEEN = {
 
 
 def read(text):
-    """Paths and labels as the loaders take them, or what pandas says against the list."""
+    """Paths and labels as the loaders use them, or the error message of pandas."""
     try:
         values = pandas.read_csv(io.StringIO(text), header=None, delimiter=" ").values
     except pandas.errors.ParserError as error:

@@ -1,10 +1,10 @@
 #!/bin/sh
-# OpenCV 4.14.0 (opencv-python-headless 4.14.0.94, x86-64) turns by the display matrix of an mp4, and does
-# not mirror: a video whose matrix mirrors it from left to right, as selfies have it, stands on its head,
-# one that is to be flipped from top to bottom is left alone, and the two transposed ones are turned only.
-# The ffmpeg program (9.0 in imageio-ffmpeg 0.8.1) shows all eight orientations as they are meant.
+# OpenCV 4.14.0 (opencv-python-headless 4.14.0.94, x86-64) rotates by the display matrix of an mp4, but does
+# not mirror: a video that is mirrored from left to right, like a selfie, is shown upside down, one that is
+# flipped from top to bottom is unchanged, and the two transposed orientations are only rotated. The ffmpeg
+# program (9.0 in imageio-ffmpeg 0.8.1) shows all eight orientations correctly.
 #
-# Seen, where a white corner at the top left of the stored picture goes:
+# Seen, the position of a white corner that is at the top left of the stored picture:
 #   matrix -1 0 0 1   ffmpeg top right     OpenCV bottom right
 #   matrix 1 0 0 -1   ffmpeg bottom left   OpenCV top left
 #   matrix 0 1 1 0    ffmpeg top left      OpenCV top right

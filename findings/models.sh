@@ -1,17 +1,17 @@
 #!/bin/sh
-# What libraries do with models on disk, in silence or against what one expects.
+# Silent or unexpected behaviour of libraries with models on disk.
 #
 # Seen with transformers 5.23.0:
-#   AutoTokenizer.from_pretrained of a folder with CLIP's config.json and no file of a tokenizer raises nothing. It
-#   gives a CLIPTokenizer with 2 entries, to which "moving up" and "blinking" are the same numbers: a zero-shot
-#   classifier then gives classes whose names have equally many letters the same score. With vocab.json alone it raises.
+#   AutoTokenizer.from_pretrained on a folder with CLIP's config.json but no tokenizer files raises no error. It
+#   returns a CLIPTokenizer with 2 entries, which gives "moving up" and "blinking" the same ids: a zero-shot
+#   classifier then gives classes with names of equal length the same score. With only vocab.json it raises an error.
 #   CLIPImageProcessorPil.from_pretrained reads the image_processor in processor_config.json, which transformers 5
-#   writes, and not the preprocessor_config.json beside it, however new that is. Where that file has a
-#   video_processor alone, the old file counts.
+#   writes, and not the preprocessor_config.json beside it, even if that is newer. If processor_config.json has only
+#   a video_processor, the older file is used.
 # Seen with ONNX Runtime 1.31.1 and onnx 1.23.2:
-#   a whole model whose tensors all lie in a file beside it (size_threshold=0) does not load where the axes of a
-#   ReduceMean are one of them: its shapes are told before that file is read. With the threshold of 1024 that
-#   onnx.save has by itself it loads.
+#   an intact model with all tensors in a separate file (size_threshold=0) does not load if the axes of a ReduceMean
+#   are one of them: shapes are inferred before that file is read. With onnx.save's default threshold of 1024 it
+#   loads.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -64,7 +64,7 @@ for key, expected in (("image_processor", 0.1), ("video_processor", 0.2)):
 
 
 def load(threshold):
-    """What ONNX Runtime says to a model whose larger tensors lie beside it."""
+    """Result of ONNX Runtime for a model whose larger tensors are in a separate file."""
     tensors = {"axes": np.array([1]), "kernel": np.ones((8, 64), np.float32)}
     nodes = [
         helper.make_node("ReduceMean", ["clips", "axes"], ["mean"], keepdims=0),

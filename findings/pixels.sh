@@ -1,7 +1,7 @@
 #!/bin/sh
-# swscale, as PyAV 18.1.0 carries it (FFmpeg 8.1.2, x86-64), to rgb24: the flag ACCURATE_RND alone does not
-# round. Of a grey ramp in 10-bit 4:2:0 it changes nothing, and 8-bit 4:2:0 becomes more than a level darker
-# than without it. FULL_CHR_H_INT rounds 10 bits, and both together round 8.
+# swscale in PyAV 18.1.0 (FFmpeg 8.1.2, x86-64), converting to rgb24: the flag ACCURATE_RND alone does not
+# round. It does not change a grey ramp in 10-bit 4:2:0, and makes 8-bit 4:2:0 more than a level darker.
+# FULL_CHR_H_INT rounds 10 bits correctly, and both flags together 8 bits.
 #
 # Seen, mean difference to 255 * (Y - black) / (white - black):
 #   yuv420p      BICUBIC -0.49, ACCURATE_RND -1.77, FULL_CHR_H_INT -0.49, both  0.00
@@ -29,7 +29,7 @@ SEEN = {
 
 
 def ramp(pixel_format):
-    """A grey frame whose pixels rise from black to white, and what they are in 8 bits."""
+    """A grey frame whose pixels rise from black to white, and their exact 8-bit values."""
     frame = av.VideoFrame(64, 64, pixel_format)
     levels = 2 ** frame.format.components[0].bits
     dtype = np.dtype(np.uint8 if levels == 256 else np.uint16)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# scikit-learn 1.9.1's top_k_accuracy_score takes equal scores by the order of classes, the last first, as its
-# documentation says. So a classifier that gives labels alone, as scores of 0 and 1, has a top-5 accuracy, and
-# that depends on how classes are numbered: what always says class 0 of 10 is right for the classes 6 to 9, too.
+# scikit-learn 1.9.1's top_k_accuracy_score ranks equal scores by class order, the last class first, as its
+# documentation says. So a classifier that outputs only labels, as scores of 0 and 1, has a top-5 accuracy that
+# depends on the numbering of classes: if it always predicts class 0 of 10, it is also right for classes 6 to 9.
 #
 # Seen, one video of each of 10 classes, k = 5:
 #   scores of 0 and 1, always class 0   0.5, hits 0 6 7 8 9
@@ -22,7 +22,7 @@ CLASSES = np.arange(10)
 
 
 def hits(scores):
-    """The classes whose video counts as right by its five highest scores."""
+    """Classes whose video counts as right in the top 5."""
     found = []
     for label in CLASSES:
         row = scores[label : label + 1]

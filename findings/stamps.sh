@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What FFmpeg tells of frames and of durations, seen with PyAV 18.1.0 (FFmpeg 8.0):
+# FFmpeg's time stamps and durations, seen with PyAV 18.1.0 (FFmpeg 8.0):
 #
-# 1. H.264 with B-frames in an avi: frames come in the right order, but with the stamps of others,
-#    1 3 ... in place of 0 1 2 ..., because an avi has times of decoding only. Whoever looks a frame
-#    up by its stamp gets another picture, without an error.
-# 2. A Matroska file that is written where nothing can be rewound states the duration in the metadata that it
-#    was given, whatever was written: here 60 s for a second of video.
+# 1. H.264 with B-frames in an AVI: frames come in the right order, but with the stamps of other frames,
+#    1 3 ... instead of 0 1 2 ..., because an AVI has only decoding times. Looking a frame up by its stamp
+#    gives another picture, without an error.
+# 2. A Matroska file written to a pipe states the duration of the metadata that it was given, regardless of
+#    its content: here 60 s for a second of video.
 #
 # Exits with 1 if either has changed.
 set -eu

@@ -521,7 +521,7 @@ def test_the_command_says_what_it_read_and_that_vidbench_did_not_run_the_model(
     (tmp_path / "p.pkl").write_bytes(b"")
     refused = run_cli("score", "p.pkl", "--dataset", "sample")
     assert refused.returncode == 2
-    assert "p.pkl is not read, because unpickling a file runs what it holds" in refused.stderr
+    assert "p.pkl is not read, because unpickling runs code in the file" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     given = ("score", "p.npz", "--dataset", "sample", "--model_name", "my net", "--json")
     done = run_cli(*given)
