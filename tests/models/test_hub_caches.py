@@ -150,11 +150,14 @@ WEIGHTS = """
 import os
 from vidbench.errors import VidbenchError
 from vidbench.terminal.logs import set_up_logging
-from vidbench.models._tensorflow.weights import published_weights
+from vidbench.models._tensorflow.weights import HubModule, published_weights
 set_up_logging()
 try:
     handle, archive = os.environ["HANDLE"], os.environ["ARCHIVE"]
-    print(published_weights("m", handle, "o/m/tensorFlow2/v/1", archive).digest())
+    module = HubModule(
+        hub_handle=handle, kaggle_handle="o/m/tensorFlow2/v/1", archive_url=archive
+    )
+    print(published_weights("m", module).digest())
 except VidbenchError as error:
     print(error)
 """

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 
 from vidbench.data.spec import PRESETS
 from vidbench.errors import ConfigError
-from vidbench.labels.class_lists import load_classes
 from vidbench.models._golden.record import Golden, GoldenScore
 from vidbench.models._tensorflow.frozen import PixelRange
-from vidbench.models._tensorflow.weights import Weights, local_weights, published_weights
+from vidbench.models._tensorflow.weights import HubModel, HubModule
 from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.models.saved_model import SavedModelLoader
 
 
-@dataclass(frozen=True)
-class Variant:
-    """Where one set of weights is published.
+@dataclass(frozen=True, kw_only=True)
+class Variant(HubModule):
+    """Where one set of weights is published, and what is published of it.
 
     Attributes:
-        hub_handle: TF Hub; its host now redirects to Kaggle.
-        kaggle_handle: The same module on Kaggle.
-        archive_url: The same module in TF Hub's bucket.
-        archive_sha256: Hash of that archive, where one is known.
         pixel_range: What 0 and 255 become: [0, 1], as in TF Hub's own tutorial.
         golden: Logits that its authors published, where they did.
     """
 
-    hub_handle: str
-    kaggle_handle: str
-    archive_url: str
-    archive_sha256: str | None = None
     pixel_range: PixelRange = (0.0, 1.0)
     golden: Golden | None = None
 
@@ -119,7 +109,7 @@ def load(variant: str, *, model_path: str | None = None) -> I3DLoader:
     return I3DLoader(variant, model_path=model_path)
 
 
-class I3DLoader(SavedModelLoader):
+class I3DLoader(HubModel, SavedModelLoader):
     """I3D, found in the first place that has it; constructing it does no I/O.
 
     Args:
@@ -138,29 +128,6 @@ class I3DLoader(SavedModelLoader):
             raise ConfigError(f"there is no I3D trained on {trained_on!r}, only {known}")
         self.name = f"i3d/{trained_on}"
         self.trained_on = trained_on
-        self._variant = VARIANTS[trained_on]
-        self.pixel_range, self.golden = self._variant.pixel_range, self._variant.golden
-        self._model_path = model_path
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return load_classes(str(self.trained_on))
-
-    @cached_property
-    def weights(self) -> Weights:
-        """The SavedModel on this machine, fetched if need be.
-
-        Raises:
-            ConfigError: ``model_path`` holds no SavedModel.
-            ModelError: No place has the weights; the message lists them all.
-        """
-        if self._model_path is not None:
-            return local_weights(self._model_path)
-        found = self._variant
-        return published_weights(
-            self.name,
-            found.hub_handle,
-            found.kaggle_handle,
-            found.archive_url,
-            found.archive_sha256,
-        )
+        module = VARIANTS[trained_on]
+        self._module, self._model_path = module, model_path
+        self.pixel_range, self.golden = module.pixel_range, module.golden

@@ -9,18 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.labels.class_lists import load_classes
 from vidbench.models._files.fit import require_fit
 from vidbench.models._tensorflow.frozen import PixelRange
 from vidbench.models._tensorflow.streaming import StreamClassifier, read_stream_signature
-from vidbench.models._tensorflow.weights import Weights, local_weights, published_weights
+from vidbench.models._tensorflow.weights import HubModel, HubModule
 from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.models.saved_model import SavedModelLoader
 
@@ -30,14 +28,11 @@ Mode = Literal["base", "stream"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variant:
+class Variant(HubModule):
     """Where one set of weights is published, and what is published of it.
 
     Attributes:
         mode: ``base`` takes a whole clip, ``stream`` frame by frame.
-        hub_handle: TF Hub; its host now redirects to Kaggle.
-        kaggle_handle: The same module on Kaggle, which counts versions anew.
-        archive_url: The same module in TF Hub's bucket.
         spec: The protocol of the accuracies.
         top1: On Kinetics-600 val, one view, 0 to 1.
         top5: Likewise.
@@ -47,9 +42,6 @@ class Variant:
     """
 
     mode: Mode
-    hub_handle: str
-    kaggle_handle: str
-    archive_url: str
     spec: PreprocessSpec
     top1: float
     top5: float
@@ -158,8 +150,8 @@ def load(variant: str, *, model_path: str | None = None) -> MoViNetLoader | MoVi
     return _LOADERS[VARIANTS[variant].mode](variant, model_path=model_path)
 
 
-class _Published:
-    """What both modes share: a record, its class list, and where its weights are.
+class _Published(HubModel):
+    """What both modes share.
 
     Args:
         variant: One of :data:`VARIANTS`.
@@ -169,28 +161,9 @@ class _Published:
     def __init__(self, variant: str, *, model_path: str | None = None) -> None:
         record = VARIANTS[variant]
         self.name, self.spec = f"movinet/{variant}", record.spec
-        self.trained_on: str | None = record.classes
+        self.trained_on = record.classes
         self.pixel_range = record.pixel_range
-        self._variant, self._model_path = record, model_path
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return load_classes(self._variant.classes)
-
-    @cached_property
-    def weights(self) -> Weights:
-        """The SavedModel on this machine, fetched if need be.
-
-        Raises:
-            ConfigError: ``model_path`` holds no SavedModel.
-            ModelError: No place has the weights; the message lists them all.
-        """
-        if self._model_path is not None:
-            return local_weights(self._model_path)
-        record = self._variant
-        return published_weights(
-            self.name, record.hub_handle, record.kaggle_handle, record.archive_url
-        )
+        self._module, self._model_path = record, model_path
 
 
 class MoViNetLoader(_Published, SavedModelLoader):

@@ -6,7 +6,6 @@ logits.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tarfile
 from functools import cached_property
@@ -16,6 +15,7 @@ from vidbench.data.fetch.download import is_url
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.labels.class_lists import find_classes, read_classes
+from vidbench.models._files.described import DescribedModel
 from vidbench.models._files.description import FOLDER_FILE, Description, read_description
 from vidbench.models._files.fit import (
     count_scores,
@@ -23,7 +23,7 @@ from vidbench.models._files.fit import (
     require_types,
     warn_of_default_frames,
 )
-from vidbench.models._files.interface import PixelRange, decisive, fed_range
+from vidbench.models._files.interface import PixelRange, fed_range
 from vidbench.models._files.model_file import require_any
 from vidbench.models._files.saved_graph import read_ending
 from vidbench.models._files.signature import Signature, read_signature
@@ -61,7 +61,7 @@ def load(
     return SavedModelLoader(model_path, classes_file=classes_file)
 
 
-class SavedModelLoader:
+class SavedModelLoader(DescribedModel):
     """A SavedModel with a class list; constructing it does no I/O.
 
     What is said of it stands in ``vidbench.toml`` in its folder, or in a TOML file beside its
@@ -72,6 +72,7 @@ class SavedModelLoader:
         classes_file: Class names, one a line, where the folder has no ``classes.txt``.
     """
 
+    family = "saved_model"
     golden: Golden | None = None  # logits that were published
     _described: str | None = None  # what a TOML file may lie in or beside
     _classes_file: Path | None = None
@@ -94,21 +95,6 @@ class SavedModelLoader:
         beside = path.with_name(f"{path.name}.toml") if path.name else path / FOLDER_FILE
         is_folder = os.path.lexists(path) and path.is_dir()  # it takes names that are too long
         return read_description(path / FOLDER_FILE if is_folder else beside)
-
-    @cached_property
-    def name(self) -> str:
-        """``saved_model``, and behind a slash the name in the TOML, if any."""
-        return "/".join(filter(None, ("saved_model", self.description.name)))
-
-    @cached_property
-    def spec(self) -> PreprocessSpec:
-        """The protocol in the TOML; options go over it."""
-        return self.description.spec
-
-    @cached_property
-    def trained_on(self) -> str | None:
-        """The dataset whose train split it has seen, if the TOML says so."""
-        return self.description.trained_on
 
     @cached_property
     def pixel_range(self) -> PixelRange:
@@ -222,10 +208,7 @@ class SavedModelLoader:
 
     def digest(self) -> str:
         """16 hexadecimal digits of the weights, the class list, and what is said of pixels."""
-        described = self.description
-        said = decisive(described.interface, self.pixel_range)
-        text = "\n".join([self.weights.digest(), *self.classes, *said])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self.digest_of(self.weights.digest(), self.pixel_range)
 
     def load(
         self,

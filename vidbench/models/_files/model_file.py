@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.labels.class_lists import find_classes
 from vidbench.models._files.arrays import ArrayClassifier, Network
+from vidbench.models._files.described import DescribedModel
 from vidbench.models._files.description import Description, read_description
 from vidbench.models._files.fit import (
     count_scores,
@@ -22,14 +22,14 @@ from vidbench.models._files.fit import (
     require_types,
     warn_of_default_frames,
 )
-from vidbench.models._files.interface import PixelRange, decisive, fed_range
+from vidbench.models._files.interface import PixelRange, fed_range
 from vidbench.models._files.signature import Signature, Tensor, join
 from vidbench.models._scores import require_output
 from vidbench.storage.hashes import sha256_of
 from vidbench.system.validation import require_file
 
 
-class ModelFile(ABC):
+class ModelFile(DescribedModel):
     """A model that is one file; constructing it does no I/O.
 
     What is said of it stands in a TOML file of its name with ``.toml`` behind; ``classes_file``
@@ -40,7 +40,6 @@ class ModelFile(ABC):
         classes_file: Class names, one a line.
     """
 
-    family: str
     suffixes: tuple[str, ...]
     libraries: tuple[str, ...]  # any one of them will do, as they are imported
     extra: str
@@ -58,21 +57,6 @@ class ModelFile(ABC):
             ConfigError: The TOML beside it cannot be meant.
         """
         return read_description(self._path.with_name(f"{self._path.name}.toml"))
-
-    @cached_property
-    def name(self) -> str:
-        """The family, and behind a slash the name in the TOML, if any."""
-        return "/".join(filter(None, (self.family, self.description.name)))
-
-    @cached_property
-    def spec(self) -> PreprocessSpec:
-        """The protocol in the TOML; options go over it."""
-        return self.description.spec
-
-    @cached_property
-    def trained_on(self) -> str | None:
-        """The dataset whose train split it has seen, if the TOML says so."""
-        return self.description.trained_on
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -172,9 +156,7 @@ class ModelFile(ABC):
 
     def digest(self) -> str:
         """16 hexadecimal digits of the weights, the class list, and what is done to pixels."""
-        said = decisive(self.description.interface, self._pixel_range)
-        text = "\n".join([self.content_digest(), *self.classes, *said])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self.digest_of(self.content_digest(), self._pixel_range)
 
     def load(
         self,

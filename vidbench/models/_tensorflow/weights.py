@@ -9,13 +9,15 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.data.fetch.download import alone, fetch_alone, is_url, silence_limit
 from vidbench.data.fetch.tar import extract_archive
 from vidbench.errors import ArchiveError, ConfigError, ModelError, VidbenchError
+from vidbench.labels.class_lists import load_classes
 from vidbench.models._apart import no_byte_came, run_apart
 from vidbench.models._files.saved_graph import require_variables
 from vidbench.models._tensorflow.imports import import_tensorflow_hub
@@ -96,28 +98,71 @@ def local_weights(source: str) -> Weights:
         raise ConfigError(f"model_path {source}: {error}") from error
 
 
-def published_weights(
-    model: str, handle: str, kaggle: str, archive: str, sha256: str | None = None
-) -> Weights:
+@dataclass(frozen=True, kw_only=True)
+class HubModule:
+    """Where one set of weights is published.
+
+    Attributes:
+        hub_handle: TF Hub; its host now redirects to Kaggle.
+        kaggle_handle: The same module on Kaggle, which counts versions from 1.
+        archive_url: The same module in TF Hub's bucket.
+        archive_sha256: Hash of that archive, where one is known.
+    """
+
+    hub_handle: str
+    kaggle_handle: str
+    archive_url: str
+    archive_sha256: str | None = None
+
+
+def published_weights(model: str, module: HubModule) -> Weights:
     """The weights of a module of TF Hub, from the first place that has them.
 
     Args:
         model: Its name, for messages.
-        handle: Of TF Hub, whose host now redirects to Kaggle.
-        kaggle: Handle of the same module on Kaggle.
-        archive: Url of the same module in TF Hub's bucket.
-        sha256: Hash of that archive, where one is known.
+        module: The places.
 
     Raises:
         ModelError: None has; the message lists every place and what came of it.
     """
+    handle, archive = module.hub_handle, module.archive_url
     places = [
         WeightSource("TF Hub's cache", partial(from_hub_cache, handle)),
-        WeightSource(f"Kaggle {kaggle}", partial(from_kaggle, kaggle)),
-        WeightSource(archive, partial(from_archive, archive, handle, sha256)),
+        WeightSource(f"Kaggle {module.kaggle_handle}", partial(from_kaggle, module.kaggle_handle)),
+        WeightSource(archive, partial(from_archive, archive, handle, module.archive_sha256)),
         WeightSource(handle, partial(from_hub, handle)),
     ]
     return first_found(model, places)
+
+
+class HubModel:
+    """A model whose weights are published on TF Hub.
+
+    Attributes:
+        name: As in results.
+        trained_on: The dataset whose train split it has seen, and whose class list it has.
+    """
+
+    name: str
+    trained_on: str | None
+    _module: HubModule
+    _model_path: str | None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return load_classes(str(self.trained_on))
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The SavedModel on this machine, fetched if need be.
+
+        Raises:
+            ConfigError: ``model_path`` holds no SavedModel.
+            ModelError: No place has the weights; the message lists them all.
+        """
+        if self._model_path is not None:
+            return local_weights(self._model_path)
+        return published_weights(self.name, self._module)
 
 
 def hub_cache() -> Path:
