@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_views_are_pooled_and_fewer_are_scored_from_the_same_pass(tmp_path: Path) -> None:
-    def run(num_clips: int, num_crops: int, **others: Any) -> dict[str, Any]:
+    def run(num_clips: int, num_crops: int, **others: Any) -> Mapping[str, Any]:
         config = sample_config(
             tmp_path,
             num_videos=8,

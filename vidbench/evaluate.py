@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vidbench.config.label_matching import Labels, match_labels
 from vidbench.config.opening import open_loader, open_model
@@ -24,11 +24,12 @@ from vidbench.engines.scoring import unfinished_batches
 from vidbench.errors import ConfigError
 from vidbench.models.base import Model
 from vidbench.report import write_report
+from vidbench.runs.context import KnownLeakage, MatchedLabels, RunContext
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.identity import RunIdentity
+from vidbench.runs.metrics_record import Metrics
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import RunContext
 from vidbench.storage.remote_store import SharedFolder
 from vidbench.system.machine import default_batch_size
 from vidbench.system.stopwatch import Stopwatch
@@ -41,13 +42,13 @@ class Evaluation(NamedTuple):
 
     Attributes:
         folder: Where it lies.
-        metrics: The content of ``metrics.json``.
+        metrics: Its numbers; ``metrics["top1"]`` is what ``metrics.json`` has there.
         seconds: By stage, one after another.
         beside: By stage, what workers did meanwhile, in all of them together.
     """
 
     folder: Path
-    metrics: dict[str, Any]
+    metrics: Metrics
     seconds: Mapping[str, float]
     beside: Mapping[str, float]
 
@@ -160,13 +161,13 @@ def open_run(
         frames=tuple(record.frames for record in selection.records if record.frames),
     )
     leakage = warn_of_leakage(config, model.trained_on, loader.dataset, selection.records)
-    facts = RunContext(
+    context = RunContext(
         signature=identity.signature(),
         views=loader.spec.views_name,
         num_listed=selection.num_listed,
-        labels=labels.alignment.as_dict(),
+        labels=MatchedLabels.of(labels.alignment),
         choices=labels.choices,
-        leakage=leakage.as_dict(),
+        leakage=KnownLeakage.of(leakage),
     )
     path = config.results_dir / (config.run_name or identity.run_name())
     folder = RunFolder(path, identity, place(config, "results_dir"))
@@ -178,5 +179,5 @@ def open_run(
         )
     }
     overwrite = config.overwrite_output_dir
-    folder.open(config.as_dict(), facts, selection.unlisted, places, overwrite=overwrite)
+    folder.open(config.as_dict(), context, selection.unlisted, places, overwrite=overwrite)
     return folder

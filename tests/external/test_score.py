@@ -33,6 +33,7 @@ from vidbench.external.matching import match_rows
 from vidbench.report.mlflow_values import metrics_of, params_of, tags_of
 from vidbench.runs.compare import compare
 from vidbench.runs.finished import FinishedRun
+from vidbench.runs.outputs import write_predictions
 from vidbench.runs.predictions import Predictions
 
 Export = Callable[[Predictions, Path], Path]
@@ -151,7 +152,7 @@ def as_ranks_in_columns(table: Predictions, folder: Path) -> Path:
 
 
 def as_predictions_of_vidbench(table: Predictions, folder: Path) -> Path:
-    table.write_csv(folder / "predictions.csv", 7)
+    write_predictions(folder / "predictions.csv", table, 7)
     return folder / "predictions.csv"
 
 
@@ -300,7 +301,7 @@ def check_every_reader(
     assert "calibration the predictions are one class a video" in capsys.readouterr().out
     page = (labels.path / "report.html").read_text()
     assert "vidbench did not run this model" in page
-    assert labels.run["identity"]["sha256"] in page
+    assert str(labels.record.identity.sha256) in page
     run_leaderboard([str(results), "--json"])
     rows = json.loads(capsys.readouterr().out)
     assert {row["topk"] for row in rows} == {None}
@@ -319,7 +320,7 @@ def check_every_reader(
         run_fuse([str(evaluated.path), str(labels.path), "--results_dir", str(results)])
     assert metrics_of(labels)["top1"] == labels.metrics["top1"]["value"]
     assert "top5" not in metrics_of(labels)
-    assert params_of(labels)["sha256"] == labels.run["identity"]["sha256"]
+    assert params_of(labels)["sha256"] == labels.record.identity.sha256
     assert tags_of(labels)["vidbench.signature"] == labels.metrics["signature"]
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.helpers.contexts import new_context
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.data.spec import PRESETS
 from vidbench.runs.identity import RunIdentity
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import RunContext
 
 CLASSES = ("a", "b", "c")
 RECORDS = tuple(VideoRecord(f"v{i}", Path(f"{i}.mp4"), CLASSES[i % 3]) for i in range(6))
@@ -22,7 +22,7 @@ IDENTITY = RunIdentity(
     spec=PRESETS["hub"],
     video_ids=tuple(record.video_id for record in RECORDS),
 )
-FACTS = RunContext(signature=IDENTITY.signature(), num_listed=7, labels={}, leakage={})
+CONTEXT = new_context(IDENTITY.signature(), num_listed=7)
 
 
 def filled() -> Predictions:

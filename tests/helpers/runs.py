@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from tests.helpers.contexts import new_context
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.data.spec import PRESETS
 from vidbench.labels.alignment import align
+from vidbench.runs.context import MatchedLabels
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.identity import RunIdentity
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import RunContext
 
 CLASSES = ("a", "b", "c")
 SKIP = Skip("truncated", "3 of 9 frames")
@@ -34,15 +35,14 @@ def finish_run(
         video_ids=tuple(table.video_ids.tolist()),
         choices=choices,
     )
-    facts = RunContext(
-        signature=decisive.signature(),
+    context = new_context(
+        decisive.signature(),
         num_listed=len(table),
-        labels=alignment.as_dict(),
+        labels=MatchedLabels.of(alignment),
         choices=choices,
-        leakage={},
     )
     folder = RunFolder(path, decisive)
-    folder.open({}, facts)
+    folder.open({}, context)
     folder.finish(table, top_n=2)
     return FinishedRun(path)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,6 @@ from vidbench.data.records import Skip, VideoRecord
 from vidbench.metrics.outcomes import Outcomes
 from vidbench.runs.outcomes import outcomes_of
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import RunContext
 
 
 def random_table(
@@ -54,7 +51,3 @@ def outcomes_where(
         details=np.full(count, "", np.object_),
     )
     return outcomes_of(table)
-
-
-def facts(signature: str = "", **others: Any) -> RunContext:
-    return replace(RunContext(signature=signature, labels={}, leakage={}), **others)

@@ -26,6 +26,7 @@ from vidbench.metrics.classification import (
 from vidbench.metrics.intervals import share, wilson
 from vidbench.metrics.outcomes import Outcomes, top_k_hits
 from vidbench.runs.outcomes import outcomes_of
+from vidbench.runs.outputs import write_predictions
 from vidbench.runs.predictions import Predictions
 
 seeds = st.integers(0, 2**32 - 1)
@@ -93,13 +94,15 @@ def test_accuracy_of_the_written_table_equals_the_metrics(
     tmp_path: Path, skips: int, unlabelled: int, k: int
 ) -> None:
     table = random_table(seed=k, videos=40, classes=9, skips=skips, unlabelled=unlabelled)
-    table.write_csv(tmp_path / "predictions.csv", k)
+    write_predictions(tmp_path / "predictions.csv", table, k)
     found = compute_accuracy(pd.read_csv(tmp_path / "predictions.csv"), k)
     assert found == accuracy(outcomes_of(table), k)
 
 
 def test_accuracy_of_a_table_without_labels_is_refused(tmp_path: Path) -> None:
-    random_table(seed=1, videos=5, classes=4, unlabelled=5).write_csv(tmp_path / "p.csv", 1)
+    write_predictions(
+        tmp_path / "p.csv", random_table(seed=1, videos=5, classes=4, unlabelled=5), 1
+    )
     with pytest.raises(ValueError, match="label"):
         compute_accuracy(pd.read_csv(tmp_path / "p.csv"))
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import top_k_accuracy_score
 
-from tests.helpers.tables import facts, outcomes_where
+from tests.helpers.contexts import new_context
+from tests.helpers.tables import outcomes_where
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.metrics.classification import (
@@ -23,9 +24,11 @@ from vidbench.metrics.classification import (
     confusion_matrix,
 )
 from vidbench.metrics.ranking import LABEL, RANKING, SIMILARITY
+from vidbench.runs.choices import restrict_choices
 from vidbench.runs.outcomes import outcomes_of
+from vidbench.runs.outputs import write_predictions
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import restrict_choices, summarize
+from vidbench.runs.summary import summarize
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -102,7 +105,7 @@ def table_of(
 @pytest.mark.parametrize("label", list("abcdefgh"))
 def test_a_score_of_one_class_ranks_that_class_alone(label: str) -> None:
     table = table_of(np.eye(8)[[7, 7]], [label, "h"])
-    summary = summarize(table, 5, facts())
+    summary = summarize(table, 5, new_context())
     assert summary["top1"]["value"] == (1.0 if label == "h" else 0.5)
     assert summary["top5"] == {
         "value": None,
@@ -115,11 +118,11 @@ def test_a_score_of_one_class_ranks_that_class_alone(label: str) -> None:
 @pytest.mark.parametrize("value", [0.0, 0.125])
 def test_scores_that_are_all_equal_are_no_hits(value: float) -> None:
     scores = np.full((2, 8), value)
-    summary = summarize(table_of(scores, ["a", "b"]), 5, facts())
+    summary = summarize(table_of(scores, ["a", "b"]), 5, new_context())
     assert summary["top1"] is None
     assert summary["not_scored"] == "no video has a class that ranks above others"
     scores = np.concatenate([scores, np.linspace(1, 0, 8)[None] / 4])
-    summary = summarize(table_of(scores, ["a", "b", "e"]), 5, facts())
+    summary = summarize(table_of(scores, ["a", "b", "e"]), 5, new_context())
     assert (summary["top1"]["value"], summary["top5"]["value"]) == (0, pytest.approx(1 / 3))
     assert summary["tied"] == {"top1": 2, "top5": 2}
 
@@ -135,10 +138,10 @@ def test_a_video_of_no_choice_is_taken_for_no_class() -> None:
 def test_a_ranking_has_an_accuracy_at_k_where_every_answer_ranks_k() -> None:
     scores = np.array([[4, 3, 2, 1, 0, 0], [0, 0, 4, 3, 2, 0], [0] * 6])
     table = replace(table_of(scores, ["d", "b", "a"], RANKING), ranked=np.array([4, 3, 0]))
-    summary = summarize(table, 3, facts())
+    summary = summarize(table, 3, new_context())
     assert [summary[name]["value"] for name in ("top1", "top3")] == [0, 0]
     assert summary["tied"] == {"top1": 0, "top3": 0}
-    assert summarize(table, 4, facts())["top4"] == {
+    assert summarize(table, 4, new_context())["top4"] == {
         "value": None,
         "reason": "1 of 2 videos have only 3 classes with a rank",
     }
@@ -187,7 +190,7 @@ def test_a_probability_of_zero_among_the_choices_stands_before_what_may_not_be_c
 def test_the_list_of_predictions_names_what_is_ranked_alone(tmp_path: Path) -> None:
     scores = np.array([[0, 1, 0, 0], [0.5, 0.25, 0.125, 0.125], [0.25] * 4, [0.4, 0.3, 0.2, 0.1]])
     table = table_of(scores, ["a", "b", "c", "d"])
-    table.write_csv(tmp_path / "predictions.csv", 4)
+    write_predictions(tmp_path / "predictions.csv", table, 4)
     found = pd.read_csv(tmp_path / "predictions.csv", dtype=str, keep_default_na=False)
     names = found[[f"pred_{k}" for k in range(1, 5)]].agg("".join, axis=1).tolist()
     assert names == ["b", "ab", "", "abcd"]

@@ -345,7 +345,7 @@ def rewritten(run: FinishedRun, folder: Path, change: Callable[[Predictions], Pr
     (folder / "thumbnails.zip").unlink()
     predictions = change(run.predictions)
     predictions.save(folder / "scores.npz")
-    write_outputs(folder, predictions, run.run, 5)
+    write_outputs(folder, predictions, run.context, 5)
     return write_report(FinishedRun(folder))
 
 

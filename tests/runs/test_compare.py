@@ -103,7 +103,9 @@ def test_models_of_other_classes_are_compared_by_the_labels_of_the_dataset(tmp_p
 def test_a_run_that_does_not_say_what_it_is_of_is_refused(tmp_path: Path) -> None:
     for name in "ab":
         write_run(tmp_path / name, "abab")
-    (tmp_path / "b" / "run.json").write_text("{}")
+    described = json.loads((tmp_path / "b" / "run.json").read_text("utf-8"))
+    del described["facts"]
+    (tmp_path / "b" / "run.json").write_text(json.dumps(described), "utf-8")
     with pytest.raises(ConfigError, match=r"b: run\.json has no facts"):
         compare([FinishedRun(tmp_path / name) for name in "ab"])
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from tests.helpers.filled_folders import (
     CLASSES,
-    FACTS,
+    CONTEXT,
     IDENTITY,
     RECORDS,
     assert_equal_tables,
@@ -28,11 +29,11 @@ from vidbench.runs.predictions import PENDING, Predictions
 
 def opened(path: Path, identity: RunIdentity = IDENTITY, *, overwrite: bool = False) -> RunFolder:
     folder = RunFolder(path, identity)
-    folder.open({"batch_size": 2}, FACTS, overwrite=overwrite)
+    folder.open({"batch_size": 2}, CONTEXT, overwrite=overwrite)
     return folder
 
 
-def finished(path: Path) -> dict[str, Any]:
+def finished(path: Path) -> Mapping[str, Any]:
     folder = opened(path)
     folder.add(filled(), range(6))
     return folder.finish(filled(), top_n=2)
@@ -45,7 +46,7 @@ def test_constructing_touches_no_disk(tmp_path: Path) -> None:
 
 def test_a_new_folder_says_what_it_is_of(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run", IDENTITY)
-    folder.open({"batch_size": 2}, FACTS, [Path("val/part_0/x.mp4")])
+    folder.open({"batch_size": 2}, CONTEXT, [Path("val/part_0/x.mp4")])
     run = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
     assert run["digest"] == IDENTITY.digest()
     assert run["identity"] == IDENTITY.as_dict()

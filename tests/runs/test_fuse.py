@@ -18,9 +18,11 @@ from vidbench.cli.commands.fuse import run
 from vidbench.data.records import Skip
 from vidbench.errors import ConfigError
 from vidbench.runs.compare import compare
+from vidbench.runs.context import KnownLeakage
 from vidbench.runs.coverage import digest_videos
 from vidbench.runs.finished import FinishedRun
-from vidbench.runs.fuse import fuse, merge_leakage, write_fusion
+from vidbench.runs.fuse import fuse, write_fusion
+from vidbench.runs.fusion_record import merge_leakage
 from vidbench.runs.leaderboard import leaderboard
 from vidbench.runs.outputs import write_outputs
 from vidbench.runs.predictions import Predictions
@@ -95,10 +97,10 @@ def test_the_fusion_is_the_weighted_mean_and_the_order_of_runs_changes_nothing(
         oracle = np.mean(np.array([own[video] for own in scores]), axis=0).astype(np.float32)
         np.testing.assert_array_max_ulp(np.array(fused, np.float32), oracle, maxulp=1)
     assert_same_predictions(found.predictions, turned.predictions)
-    assert (turned.digest, turned.identity, turned.facts) == (
+    assert (turned.digest, turned.identity, turned.context) == (
         found.digest,
         found.identity,
-        found.facts,
+        found.context,
     )
     assert (tenfold.digest, tenfold.name) == (equal.digest, equal.name)
     assert (found.digest != equal.digest) or len(set(weights)) == 1
@@ -137,7 +139,7 @@ def test_each_run_has_its_say_among_the_choices_only(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         fusion.predictions.scores, [[(0.2 + 2 / 3) / 2, (0.8 + 1 / 3) / 2, 0]], rtol=1e-5
     )
-    assert fusion.identity["choices"] == ["a", "b"]
+    assert fusion.identity.choices == ("a", "b")
     with pytest.raises(ConfigError, match=r"--top_n 3 must be from 1 to 2"):
         write_fusion(fusion, tmp_path / "fused", 3)
     assert not (tmp_path / "fused").exists()
@@ -156,22 +158,22 @@ def test_the_folder_is_that_of_a_finished_run(tmp_path: Path) -> None:
     assert_same_predictions(found.predictions, fusion.predictions)
     assert (metrics["requested"], metrics["evaluated"]) == (12, 9)
     assert sum(metrics["skipped"].values()) == 3
-    described = found.run["identity"]
-    assert described["model"] == "fusion of i3d/kinetics-400 + i3d/kinetics-400"
-    assert {member["run"]: member["digest"] for member in described["members"]} == {
-        own.name: own.run["digest"] for own in runs
+    described = found.record.identity
+    assert described.model == "fusion of i3d/kinetics-400 + i3d/kinetics-400"
+    assert {member.run: member.digest for member in described.members} == {
+        own.name: own.record.digest for own in runs
     }
-    assert {member["signature"] for member in described["members"]} == {
+    assert {member.signature for member in described.members} == {
         own.metrics["signature"] for own in runs
     }
-    assert found.run["versions"]["numpy"] == np.__version__
-    assert found.run["sessions"] == []
+    assert found.record.versions["numpy"] == np.__version__
+    assert found.record.sessions == ()
     parts = metrics["signature"].split(" | ")
-    digests = sorted(own.run["digest"] for own in runs)
+    digests = sorted(own.record.digest for own in runs)
     assert parts[0] == f"fusion of 2 runs ({', '.join(digests)})"
     requested = digest_videos(runs[0].predictions.video_ids.tolist())
     assert parts[1:3] == ["kinetics-400/val", f"9 of 12 videos {requested}"]
-    assert folder.name == f"fusion_kinetics-400-val_12_{found.run['digest']}"
+    assert folder.name == f"fusion_kinetics-400-val_12_{found.record.digest}"
 
 
 def test_other_commands_work_on_a_fusion(tmp_path: Path) -> None:
@@ -182,11 +184,11 @@ def test_other_commands_work_on_a_fusion(tmp_path: Path) -> None:
     (shown,) = [row for row in leaderboard(tmp_path).rows if row["run"] == "fused"]
     assert (shown["top1"], shown["precision"]) == (fused.metrics["top1"]["value"], "fp32")
     before = (tmp_path / "fused" / "metrics.json").read_bytes()
-    write_outputs(tmp_path / "fused", fused.predictions, fused.run, 2)
+    write_outputs(tmp_path / "fused", fused.predictions, fused.context, 2)
     assert (tmp_path / "fused" / "metrics.json").read_bytes() == before
     again = fuse([fused, runs[0]])
-    assert again.identity["model"].startswith("fusion of ")
-    assert "(fusion of i3d/kinetics-400 + i3d/kinetics-400)" in again.identity["model"]
+    assert again.identity.model.startswith("fusion of ")
+    assert "(fusion of i3d/kinetics-400 + i3d/kinetics-400)" in again.identity.model
     assert write_fusion(again, tmp_path / "again", 2)["evaluated"] == 9
 
 
@@ -209,7 +211,7 @@ def test_another_run_is_overwritten_only_where_asked(tmp_path: Path) -> None:
         write_fusion(fusion, tmp_path / "there", 2)
     assert (tmp_path / "there" / "run.json").read_bytes() == before
     write_fusion(fusion, tmp_path / "there", 2, overwrite=True)
-    assert FinishedRun(tmp_path / "there").run["digest"] == fusion.digest
+    assert FinishedRun(tmp_path / "there").record.digest == fusion.digest
     assert not (tmp_path / "there" / "more.txt").exists()
 
 
@@ -295,7 +297,9 @@ def test_a_wrong_request_is_refused_and_writes_nothing(
     for name in ("a", "b", "unfinished", "old"):
         write_run(tmp_path / name, "abab")
     (tmp_path / "unfinished" / "metrics.json").unlink()
-    write_json(tmp_path / "old" / "run.json", {"digest": "0", "identity": {}})
+    described = FinishedRun(tmp_path / "old").record.as_json()
+    del described["facts"]
+    write_json(tmp_path / "old" / "run.json", described)
     with pytest.raises(ConfigError, match=message):
         run([*options, "--results_dir", "fused"])
     assert not (tmp_path / "fused").exists()
@@ -330,14 +334,14 @@ def test_the_text_ends_with_what_the_numbers_are_of(
         assert part in text
 
 
-def known(leaked: int | None, *examples: str, trained_on: str | None = "k600") -> dict[str, Any]:
-    return {
-        "trained_on": trained_on,
-        "training_lists": [] if leaked is None else ["600/train.csv"],
-        "leaked_videos": leaked,
-        "examples": list(examples),
-        "published_overlap": "shared videos" if leaked is None else None,
-    }
+def known(leaked: int | None, *examples: str, trained_on: str | None = "k600") -> KnownLeakage:
+    return KnownLeakage(
+        trained_on=trained_on,
+        training_lists=() if leaked is None else ("600/train.csv",),
+        leaked_videos=leaked,
+        examples=examples,
+        published_overlap="shared videos" if leaked is None else None,
+    )
 
 
 def test_leakage_that_all_share_is_that_of_the_fusion() -> None:
@@ -353,19 +357,19 @@ def test_leakage_of_a_fusion_is_no_less_than_that_of_any_run(
 ) -> None:
     members = known(one, "x", "y"), known(other, "y", "z", trained_on=None)
     found = merge_leakage([("a", members[0]), ("b", members[1])])
-    assert found["leaked_videos"] == leaked
-    assert found["trained_on"] == "k600 + unknown"
-    assert found["examples"] == ["x", "y", "z"]
-    assert found["published_overlap"] == ("shared videos" if None in (one, other) else None)
-    assert [member["run"] for member in found["members"]] == ["a", "b"]
+    assert found.leaked_videos == leaked
+    assert found.trained_on == "k600 + unknown"
+    assert found.examples == ("x", "y", "z")
+    assert found.published_overlap == ("shared videos" if None in (one, other) else None)
+    assert [member["run"] for member in found.members] == ["a", "b"]
 
 
 def test_views_and_precisions_that_differ_are_both_named(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, "abab") for name in "ab"]
-    described = dict(runs[1].run)
+    described = runs[1].record.as_json()
     described["facts"] = described["facts"] | {"views": "10x3"}
     described["identity"] = described["identity"] | {"precision": "bf16", "model": "x/y"}
     write_json(tmp_path / "b" / "run.json", described)
     found = fuse([runs[0], FinishedRun(tmp_path / "b")])
-    assert sorted(found.facts.views.split(" + ")) == ["10x3", "1x1"]
-    assert sorted(found.identity["precision"].split(" + ")) == ["bf16", "fp32"]
+    assert sorted(found.context.views.split(" + ")) == ["10x3", "1x1"]
+    assert sorted(found.identity.precision.split(" + ")) == ["bf16", "fp32"]

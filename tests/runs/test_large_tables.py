@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.helpers.contexts import new_context
 from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import VidbenchError
+from vidbench.runs.choices import restrict_choices
 from vidbench.runs.outputs import write_outputs
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import RunContext, restrict_choices
 from vidbench.storage import columns
 
 seeds = st.integers(0, 2**32 - 1)
@@ -111,13 +112,13 @@ def test_pieces_change_no_result(
     top_n = data.draw(st.integers(1, len(table.classes)))
     choices = data.draw(st.lists(st.sampled_from(table.classes), unique=True))
     top_n = min(top_n, len(choices) or top_n)
-    facts = RunContext(signature="x", num_listed=50, labels={}, leakage={}, choices=choices)
+    context = new_context("x", num_listed=50, choices=tuple(choices))
     whole, cut = (tmp_path_factory.mktemp(name) for name in ("whole", "cut"))
-    write_outputs(whole, table, {"facts": facts.as_dict()}, top_n)
+    write_outputs(whole, table, context, top_n)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "_PIECE_BYTES", size)
         patch.setattr(columns, "_MEMORY_BYTES", 0 if in_file else 1 << 20)
-        write_outputs(cut, table, {"facts": facts.as_dict()}, top_n)
+        write_outputs(cut, table, context, top_n)
     assert tree(cut) == tree(whole)
 
 
@@ -218,7 +219,7 @@ from vidbench.data.spec import PRESETS
 from vidbench.runs.identity import RunIdentity
 from vidbench.runs.predictions import Predictions
 from vidbench.runs.folder import RunFolder
-from vidbench.runs.summary import RunContext
+from tests.helpers.contexts import new_context
 
 resource.setrlimit(resource.RLIMIT_DATA, (240 << 20, 240 << 20))
 classes = tuple(f"class {i}" for i in range(2000))
@@ -226,7 +227,7 @@ records = [VideoRecord(f"v{i}", Path(f"{i}.mp4"), classes[i % 90]) for i in rang
 identity = RunIdentity(model="m/x", weights="0", dataset="d", split="val", spec=PRESETS["hub"],
                        video_ids=tuple(record.video_id for record in records))
 folder = RunFolder(Path(sys.argv[1]) / "run", identity)
-folder.open({}, RunContext(signature="x", num_listed=35_000, labels={}, leakage={}))
+folder.open({}, new_context("x", num_listed=35_000))
 table = Predictions.pending(records, classes)
 ramp = np.linspace(0, 1, len(classes), dtype=np.float32)
 for row in range(len(records)):

@@ -126,8 +126,9 @@ def test_what_a_run_says_of_speed_cost_and_views_is_shown(tmp_path: Path) -> Non
         {"videos": 0},
     ]
     change(tmp_path / "run", "run.json", sessions=sessions, cost_usd=0.25)
-    digests = {"requested_digest": "abcd", "scored_digest": "1234"}
-    change(tmp_path / "run", "metrics.json", views="5x3", coverage=digests)
+    coverage = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))["coverage"]
+    coverage |= {"requested_digest": "abcd", "scored_digest": "1234"}
+    change(tmp_path / "run", "metrics.json", views="5x3", coverage=coverage)
     (found,) = leaderboard(tmp_path).rows
     assert (found["latency_ms"], found["cost_usd"], found["views"]) == (20, 0.25, "5x3")
     assert (found["requested_digest"], found["scored_digest"]) == ("abcd", "1234")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.errors import VidbenchError
+from vidbench.runs.outputs import write_predictions, write_skipped
 from vidbench.runs.predictions import PENDING, Predictions
 from vidbench.storage.csv_cells import unescape_cell
 
@@ -85,8 +86,8 @@ def test_any_text_survives_on_disk(
     read = Predictions.pending(records, (label,))
     read.update(folder / "t.npz")
     assert_equal_tables(read, table)
-    read.write_csv(folder / "t.csv", 1)
-    read.write_skipped_csv(folder / "s.csv")
+    write_predictions(folder / "t.csv", read, 1)
+    write_skipped(folder / "s.csv", read)
     assert rows_of(folder / "t.csv")[1:] == [
         [video_id, "p.mp4", label, label, label, "1.000000", ""] for video_id in ids[1:]
     ]
@@ -106,8 +107,8 @@ def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
     names = ("t.npz", "t.csv", "s.csv")
     for folder in (tmp_path / "one", tmp_path / "other"):
         filled().save(folder / "t.npz")
-        filled().write_csv(folder / "t.csv", 2)
-        filled().write_skipped_csv(folder / "s.csv")
+        write_predictions(folder / "t.csv", filled(), 2)
+        write_skipped(folder / "s.csv", filled())
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
 
@@ -203,7 +204,7 @@ def test_a_truncated_file_is_refused(
 
 
 def test_the_csv_lists_scored_videos_in_order_with_their_top_classes(tmp_path: Path) -> None:
-    filled().write_csv(tmp_path / "t.csv", 2)
+    write_predictions(tmp_path / "t.csv", filled(), 2)
     header = [
         "video_id",
         "path",
@@ -228,13 +229,13 @@ def test_equal_scores_are_listed_by_class_but_for_the_lowest(tmp_path: Path) -> 
     names = tuple(f"class {100 - i}" for i in range(100))
     table = Predictions.pending(RECORDS[:1], names)
     table.set_scores(0, np.array([0.25, 0.75, 0.5, 0.75] * 25, np.float32))
-    table.write_csv(tmp_path / "t.csv", 100)
+    write_predictions(tmp_path / "t.csv", table, 100)
     best = [*names[1::2], *names[2::4], *[""] * 25]
     assert rows_of(tmp_path / "t.csv")[1][4:104] == best
 
 
 def test_skipped_videos_have_a_table_of_their_own(tmp_path: Path) -> None:
-    filled().write_skipped_csv(tmp_path / "s.csv")
+    write_skipped(tmp_path / "s.csv", filled())
     assert rows_of(tmp_path / "s.csv") == [
         ["video_id", "path", "label", "reason", "detail"],
         ['"c"', "", CLASSES[2], "missing", 'in no tarball: "c", 日'],
@@ -243,11 +244,11 @@ def test_skipped_videos_have_a_table_of_their_own(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    filled().write_csv(path, 1)
+    write_predictions(path, filled(), 1)
     before = path.read_bytes()
     broken = filled()
     broken.classes = ()
     with pytest.raises(IndexError):
-        broken.write_csv(path, 1)
+        write_predictions(path, broken, 1)
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["t.csv"]

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
-from tests.helpers.tables import facts, random_table
+from tests.helpers.contexts import new_context
+from tests.helpers.tables import random_table
 from vidbench.data.records import Skip, VideoRecord
+from vidbench.runs.choices import restrict_choices
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import restrict_choices, summarize
+from vidbench.runs.summary import summarize
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -22,7 +24,7 @@ def test_every_requested_video_is_evaluated_or_counted_as_skipped(
     seed: int, videos: int, data: st.DataObject
 ) -> None:
     skips = data.draw(st.integers(0, videos))
-    summary = summarize(random_table(seed, videos, 6, skips), 5, facts("its signature"))
+    summary = summarize(random_table(seed, videos, 6, skips), 5, new_context("its signature"))
     assert summary["requested"] == videos
     assert summary["evaluated"] == videos - skips
     assert sum(summary["skipped"].values()) == skips
@@ -35,13 +37,13 @@ def test_skipped_videos_change_no_accuracy() -> None:
     index = {name: place for place, name in enumerate(with_skips.classes)}
     labels = [index[name] for name in with_skips.labels[rows]]
     expected = top_k_accuracy_score(labels, with_skips.scores[rows], k=2, labels=np.arange(6))
-    top2 = summarize(with_skips, 2, facts())["top2"]
+    top2 = summarize(with_skips, 2, new_context())["top2"]
     assert top2["value"] == pytest.approx(expected)
     assert top2["num_videos"] == 12
 
 
 def test_a_split_without_labels_has_no_accuracy_and_says_why() -> None:
-    summary = summarize(random_table(seed=1, videos=4, classes=6, unlabelled=4), 5, facts())
+    summary = summarize(random_table(seed=1, videos=4, classes=6, unlabelled=4), 5, new_context())
     assert summary["top1"] is None
     assert summary["top5"] is None
     assert "no labels" in summary["not_scored"]
@@ -50,7 +52,9 @@ def test_a_split_without_labels_has_no_accuracy_and_says_why() -> None:
 
 @pytest.mark.parametrize("videos", [0, 3])
 def test_a_run_that_evaluated_nothing_has_no_accuracy_and_says_why(videos: int) -> None:
-    summary = summarize(random_table(seed=1, videos=videos, classes=6, skips=videos), 5, facts())
+    summary = summarize(
+        random_table(seed=1, videos=videos, classes=6, skips=videos), 5, new_context()
+    )
     assert summary["top1"] is None
     assert summary["top5"] is None
     assert "no video" in summary["not_scored"]
@@ -58,15 +62,15 @@ def test_a_run_that_evaluated_nothing_has_no_accuracy_and_says_why(videos: int) 
 
 def test_the_second_accuracy_is_of_top_n_and_at_least_the_first() -> None:
     table = random_table(seed=3, videos=30, classes=8)
-    assert [key for key in summarize(table, 1, facts()) if key.startswith("top")] == ["top1"]
-    summary = summarize(table, 3, facts())
+    assert [key for key in summarize(table, 1, new_context()) if key.startswith("top")] == ["top1"]
+    summary = summarize(table, 3, new_context())
     assert [key for key in summary if key.startswith("top")] == ["top1", "top3"]
     assert summary["top1"]["value"] < summary["top3"]["value"]
 
 
 def test_the_signature_says_how_many_videos_were_evaluated() -> None:
     table = random_table(seed=1, videos=9, classes=6, skips=2)
-    assert summarize(table, 1, facts("{evaluated} of 9"))["signature"] == "7 of 9"
+    assert summarize(table, 1, new_context("{evaluated} of 9"))["signature"] == "7 of 9"
 
 
 def table_of_unknown_classes() -> Predictions:
@@ -81,7 +85,7 @@ def table_of_unknown_classes() -> Predictions:
 
 
 def test_what_the_model_has_no_class_for_is_wrong_over_all_and_left_out_else() -> None:
-    summary = summarize(table_of_unknown_classes(), 2, facts(num_listed=10))
+    summary = summarize(table_of_unknown_classes(), 2, new_context(num_listed=10))
     assert (summary["top1"]["value"], summary["top1"]["num_videos"]) == (2 / 3, 3)
     assert (summary["top2"]["value"], summary["top2"]["num_videos"]) == (1, 3)
     over_all = summary["over_all"]
@@ -94,7 +98,7 @@ def test_what_the_model_has_no_class_for_is_wrong_over_all_and_left_out_else() -
 
 
 def test_coverage_counts_every_listed_video() -> None:
-    coverage = summarize(table_of_unknown_classes(), 1, facts(num_listed=10))["coverage"]
+    coverage = summarize(table_of_unknown_classes(), 1, new_context(num_listed=10))["coverage"]
     assert coverage["listed"] == 10
     assert (coverage["requested"], coverage["present"], coverage["scored"]) == (6, 5, 5)
     assert coverage["skipped"] == {"missing": 1}
@@ -106,10 +110,10 @@ def test_the_digest_of_videos_is_that_of_a_set(seed: int, videos: int) -> None:
     order = np.random.default_rng(seed).permutation(videos)
     columns = ("video_ids", "paths", "labels", "targets", "groups", "scores", "reasons", "details")
     shuffled = replace(table, **{name: getattr(table, name)[order] for name in columns})
-    one, other = (summarize(each, 1, facts())["coverage"] for each in (table, shuffled))
+    one, other = (summarize(each, 1, new_context())["coverage"] for each in (table, shuffled))
     assert one == other
     table.set_skip(0, Skip("unreadable", ""))
-    fewer = summarize(table, 1, facts())["coverage"]
+    fewer = summarize(table, 1, new_context())["coverage"]
     assert fewer["requested_digest"] == one["requested_digest"]
     assert fewer["scored_digest"] != one["scored_digest"]
 
@@ -136,8 +140,8 @@ def test_fewer_views_are_scored_from_the_same_pass() -> None:
     table = random_table(seed=2, videos=40, classes=5)
     other = random_table(seed=3, videos=40, classes=5).scores
     both = replace(table, fewer_views={"1x1": other})
-    summary = summarize(both, 2, facts("a | 10x3 views | b {evaluated}", views="10x3"))
-    alone = summarize(replace(table, scores=other), 2, facts())
+    summary = summarize(both, 2, new_context("a | 10x3 views | b {evaluated}", views="10x3"))
+    alone = summarize(replace(table, scores=other), 2, new_context())
     assert summary["fewer_views"] == {
         "1x1 of 10x3": {
             "top1": alone["top1"],

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tests.helpers.command import RunCli
 from tests.helpers.filled_folders import (
     CLASSES,
-    FACTS,
+    CONTEXT,
     IDENTITY,
     RECORDS,
     assert_equal_tables,
@@ -479,7 +479,7 @@ def test_a_shared_cache_travels(machine: Machine) -> None:
 def opened(folder: SharedFolder, *, overwrite: bool = False, **changes: Any) -> RunFolder:
     run = RunFolder(folder.local / "run", replace(IDENTITY, **changes), folder)
     places: dict[str, Path | str] = {"videos": "s3://b/v", "cache": Path("cache")}
-    run.open({"batch_size": 2}, FACTS, places=places, overwrite=overwrite)
+    run.open({"batch_size": 2}, CONTEXT, places=places, overwrite=overwrite)
     return run
 
 
@@ -508,7 +508,7 @@ def test_a_run_goes_on_on_another_machine_and_ends_like_a_local_one(
     second.publish("report.html")
 
     local = RunFolder(tmp_path / "local" / "run", IDENTITY)
-    local.open({"batch_size": 2}, FACTS)
+    local.open({"batch_size": 2}, CONTEXT)
     local.add(filled(), range(6))
     assert local.finish(filled(), 2) == metrics
     for name, content in tree(tmp_path / "local" / "run").items():
@@ -578,7 +578,7 @@ def test_a_finished_run_makes_no_path_of_a_url(
     run.add(filled(), range(6))
     run.finish(filled(), 2)
     found = FinishedRun(run.path)
-    assert found.run["places"] == {"videos": "s3://b/v", "cache": str(Path("cache").absolute())}
+    assert found.record.places == {"videos": "s3://b/v", "cache": str(Path("cache").absolute())}
     assert found.videos_dir == run.path
     assert found.cache_dir == Path("cache").absolute()
     before = tree(run.path)

@@ -26,6 +26,7 @@ from vidbench.data.records import Skip, VideoRecord
 from vidbench.data.subset import manifest
 from vidbench.errors import ConfigError, FetchError
 from vidbench.metrics.classification import compute_accuracy
+from vidbench.runs.outputs import write_predictions, write_skipped
 from vidbench.runs.predictions import Predictions
 from vidbench.storage.csv_cells import csv_line, unescape_cell
 from vidbench.storage.files import write_csv
@@ -108,7 +109,7 @@ def hostile_table() -> Predictions:
 
 
 def test_the_accuracy_is_right_on_a_table_of_hostile_labels(tmp_path: Path) -> None:
-    hostile_table().write_csv(tmp_path / "predictions.csv", 1)
+    write_predictions(tmp_path / "predictions.csv", hostile_table(), 1)
     read = pd.read_csv(tmp_path / "predictions.csv")
     scored = len(HOSTILE) - 1
     assert len(read) == scored
@@ -118,7 +119,7 @@ def test_the_accuracy_is_right_on_a_table_of_hostile_labels(tmp_path: Path) -> N
 
 
 def test_details_of_skipped_videos_are_no_formulas(tmp_path: Path) -> None:
-    hostile_table().write_skipped_csv(tmp_path / "skipped.csv")
+    write_skipped(tmp_path / "skipped.csv", hostile_table())
     assert cells_of(tmp_path / "skipped.csv")[1][-1] == "'=1+1\n\x1b[2J"
 
 

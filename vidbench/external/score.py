@@ -27,10 +27,11 @@ from vidbench.labels.alignment import align
 from vidbench.labels.class_lists import find_classes
 from vidbench.metrics.ranking import has_scores, name_evidence
 from vidbench.report import write_report
+from vidbench.runs.context import KnownLeakage, MatchedLabels, RunContext
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
+from vidbench.runs.metrics_record import Metrics
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import RunContext
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +64,10 @@ class ScoreRequest:
 
 
 class Scored(NamedTuple):
-    """Result: the run's folder, and the content of its ``metrics.json``."""
+    """Result: the run's folder and its numbers."""
 
     folder: Path
-    metrics: dict[str, Any]
+    metrics: Metrics
 
 
 class _Source(NamedTuple):
@@ -207,16 +208,16 @@ def _open_run(
         how=table.how,
     )
     leakage = warn_of_leakage(config, config.model_trained_on, dataset, selection.records)
-    facts = RunContext(
+    context = RunContext(
         signature=identity.signature(),
         views=UNKNOWN,
         num_listed=selection.num_listed,
-        labels=labels.alignment.as_dict(),
+        labels=MatchedLabels.of(labels.alignment),
         choices=labels.choices,
-        leakage=leakage.as_dict(),
+        leakage=KnownLeakage.of(leakage),
     )
     folder = RunFolder(config.results_dir / (config.run_name or identity.run_name()), identity)
     places = {"videos": dataset.folder}
     overwrite = config.overwrite_output_dir
-    folder.open(request.options, facts, selection.unlisted, places, overwrite=overwrite)
+    folder.open(request.options, context, selection.unlisted, places, overwrite=overwrite)
     return folder

@@ -16,7 +16,6 @@ from vidbench.figures.readings import (
     NoFigureError,
     count_labels,
     rate_classes,
-    read_mean,
     read_outcomes,
     require_accuracy,
     sign,
@@ -43,8 +42,7 @@ def class_accuracy(run: FinishedRun) -> Figure:
         NoFigureError: The run has no accuracy.
         ConfigError: The run is unfinished or damaged.
     """
-    require_accuracy(run)
-    mean, classes = read_mean(run), rate_classes(run)
+    mean, classes = require_accuracy(run).mean_class_accuracy, rate_classes(run)
     figure = _class_figure(
         len(classes),
         ("Accuracy of", _WORST),

@@ -29,7 +29,6 @@ from vidbench.figures.readings import (
     rate_runs,
     read_calibration,
     read_latency,
-    require_accuracy,
     sign,
 )
 from vidbench.runs.finished import FinishedRun
@@ -191,7 +190,6 @@ def reliability(run: FinishedRun) -> Figure:
         NoFigureError: The run has no accuracy.
         ConfigError: The run is unfinished or damaged.
     """
-    require_accuracy(run)
     found = read_calibration(run)
     lows, highs, counts = np.array([(one.low, one.high, one.num_videos) for one in found.bins]).T
     middles = ((lows + highs) / 2).tolist()

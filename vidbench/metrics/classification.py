@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vidbench.metrics.intervals import Estimate, mean_share, share, wilson
 from vidbench.metrics.outcomes import Outcomes
 from vidbench.metrics.outcomes import top_k_hits as top_k_hits
+from vidbench.storage.typed_json import Count, Share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +66,8 @@ class Confusion(NamedTuple):
 
     label: str
     predicted: str
-    videos: int
-    share: float
+    videos: Count
+    share: Share
 
 
 class CalibrationBin(NamedTuple):
@@ -80,10 +81,10 @@ class CalibrationBin(NamedTuple):
         accuracy: Share of the videos whose top-1 prediction is right.
     """
 
-    low: float
-    high: float
-    num_videos: int
-    confidence: float
+    low: Share
+    high: Share
+    num_videos: Count
+    confidence: Share
     accuracy: Estimate
 
 
@@ -95,7 +96,7 @@ class Calibration(NamedTuple):
         bins: In rising order, without empty ones.
     """
 
-    error: float
+    error: Share
     bins: list[CalibrationBin]
 
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbench.storage.typed_json import Count, Share
+
 _Z = NormalDist().inv_cdf(0.975)
 
 
@@ -23,10 +25,10 @@ class Estimate(NamedTuple):
         num_videos: Number of videos that the share is of.
     """
 
-    value: float
-    low: float
-    high: float
-    num_videos: int
+    value: Share
+    low: Share
+    high: Share
+    num_videos: Count
 
     def __float__(self) -> float:
         return self.value

@@ -13,9 +13,9 @@ from vidbench.report.rendering import data_url, render_page, write_page
 from vidbench.report.run_page import NUM_THUMBNAILS
 from vidbench.report.thumbnails import collect_thumbnails
 from vidbench.report.videos import Videos, describe_videos
-from vidbench.runs.compare import Comparison, common_rows
+from vidbench.runs.compare import common_rows
+from vidbench.runs.comparison import Comparison, Pair
 from vidbench.runs.finished import FinishedRun
-from vidbench.runs.summary import restrict_choices
 
 MAX_RUNS = 8
 _SHOWN = 5  # classes that are told of each video
@@ -53,15 +53,14 @@ def render_comparison(folder: Path, runs: Sequence[FinishedRun], comparison: Com
         data,
         title=" against ".join(run.name for run in comparison.runs),
         comparison=comparison,
-        signatures=[run.metrics["signature"] for run in runs],
+        signatures=[run.metrics.signature for run in runs],
         tables=[_both(pair, comparison.videos, videos, comparison) for pair in comparison.pairs],
         num_shown=len(thumbnails),
     )
 
 
 def _describe(run: FinishedRun, k: int) -> Videos:
-    judged = restrict_choices(run.predictions, run.facts.choices)
-    return describe_videos(run, judged, max(_SHOWN, k), k)
+    return describe_videos(run, max(_SHOWN, k), k)
 
 
 def _thumbnails(
@@ -85,7 +84,7 @@ def _thumbnails(
 
 
 def _both(
-    pair: Any, num_videos: int, videos: Sequence[Videos], comparison: Comparison
+    pair: Pair, num_videos: int, videos: Sequence[Videos], comparison: Comparison
 ) -> dict[str, Any]:
     """How many videos both, one, or none of a pair got right, and the letters of the two."""
     names = [run.name for run in comparison.runs]

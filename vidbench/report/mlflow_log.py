@@ -86,14 +86,16 @@ class Experiment:
     def _log(self, run: FinishedRun) -> str:
         client = self.mlflow.MlflowClient()
         tags = tags_of(run) | {"mlflow.user": psutil.Process().username()}
-        started = _milliseconds(run.run["started"])
+        started = _milliseconds(run.record.started)
         created = client.create_run(self.experiment_id, started, tags, cut(run.name, MAX_NAME))
         run_id: str = created.info.run_id
         self.mlflow.log_params(params_of(run), run_id=run_id)
         self.mlflow.log_metrics(metrics_of(run), run_id=run_id)
         for path in _artifacts(run.path):
             self.mlflow.log_artifact(str(path), run_id=run_id)
-        client.set_terminated(run_id, end_time=_milliseconds(run.timed_session.get("ended")))
+        session = run.record.timed_session
+        ended = _milliseconds(session.ended) if session else None
+        client.set_terminated(run_id, end_time=ended)
         return run_id
 
 

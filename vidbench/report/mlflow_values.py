@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vidbench.runs.finished import FinishedRun
+from vidbench.storage.typed_json import encode
 
 # What servers of every version store: https://mlflow.org/docs/latest/api_reference/rest-api.html
 MAX_NAME = 250
@@ -17,8 +18,9 @@ _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_.-]")
 
 def params_of(run: FinishedRun) -> dict[str, str]:
     """What identifies the run, and as ``config.<option>`` what was asked for; texts may be cut."""
-    known = {**run.run["identity"], "spec_digest": run.run.get("spec_digest")}
-    values = _flatten({**known, "config": run.run["config"]}, ".")
+    record = run.record
+    known = {**encode(record.identity), "spec_digest": record.spec_digest}
+    values = _flatten({**known, "config": record.options}, ".")
     return {_key(k): cut(_text(v), _MAX_PARAM) for k, v in values.items() if v not in (None, [])}
 
 
@@ -28,8 +30,9 @@ def metrics_of(run: FinishedRun) -> dict[str, float]:
     An estimate such as top-1 becomes ``top1``, ``top1_low``, ``top1_high`` and
     ``top1_num_videos``. Lists, such as the bins of the calibration, are left to the file.
     """
-    skipped = run.metrics["requested"] - run.metrics["evaluated"]
-    values = _flatten({**run.metrics, "session": run.timed_session}, "_")
+    metrics, session = run.metrics, run.record.timed_session
+    skipped = metrics.requested - metrics.evaluated
+    values = _flatten(metrics.as_json() | {"session": encode(session) if session else {}}, "_")
     return {"skipped": float(skipped)} | {
         _key(key).removesuffix("_value"): float(value)
         for key, value in values.items()
@@ -40,12 +43,12 @@ def metrics_of(run: FinishedRun) -> dict[str, float]:
 def tags_of(run: FinishedRun) -> dict[str, str]:
     """What finds the run again, and what its numbers are of."""
     tags = {
-        "vidbench.digest": run.run["digest"],
+        "vidbench.digest": run.record.digest,
         "vidbench.folder": run.name,
-        "vidbench.signature": run.metrics["signature"],
-        "vidbench.version": run.run["versions"]["vidbench"],
+        "vidbench.signature": run.metrics.signature,
+        "vidbench.version": run.record.versions.get("vidbench"),
         "mlflow.source.name": "vidbench evaluate",
-        "mlflow.source.git.commit": run.run["git_revision"],
+        "mlflow.source.git.commit": run.record.git_revision,
     }
     return {key: cut(value, _MAX_TAG) for key, value in tags.items() if value}
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from vidbench.report.videos import describe_videos
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.outcomes import outcomes_of
 from vidbench.runs.outputs import warnings_of_ties
-from vidbench.runs.summary import restrict_choices
 
 FILE = "report.html"
 
@@ -56,9 +54,9 @@ def write_report(run: FinishedRun, options: ReportOptions | None = None) -> Path
 
 def render_report(run: FinishedRun, options: ReportOptions) -> str:
     """The page of a run; ends in ``report.html`` of its folder, whose neighbours it refers to."""
-    judged = restrict_choices(run.predictions, run.facts.choices)
+    judged, metrics, record = run.judged, run.metrics, run.record
     outcomes = outcomes_of(judged)
-    videos = describe_videos(run, judged, _top_n(run.metrics))
+    videos = describe_videos(run, metrics.largest_k)
     shown = videos.wrong_first()
     thumbnails = collect_thumbnails(run, shown[: options.num_thumbnails])
     embedded = _embed(run, shown) if options.embed else {}
@@ -73,26 +71,18 @@ def render_report(run: FinishedRun, options: ReportOptions) -> str:
     return render_page(
         "report.html",
         data,
-        title=f"{run.run['identity']['model']} on {_dataset(run)}",
-        run=run.run,
+        title=f"{record.identity.model} on {record.identity.split_name}",
+        run=record,
         name=run.name,
-        metrics=run.metrics,
-        tops=[name for name in run.metrics if name.startswith("top")],
+        metrics=metrics,
+        scored=metrics.scored,
         classes=class_metrics(outcomes),
         labels=dict(zip(judged.targets.tolist(), judged.labels.tolist(), strict=True)),
-        session=run.timed_session,
-        ties=list(warnings_of_ties(run.metrics)),
+        session=record.timed_session,
+        ties=list(warnings_of_ties(metrics)),
         num_shown=len(thumbnails),
         num_embedded=len(embedded),
     )
-
-
-def _dataset(run: FinishedRun) -> str:
-    return f"{run.run['identity']['dataset']}/{run.run['identity']['split']}"
-
-
-def _top_n(metrics: Mapping[str, Any]) -> int:
-    return max(int(name.removeprefix("top")) for name in metrics if name.startswith("top"))
 
 
 def _confusion(outcomes: Outcomes) -> list[list[int]]:

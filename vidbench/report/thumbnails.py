@@ -23,7 +23,6 @@ from vidbench.errors import ConfigError
 from vidbench.runs.finished import FinishedRun
 from vidbench.storage.files import disk_errors, replacing
 from vidbench.system.machine import default_num_workers
-from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.visualize.videos import encode_jpeg, frame_strip
 
 logger = logging.getLogger(__name__)
@@ -44,11 +43,12 @@ def collect_thumbnails(run: FinishedRun, rows: Sequence[int]) -> Mapping[int, by
         run: Tells where its clips and videos were.
         rows: Places in its predictions; only scored ones have frames.
     """
-    if "thumbnails_of" in run.run:
-        return _borrow(run, rows)
+    if run.record.thumbnails_of is not None:
+        return _borrow(run, run.path / run.record.thumbnails_of, rows)
     known = _read(run.path / FILE)
     lacking = [row for row in rows if row not in known]
-    made = dict(_make(run, lacking)) if lacking and "spec" in run.run["identity"] else {}
+    spec = run.record.identity.preprocessing
+    made = dict(_make(run, spec, lacking)) if lacking and spec else {}
     if made:
         with disk_errors(run.path):
             _write(run.path / FILE, known | made)
@@ -56,9 +56,9 @@ def collect_thumbnails(run: FinishedRun, rows: Sequence[int]) -> Mapping[int, by
     return {row: strips[row] for row in rows if row in strips}
 
 
-def _borrow(fused: FinishedRun, rows: Sequence[int]) -> Mapping[int, bytes]:
+def _borrow(fused: FinishedRun, folder: Path, rows: Sequence[int]) -> Mapping[int, bytes]:
     """The strips of a fused run's first member; none where that is gone, or is another by now."""
-    member = FinishedRun(fused.path / str(fused.run["thumbnails_of"]))
+    member = FinishedRun(folder)
     try:
         equal = np.array_equal(member.predictions.video_ids, fused.predictions.video_ids)
         return collect_thumbnails(member, rows) if equal else {}
@@ -66,17 +66,18 @@ def _borrow(fused: FinishedRun, rows: Sequence[int]) -> Mapping[int, bytes]:
         return {}
 
 
-def _make(run: FinishedRun, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    spec = PreprocessSpec(**run.run["identity"]["spec"])
-    config = run.run.get("config", {})
-    policy = CachePolicy(score_truncated=config.get("truncated") == "score")
+def _make(
+    run: FinishedRun, spec: PreprocessSpec, rows: Sequence[int]
+) -> Iterator[tuple[int, bytes]]:
+    options = run.record.decoding
+    policy = CachePolicy(score_truncated=options.truncated == "score")
     clips = ClipSource(run.videos_dir, spec, run.cache_dir, policy, places=run.places)
-    most = config.get("num_workers")
+    most = options.num_workers
     num_workers = default_num_workers() if most is None else most
-    timeout = config.get("decode_timeout", DEFAULT_TIMEOUT_SECONDS)
     here = [row for row in rows if _has_video(run, row)]
     records = [_record(run, row) for row in here]
-    with closing(Workers(num_workers, timeout)) as workers:  # idle where all clips are cached
+    workers = Workers(num_workers, options.decode_timeout)
+    with closing(workers):  # idle where all clips are cached
         results = clips.prepare(records, workers, lookahead=0)
         for row, record, result in zip(here, records, results, strict=True):
             views = clips.read(record, result, workers)

@@ -98,15 +98,15 @@ class Videos:
         return [row[:count] for row, count in zip(rounded, counts, strict=True)]
 
 
-def describe_videos(run: FinishedRun, table: Predictions, top_n: int, k: int = 1) -> Videos:
+def describe_videos(run: FinishedRun, top_n: int, k: int = 1) -> Videos:
     """What a page tells of each video of a run.
 
     Args:
-        run: Tells where the videos are.
-        table: Its predictions, restricted to what the model may choose from.
+        run: Its predictions among what the model may choose from, and where the videos are.
         top_n: How many classes are told of each.
         k: A video is right where its class is among the k highest scores.
     """
+    table = run.judged
     best = table.best(top_n)
     classes = np.array([*table.classes, ""], np.str_)  # the last for what is not ranked
     hits = (classes[best] == table.targets[:, None]) & (table.targets != "")[:, None]

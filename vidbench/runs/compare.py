@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,6 @@ from numpy.typing import NDArray
 from vidbench.errors import ConfigError
 from vidbench.metrics.intervals import Estimate, share
 from vidbench.metrics.paired import (
-    ClassDifference,
-    Difference,
     Hits,
     Indices,
     McNemar,
@@ -27,90 +24,11 @@ from vidbench.metrics.paired import (
     mcnemar_p,
     videos_to_tell,
 )
+from vidbench.runs.comparison import ComparedRun, Comparison, Disagreement, Pair
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.outcomes import outcomes_of
 from vidbench.runs.predictions import Predictions, Texts
-from vidbench.runs.summary import restrict_choices
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """A video that one run alone got right, and what each run thought first, with its score.
-
-    The first choice is empty where a run ranks no class, and the score None where it has none.
-    """
-
-    video_id: str
-    label: str
-    first_a: str
-    score_a: float | None
-    first_b: str
-    score_b: float | None
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two runs on the common videos.
-
-    Attributes:
-        a: Name of the first.
-        b: Name of the second.
-        difference: Of their accuracies.
-        mcnemar: The test.
-        videos_to_tell: As of :func:`videos_to_tell`.
-        only_a: Videos that A alone got right.
-        only_b: Videos that B alone got right.
-        classes: The clearest difference first.
-    """
-
-    a: str
-    b: str
-    difference: Difference
-    mcnemar: McNemar
-    videos_to_tell: int | None
-    only_a: tuple[Disagreement, ...]
-    only_b: tuple[Disagreement, ...]
-    classes: tuple[ClassDifference, ...]
-
-
-@dataclass(frozen=True)
-class ComparedRun:
-    """One run: its accuracy on the common videos, its own videos, its classes to choose from."""
-
-    name: str
-    model: str
-    dataset: str
-    choices: int
-    videos: int
-    accuracy: Estimate
-
-    def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
-        return vars(self) | {"accuracy": self.accuracy._asdict()}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All runs, and all pairs of them, on the videos that are common to all.
-
-    Attributes:
-        k: A video is right where its class is among the k highest scores.
-        videos: How many are common.
-        sources: How many sources these were cut from.
-        runs: In the order given.
-        pairs: Every run with every later one.
-    """
-
-    k: int
-    videos: int
-    sources: int
-    runs: tuple[ComparedRun, ...]
-    pairs: tuple[Pair, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
-        runs, pairs = [run.as_dict() for run in self.runs], [asdict(pair) for pair in self.pairs]
-        return vars(self) | {"difference_is": "a - b", "runs": runs, "pairs": pairs}
+from vidbench.runs.record import RecordedIdentity
 
 
 def compare(runs: Sequence[FinishedRun], k: int = 1, min_common: float = 0.5) -> Comparison:
@@ -158,26 +76,24 @@ class _Judged:
     """
 
     name: str
-    identity: Mapping[str, Any]
+    identity: RecordedIdentity
     table: Predictions
     num_choices: int
     rows: Mapping[str, int]
 
     def compared(self, accuracy: Estimate) -> ComparedRun:
-        dataset = f"{self.identity['dataset']}/{self.identity['split']}"
-        model, videos = self.identity["model"], len(self.rows)
-        return ComparedRun(self.name, model, dataset, self.num_choices, videos, accuracy)
+        model, dataset = self.identity.model, self.identity.split_name
+        return ComparedRun(self.name, model, dataset, self.num_choices, len(self.rows), accuracy)
 
 
 def _judge(name: str, run: FinishedRun) -> _Judged:
-    choices = run.facts.choices
-    table = restrict_choices(run.predictions, choices)
+    table = run.judged
     rows = np.flatnonzero(table.scored & (table.targets != ""))
     return _Judged(
         name=name,
-        identity=run.run["identity"],
+        identity=run.record.identity,
         table=table,
-        num_choices=len(choices or table.classes),
+        num_choices=len(run.context.choices or table.classes),
         rows=dict(zip(table.video_ids[rows].tolist(), rows.tolist(), strict=True)),
     )
 

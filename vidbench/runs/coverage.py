@@ -4,10 +4,44 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from vidbench.runs.predictions import Predictions
+from vidbench.storage.typed_json import Count, Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """Which videos a run's numbers are over.
+
+    Attributes:
+        listed: Videos on the split's official list, of the classes that were asked for.
+        requested: How many of them were requested.
+        present: Requested videos with a file; the others are missing.
+        scored: Requested videos with scores.
+        scored_truncated: How many of these were scored though something is wrong with the file.
+        skipped: The other requested videos, counted by reason.
+        requested_digest: Of the requested videos, as of :func:`digest_videos`.
+        scored_digest: Of the scored ones.
+    """
+
+    listed: Count
+    requested: Count
+    present: Count
+    scored: Count
+    scored_truncated: Count
+    skipped: Mapping[str, int]
+    requested_digest: str
+    scored_digest: str
+
+
+class Bounds(NamedTuple):
+    """The accuracy if all videos that were not counted had been wrong, or right."""
+
+    low: Share
+    high: Share
 
 
 def digest_videos(video_ids: Iterable[str]) -> str:
@@ -15,12 +49,8 @@ def digest_videos(video_ids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(video_ids)).encode()).hexdigest()[:8]
 
 
-def cover(predictions: Predictions, num_listed: int) -> dict[str, Any]:
-    """Counts of videos, and digests of the lists of requested and of scored ones.
-
-    ``listed`` is the split's official list (of the classes that were asked for), ``requested`` a
-    part of it; ``present`` and ``missing`` add up to ``requested``, and so do ``scored`` and the
-    reasons in ``skipped``. ``scored_truncated`` is a part of ``scored``.
+def cover(predictions: Predictions, num_listed: int) -> Coverage:
+    """Count the videos, and digest the lists of requested and of scored ones.
 
     Args:
         predictions: Every requested video.
@@ -28,24 +58,24 @@ def cover(predictions: Predictions, num_listed: int) -> dict[str, Any]:
     """
     scored = predictions.scored
     skipped = Counter(predictions.reasons[~scored].tolist())
-    return {
-        "listed": num_listed,
-        "requested": len(predictions),
-        "present": len(predictions) - skipped["missing"],
-        "scored": int(scored.sum()),
-        "scored_truncated": int((predictions.details[scored] != "").sum()),
-        "skipped": dict(sorted(skipped.items())),
-        "requested_digest": digest_videos(predictions.video_ids.tolist()),
-        "scored_digest": digest_videos(predictions.video_ids[scored].tolist()),
-    }
+    return Coverage(
+        listed=num_listed,
+        requested=len(predictions),
+        present=len(predictions) - skipped["missing"],
+        scored=int(scored.sum()),
+        scored_truncated=int((predictions.details[scored] != "").sum()),
+        skipped=dict(sorted(skipped.items())),
+        requested_digest=digest_videos(predictions.video_ids.tolist()),
+        scored_digest=digest_videos(predictions.video_ids[scored].tolist()),
+    )
 
 
-def bound(right: int, counted: int, total: int) -> dict[str, float]:
-    """The accuracy if all videos that were not counted had been wrong, or right.
+def bound(right: int, counted: int, total: int) -> Bounds:
+    """The bounds of the accuracy over all videos that should have been judged.
 
     Args:
         right: Videos whose class was found.
         counted: Videos that were judged.
         total: All that should have been; at least one.
     """
-    return {"low": right / total, "high": (right + total - counted) / total}
+    return Bounds(right / total, (right + total - counted) / total)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from vidbench.data.clips.source import Places
 from vidbench.errors import ConfigError
+from vidbench.runs.choices import restrict_choices
+from vidbench.runs.context import RunContext
+from vidbench.runs.metrics_record import Metrics, read_metrics
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import RunContext
+from vidbench.runs.record import RunRecord, read_record
 from vidbench.storage.remote_store import is_shared, stand_in
 
 
@@ -35,26 +35,35 @@ class FinishedRun:
         return self.path.resolve().name
 
     @cached_property
-    def run(self) -> Mapping[str, Any]:
-        """The content of ``run.json``."""
-        return self._read_json("run.json")
+    def record(self) -> RunRecord:
+        """What ``run.json`` says.
+
+        Raises:
+            ConfigError: The folder holds no finished run, or the file is damaged.
+        """
+        self._require("run.json")
+        return read_record(self.path / "run.json")
 
     @cached_property
-    def facts(self) -> RunContext:
+    def context(self) -> RunContext:
         """What is known of the run beside its predictions.
 
         Raises:
             ConfigError: ``run.json`` does not say it.
         """
-        try:
-            return RunContext.of(self.run)
-        except ConfigError as error:
-            raise ConfigError(f"{self.path}: {error}") from error
+        if self.record.context is None:
+            raise ConfigError(f"{self.path}: run.json has no facts to score by: make the run again")
+        return self.record.context
 
     @cached_property
-    def metrics(self) -> Mapping[str, Any]:
-        """The content of ``metrics.json``."""
-        return self._read_json("metrics.json")
+    def metrics(self) -> Metrics:
+        """What ``metrics.json`` says.
+
+        Raises:
+            ConfigError: The folder holds no finished run, or the file is damaged.
+        """
+        self._require("metrics.json")
+        return read_metrics(self.path / "metrics.json")
 
     @property
     def videos_dir(self) -> Path:
@@ -62,31 +71,25 @@ class FinishedRun:
 
         The run's own folder, where none are, if they were behind a URL.
         """
-        place = self._place("videos", "data_dir")
+        place = self._place("videos", self.record.decoding.data_dir)
         return place if isinstance(place, Path) else self.path
 
     @property
     def cache_dir(self) -> Path:
         """Where the decoded clips were, or a folder of this machine for them."""
-        place = self._place("cache", "cache_dir")
+        place = self._place("cache", self.record.decoding.cache_dir)
         return place if isinstance(place, Path) else stand_in(place)
 
-    def _place(self, name: str, option: str) -> Path | str:
+    def _place(self, name: str, earlier: str | None) -> Path | str:
         """As seen from the run's folder; the folder itself where the run does not say it.
 
-        The URL of a folder that others share.
+        The URL of a folder that others share. Earlier runs have no places, only their options.
         """
-        places, config = self.run.get("places", {}), self.run.get("config", {})
-        place = str(places.get(name, config.get(option, self.path)))
+        places = self.record.places
+        place = places.get(name, earlier or str(self.path))
         if is_shared(place):
             return place
         return self.path / place if name in places else Path(place)
-
-    @property
-    def timed_session(self) -> Mapping[str, Any]:
-        """Of its sessions the one that timed most videos, the last of equals; empty without any."""
-        timed = [one for one in self.run.get("sessions", []) if one.get("latency_ms")]
-        return max(reversed(timed), key=lambda one: int(one.get("videos", 0)), default={})
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -94,13 +97,14 @@ class FinishedRun:
         self._require("scores.npz")
         return Predictions.read(self.path / "scores.npz")
 
-    def _read_json(self, name: str) -> dict[str, Any]:
-        self._require(name)
-        try:
-            content: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{self.path / name} is damaged: {error}") from error
-        return content
+    @cached_property
+    def judged(self) -> Predictions:
+        """The predictions among the classes that the model may choose from; numbers are of these.
+
+        Raises:
+            ConfigError: The run has no scores of all classes, but may choose from some only.
+        """
+        return restrict_choices(self.predictions, self.context.choices)
 
     def _require(self, name: str) -> None:
         if not (self.path / name).is_file():

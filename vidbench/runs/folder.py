@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from vidbench.errors import ConfigError
+from vidbench.runs.context import RunContext
 from vidbench.runs.identity import Identity
+from vidbench.runs.metrics_record import Metrics
 from vidbench.runs.outputs import write_outputs
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import RunContext
+from vidbench.runs.record import RecordedIdentity, RunRecord, Session, read_record
 from vidbench.storage.files import disk_errors, seen_from, sweep, temporary_path, write_json
 from vidbench.storage.remote_store import bring_all, is_shared, without_password
 from vidbench.storage.store import Folder, LocalFolder
+from vidbench.storage.typed_json import decode
 from vidbench.system.provenance import now, provenance
 
 logger = logging.getLogger(__name__)
@@ -58,7 +61,7 @@ class RunFolder:
     def open(
         self,
         config: Mapping[str, Any],
-        facts: RunContext,
+        context: RunContext,
         unlisted: Sequence[Path] = (),
         places: Mapping[str, Path | str] = _NOWHERE,
         *,
@@ -68,7 +71,7 @@ class RunFolder:
 
         Args:
             config: What was asked for.
-            facts: What is known of the run beside its predictions.
+            context: What is known of the run beside its predictions.
             unlisted: Files that no annotation lists.
             places: Where the run's videos and clips lie; the URL of what others share.
             overwrite: Remove what is there first.
@@ -81,12 +84,12 @@ class RunFolder:
         if overwrite:
             self._remove_all()
         self._files.bring(self.path / "run.json")
-        found = {"facts": facts.as_dict(), "places": self._relative(places)}
         if (self.path / "run.json").exists():
-            self._refuse_other_identity()
-            self._write_json("run.json", self._read_run() | found)
+            record = self._read_record()
+            self._refuse_other_identity(record)
         else:
-            self._write_json("run.json", self._describe(config, unlisted) | found)
+            record = self._describe(config, unlisted)
+        self._write_record(replace(record, context=context, places=self._relative(places)))
 
     def load(self, predictions: Predictions) -> Predictions:
         """The table as far as it was written; the other rows stay pending."""
@@ -107,7 +110,7 @@ class RunFolder:
             predictions.save(path, rows)
         self._files.publish(path)
 
-    def finish(self, predictions: Predictions, top_n: int) -> dict[str, Any]:
+    def finish(self, predictions: Predictions, top_n: int) -> Metrics:
         """The metrics; writes everything that a finished run has, and only then drops batches.
 
         Raises:
@@ -116,7 +119,7 @@ class RunFolder:
         with disk_errors(self.path):
             if self._batches() or not (self.path / "scores.npz").exists():
                 predictions.save(self.path / "scores.npz")
-            metrics = write_outputs(self.path, predictions, self._read_run(), top_n)
+            metrics = write_outputs(self.path, predictions, self._context(), top_n)
         for name in _OUTPUTS:
             self.publish(name)
         self._drop_batches()
@@ -143,10 +146,11 @@ class RunFolder:
             beside: By stage, in other threads and processes meanwhile.
             measured: Latency, throughput, memory and bytes, by name with their units.
         """
-        run = self._read_run()
-        session = {"seconds": _rounded(seconds), "beside": _rounded(beside), **measured}
-        run["sessions"].append({"ended": now(), "videos": videos, **session})
-        self._write_json("run.json", run)
+        record = self._read_record()
+        known = {"ended": now(), "videos": videos}
+        stages = {"seconds": _rounded(seconds), "beside": _rounded(beside)}
+        session = decode(Session, {**known, **stages, **measured})
+        self._write_record(replace(record, sessions=(*record.sessions, session)))
 
     @cached_property
     def _numbers(self) -> Iterator[int]:
@@ -184,25 +188,24 @@ class RunFolder:
                 self._files.clear(path)
         self._files.clear(self.path)
 
-    def _refuse_other_identity(self) -> None:
-        found, own = self._read_run()["digest"], self._identity.digest()
-        if found != own:
+    def _refuse_other_identity(self, record: RunRecord) -> None:
+        own = self._identity.digest()
+        if record.digest != own:
             raise ConfigError(
-                f"{self._files.address(self.path)} holds run {found}, this is {own} (other model, "
-                "videos or preprocessing): take another --run_name or --overwrite_output_dir"
+                f"{self._files.address(self.path)} holds run {record.digest}, this is {own} (other "
+                "model, videos or preprocessing): take another --run_name or --overwrite_output_dir"
             )
 
-    def _read_run(self) -> dict[str, Any]:
+    def _read_record(self) -> RunRecord:
         path = self.path / "run.json"
-        try:
-            run: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            run["digest"], run["sessions"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"{self._files.address(path)} is damaged ({error!r}): --overwrite_output_dir "
-                "starts the run again"
-            ) from error
-        return run
+        remedy = "--overwrite_output_dir starts the run again"
+        return read_record(path, self._files.address(path), remedy)
+
+    def _context(self) -> RunContext:
+        context = self._read_record().context
+        if context is None:
+            raise ConfigError(f"{self._files.address(self.path)} was not opened: open it first")
+        return context
 
     def _relative(self, places: Mapping[str, Path | str]) -> dict[str, str]:
         """The places as seen from this folder, so that all may be moved together."""
@@ -215,21 +218,21 @@ class RunFolder:
             return Path(place).absolute().as_posix()
         return seen_from(self.path, Path(place))
 
-    def _describe(self, config: Mapping[str, Any], unlisted: Sequence[Path]) -> dict[str, Any]:
-        return {
-            "digest": self._identity.digest(),
-            "identity": self._identity.as_dict(),
-            "spec_digest": self._identity.spec_digest,
-            "config": dict(config),
-            "unlisted": [path.as_posix() for path in unlisted],
+    def _describe(self, config: Mapping[str, Any], unlisted: Sequence[Path]) -> RunRecord:
+        return RunRecord(
+            digest=self._identity.digest(),
+            identity=decode(RecordedIdentity, self._identity.as_dict()),
+            spec_digest=self._identity.spec_digest,
+            options=dict(config),
+            unlisted=tuple(path.as_posix() for path in unlisted),
+            sessions=(),
             **provenance(),
-            "sessions": [],
-        }
+        )
 
-    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+    def _write_record(self, record: RunRecord) -> None:
         with disk_errors(self.path):
-            write_json(self.path / name, content)
-        self._files.publish(self.path / name)
+            write_json(self.path / "run.json", record.as_json())
+        self._files.publish(self.path / "run.json")
 
 
 def _number(batch: Path) -> int:

@@ -39,8 +39,6 @@ Row = dict[str, Any]
 _SAME = ("dataset", "requested_digest", "scored_digest", "labels", "choices_digest")
 """What runs must have in common to be ranked together."""
 
-_DAMAGES = (VidbenchError, KeyError, TypeError, AttributeError, IndexError, ValueError)
-
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -79,8 +77,8 @@ def leaderboard(results_dir: Path, dataset: str | None = None) -> Leaderboard:
             continue
         try:
             rows.append(_row(FinishedRun(path)))
-        except _DAMAGES as error:
-            left_out[path.name] = _why(path, error)
+        except VidbenchError as error:
+            left_out[path.name] = str(error)
     chosen = [row for row in rows if dataset is None or _is_of(row, dataset)]
     if not chosen:
         raise ConfigError(_nothing(results_dir, dataset, rows, left_out))
@@ -121,34 +119,30 @@ def _rank_group(group: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 
 def _row(run: FinishedRun) -> Row:
-    identity, metrics, coverage = run.run["identity"], run.metrics, run.metrics["coverage"]
-    choices = sorted(identity["choices"])
-    top1, k = metrics["top1"], _largest_k(metrics)
+    identity, metrics, coverage = run.record.identity, run.metrics, run.metrics.coverage
+    choices, k = sorted(identity.choices), metrics.largest_k
+    top1, topk = metrics.accuracy(1), metrics.accuracy(k)
+    session = run.record.timed_session
     return {
         "run": run.name,
-        "model": identity["model"],
-        "dataset": f"{identity['dataset']}/{identity['split']}",
-        "requested_digest": coverage["requested_digest"],
-        "scored_digest": coverage["scored_digest"],
-        "labels": identity["labels"],
+        "model": identity.model,
+        "dataset": identity.split_name,
+        "requested_digest": coverage.requested_digest,
+        "scored_digest": coverage.scored_digest,
+        "labels": identity.labels,
         "choices": len(choices) or None,
         "choices_digest": digest_videos(choices) if choices else "",
-        "top1": top1["value"] if top1 else None,
-        "low": top1["low"] if top1 else None,
-        "high": top1["high"] if top1 else None,
+        "top1": top1.value if top1 else None,
+        "low": top1.low if top1 else None,
+        "high": top1.high if top1 else None,
         "k": k,
-        "topk": metrics[f"top{k}"]["value"] if metrics[f"top{k}"] else None,
-        "videos": top1["num_videos"] if top1 else metrics["evaluated"],
-        "views": metrics["views"],
-        "latency_ms": run.timed_session.get("latency_ms", {}).get("median"),
-        "cost_usd": run.run.get("cost_usd"),
-        "precision": identity["precision"],
+        "topk": topk.value if topk else None,
+        "videos": top1.num_videos if top1 else metrics.evaluated,
+        "views": metrics.views,
+        "latency_ms": session.latency_ms.median if session and session.latency_ms else None,
+        "cost_usd": run.record.cost_usd,
+        "precision": identity.precision,
     }
-
-
-def _largest_k(metrics: Mapping[str, Any]) -> int:
-    names = [name.removeprefix("top") for name in metrics if name.startswith("top")]
-    return max(int(name) for name in names if name.isdecimal())
 
 
 def _notes(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -167,10 +161,6 @@ def _notes(rows: Iterable[Row]) -> tuple[str, ...]:
 
 def _is_of(row: Mapping[str, Any], dataset: str) -> bool:
     return dataset in (row["dataset"], row["dataset"].rpartition("/")[0])
-
-
-def _why(path: Path, error: Exception) -> str:
-    return str(error) if isinstance(error, VidbenchError) else f"{path} is damaged: {error!r}"
 
 
 def _nothing(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vidbench.errors import ConfigError
 from vidbench.metrics.classification import ClassMetrics, class_metrics, confusion_matrix
 from vidbench.metrics.outcomes import Outcomes
+from vidbench.metrics.ranking import best_classes
+from vidbench.runs.choices import restrict_choices
+from vidbench.runs.context import RunContext
+from vidbench.runs.metrics_record import Metrics
 from vidbench.runs.outcomes import outcomes_of
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.summary import RunContext, restrict_choices, summarize
+from vidbench.runs.summary import summarize
 from vidbench.storage.files import write_csv, write_json
 
 logger = logging.getLogger(__name__)
@@ -23,9 +26,9 @@ _MANY_TIED = 0.01  # of the hits
 
 
 def write_outputs(
-    folder: Path, predictions: Predictions, run: Mapping[str, Any], top_n: int
-) -> dict[str, Any]:
-    """The content of ``metrics.json``, which is written with the tables beside it.
+    folder: Path, predictions: Predictions, context: RunContext, top_n: int
+) -> Metrics:
+    """Write ``metrics.json`` and the tables beside it; the numbers that it holds.
 
     The tables: ``predictions.csv`` and ``skipped.csv`` have a line for each video,
     ``per_class.csv`` one for each class, ``confusion.csv`` one for each pair of a class and a
@@ -34,42 +37,81 @@ def write_outputs(
     Args:
         folder: The run's.
         predictions: Every requested video.
-        run: The content of ``run.json``.
+        context: What else is known of the run.
         top_n: The k of the second accuracy, and the predictions listed for each video.
 
     Raises:
-        ConfigError: The model has fewer classes than ``top_n``, or nothing is known of the run.
+        ConfigError: The model has fewer classes than ``top_n``.
     """
-    facts = RunContext.of(run)
-    num_classes = len(facts.choices or predictions.classes)
+    num_classes = len(context.choices or predictions.classes)
     if top_n > num_classes:
         raise ConfigError(f"top_n is {top_n}, but there are only {num_classes} classes to choose")
-    metrics = summarize(predictions, top_n, facts)
+    metrics = summarize(predictions, top_n, context)
     for warning in warnings_of_ties(metrics):
         logger.warning("%s", warning)
-    judged = restrict_choices(predictions, facts.choices)
-    judged.write_csv(folder / "predictions.csv", top_n)
-    judged.write_skipped_csv(folder / "skipped.csv")
+    judged = restrict_choices(predictions, context.choices)
+    write_predictions(folder / "predictions.csv", judged, top_n)
+    write_skipped(folder / "skipped.csv", judged)
     _write_classes(folder, outcomes_of(judged))
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics.as_json())
     return metrics
 
 
-def warnings_of_ties(metrics: Mapping[str, Any]) -> Iterator[str]:
+def warnings_of_ties(metrics: Metrics) -> Iterator[str]:
     """A line for each accuracy of which equal scores decide more than 1 % of the hits.
 
     Args:
-        metrics: The content of ``metrics.json``; an older one counts no ties.
+        metrics: Those of runs of earlier versions count no ties.
     """
-    for name, tied in metrics.get("tied", {}).items():
-        found = metrics[name]
-        hits = round(found["value"] * found["num_videos"])
+    for k, tied in (metrics.scored.tied if metrics.scored else {}).items():
+        found = metrics.accuracy(k)
+        hits = round(found.value * found.num_videos) if found else 0
         if tied > _MANY_TIED * hits:
             yield (
-                f"{name.replace('top', 'top-')} hangs on equal scores for {tied} videos, with "
+                f"top-{k} hangs on equal scores for {tied} videos, with "
                 f"{hits} hits in all: equal scores keep the order of the classes, and those that "
                 "share a video's lowest score are no hits"
             )
+
+
+def write_predictions(path: Path, table: Predictions, top_n: int) -> None:
+    """Write ``predictions.csv``: a line for each scored video, its top classes and scores."""
+    ranks = range(1, top_n + 1)
+    header = ["video_id", "path", "label", "target"]
+    header += [f"pred_{k}" for k in ranks] + [f"score_{k}" for k in ranks] + ["note"]
+    write_csv(path, header, _prediction_lines(table, top_n))
+
+
+def _prediction_lines(table: Predictions, top_n: int) -> Iterator[list[object]]:
+    scored = table.scored
+    for rows in table.pieces():
+        best = best_classes(*table.ranking(rows), top_n).tolist()
+        for row, top in zip(range(rows.start, rows.stop), best, strict=True):
+            if scored[row]:
+                yield [
+                    *_names(table, row),
+                    table.targets[row],
+                    *("" if place < 0 else table.classes[place] for place in top),
+                    *(_show_score(table, row, place) for place in top),
+                    table.details[row],
+                ]
+
+
+def write_skipped(path: Path, table: Predictions) -> None:
+    """Write ``skipped.csv``: a line for each video that was not scored, and why."""
+    lines = (
+        [*_names(table, row), table.reasons[row], table.details[row]]
+        for row in np.flatnonzero(~table.scored).tolist()
+    )
+    write_csv(path, ["video_id", "path", "label", "reason", "detail"], lines)
+
+
+def _names(table: Predictions, row: int) -> list[str]:
+    return [str(column[row]) for column in (table.video_ids, table.paths, table.labels)]
+
+
+def _show_score(table: Predictions, row: int, place: int) -> str:
+    return f"{table.scores[row, place]:.6f}" if table.has_scores and place >= 0 else ""
 
 
 def _write_classes(folder: Path, outcomes: Outcomes) -> None:

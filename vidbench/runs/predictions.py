@@ -30,7 +30,7 @@ from vidbench.storage.columns import (
     unknown_scores,
     write_columns,
 )
-from vidbench.storage.files import replacing, write_csv
+from vidbench.storage.files import replacing
 
 _FEWER = "scores_"  # before the name of a protocol with fewer views
 _SECTIONS = "section"  # a column of those files only in which some video is a section
@@ -280,41 +280,6 @@ class Predictions:
                 for rows, piece in saved.read_pieces(name, shape):
                     known = places[rows] >= 0
                     column[places[rows][known]] = piece[known]
-
-    def write_csv(self, path: Path, top_n: int) -> None:
-        """Writes ``predictions.csv``: a line for each scored video, its top classes and scores."""
-        ranks = range(1, top_n + 1)
-        header = ["video_id", "path", "label", "target"]
-        header += [f"pred_{k}" for k in ranks] + [f"score_{k}" for k in ranks] + ["note"]
-        write_csv(path, header, self._lines(top_n))
-
-    def _lines(self, top_n: int) -> Iterator[list[object]]:
-        scored = self.scored
-        for rows in self.pieces():
-            best = best_classes(*self.ranking(rows), top_n).tolist()
-            for row, top in zip(range(rows.start, rows.stop), best, strict=True):
-                if scored[row]:
-                    yield [
-                        *self._identity(row),
-                        self.targets[row],
-                        *("" if place < 0 else self.classes[place] for place in top),
-                        *(self._shown_score(row, place) for place in top),
-                        self.details[row],
-                    ]
-
-    def write_skipped_csv(self, path: Path) -> None:
-        """Writes ``skipped.csv``: a line for each video that was not scored, and why."""
-        lines = (
-            [*self._identity(row), self.reasons[row], self.details[row]]
-            for row in np.flatnonzero(~self.scored).tolist()
-        )
-        write_csv(path, ["video_id", "path", "label", "reason", "detail"], lines)
-
-    def _shown_score(self, row: int, place: int) -> str:
-        return f"{self.scores[row, place]:.6f}" if self.has_scores and place >= 0 else ""
-
-    def _identity(self, row: int) -> list[str]:
-        return [str(column[row]) for column in (self.video_ids, self.paths, self.labels)]
 
 
 def _read_texts(saved: ColumnReader) -> dict[str, Any]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from vidbench.metrics.intervals import Estimate
+from vidbench.runs.metrics_record import Metrics, Scored, Top
 from vidbench.storage.store import Folder, LocalFolder
 
 
-def result_lines(
-    folder: Path, metrics: Mapping[str, Any], files: Folder | None = None
-) -> list[str]:
+def result_lines(folder: Path, metrics: Metrics, files: Folder | None = None) -> list[str]:
     """The accuracies with their intervals, over which videos, and the signature that they need.
 
     Args:
         folder: The run's, on this machine.
-        metrics: Its ``metrics.json``.
+        metrics: Of the run.
         files: Tells where others find the folder, if they share it.
     """
     files = files or LocalFolder(folder)
@@ -25,59 +23,43 @@ def result_lines(
     lines = [f"results    {files.address(folder)}"]
     lines += [f"to look at {files.address(page)}"] if page.exists() else []
     lines += [f"videos     {_videos(metrics)}"]
-    lines += [
-        f"{name.replace('top', 'top-'):<10} {_accuracy(metrics, name)}" for name in _tops(metrics)
-    ]
-    if metrics["top1"]:
-        lines.append(f"{'mean class':<10} {show(metrics['mean_class_accuracy'])}")
-        lines += _caveats(metrics)
-    return [*lines, f"signature  {metrics['signature']}"]
+    lines += [f"{f'top-{k}':<10} {_accuracy(top)}" for k, top in metrics.tops.items()]
+    if metrics.scored is not None:
+        lines.append(f"{'mean class':<10} {metrics.scored.mean_class_accuracy}")
+        lines += _caveats(metrics, metrics.scored)
+    return [*lines, f"signature  {metrics.signature}"]
 
 
-def show(estimate: Mapping[str, Any]) -> str:
-    """An estimate as it stands in ``metrics.json``."""
-    return str(Estimate(**estimate))
-
-
-def _videos(metrics: Mapping[str, Any]) -> str:
-    skipped = ", ".join(f"{count} {reason}" for reason, count in metrics["skipped"].items())
-    coverage = metrics["coverage"]
+def _videos(metrics: Metrics) -> str:
+    skipped = ", ".join(f"{count} {reason}" for reason, count in metrics.skipped.items())
     return (
-        f"{metrics['evaluated']} evaluated of {metrics['requested']} requested"
-        f" of {coverage['listed']} on the list" + (f"; skipped: {skipped}" if skipped else "")
+        f"{metrics.evaluated} evaluated of {metrics.requested} requested"
+        f" of {metrics.coverage.listed} on the list" + (f"; skipped: {skipped}" if skipped else "")
     )
 
 
-def _tops(metrics: Mapping[str, Any]) -> list[str]:
-    return [name for name in metrics if name.startswith("top")]
+def _accuracy(top: Top) -> str:
+    return str(top) if isinstance(top, Estimate) else f"not scored: {top.reason}"
 
 
-def _accuracy(metrics: Mapping[str, Any], name: str) -> str:
-    estimate = metrics[name]
-    if estimate and estimate["value"] is not None:
-        return show(estimate)
-    return f"not scored: {estimate['reason'] if estimate else metrics['not_scored']}"
-
-
-def _caveats(metrics: Mapping[str, Any]) -> list[str]:
+def _caveats(metrics: Metrics, scored: Scored) -> Iterator[str]:
     """What else the accuracy could be said to be: of fewer views, all classes, all videos."""
-    lines = [f"{views:<10} {_briefly(tops)}" for views, tops in metrics["fewer_views"].items()]
-    if metrics["labels"].get("num_missing"):
-        over_all = show(metrics["over_all"]["top1"])
-        lines.append(f"over all   top-1 {over_all}, classes that the model lacks being wrong")
-    if metrics["evaluated"] < metrics["requested"]:
-        low, high = (metrics["bounds"]["requested"][end] for end in ("low", "high"))
-        lines.append(
+    for views, fewer in scored.fewer_views.items():
+        yield f"{views:<10} {_briefly(fewer.tops)}"
+    if metrics.labels.num_missing:
+        top1 = _accuracy(scored.over_all[1])
+        yield f"over all   top-1 {top1}, classes that the model lacks being wrong"
+    if metrics.evaluated < metrics.requested:
+        low, high = scored.bounds["requested"]
+        yield (
             f"bounds     top-1 {low:.1%} to {high:.1%}: "
             "had all videos that were not scored been wrong, or right"
         )
-    return lines
 
 
-def _briefly(tops: Mapping[str, Any]) -> str:
+def _briefly(tops: Mapping[int, Top]) -> str:
     return ", ".join(
-        f"{name.replace('top', 'top-')} {found['value']:.1%} "
-        f"({found['low']:.1%} to {found['high']:.1%})"
-        for name, found in tops.items()
-        if name.startswith("top") and found["value"] is not None
+        f"top-{k} {top.value:.1%} ({top.low:.1%} to {top.high:.1%})"
+        for k, top in tops.items()
+        if isinstance(top, Estimate)
     )

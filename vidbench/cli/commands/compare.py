@@ -16,7 +16,7 @@ from vidbench.terminal.tables import Table
 
 if TYPE_CHECKING:
     from vidbench.metrics.paired import ClassDifference
-    from vidbench.runs.compare import Comparison, Disagreement, Pair
+    from vidbench.runs.comparison import Comparison, Disagreement, Pair
 
 _COLUMNS = (
     "a",

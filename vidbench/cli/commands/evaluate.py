@@ -51,14 +51,14 @@ def _evaluate(config: RunConfig, again: Callable[[], str]) -> None:
     for stage, value in {**seconds, **beside}.items():
         logger.debug("%s took %.2f s", stage, value)
     if config.json:
-        print(json.dumps({"folder": str(folder), **metrics}, indent=2))
+        print(json.dumps({"folder": str(folder), **metrics.as_json()}, indent=2))
     else:
         print("\n".join(result_lines(folder, metrics, place(config, "results_dir"))))
     if config.profile:
         print("\n".join(_profile(seconds, beside)), file=sys.stderr if config.json else sys.stdout)
     if experiment is not None:
         logger.info("logged to MLflow: %s", experiment.log(folder, again()))
-    if not metrics["evaluated"]:
+    if not metrics.evaluated:
         raise VidbenchError(f"no video could be evaluated: see {folder / 'skipped.csv'}")
 
 

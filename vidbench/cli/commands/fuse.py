@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vidbench.cli.arguments import OneLineParser, local_path
 from vidbench.cli.commands._results import result_lines
@@ -29,9 +28,10 @@ def run(arguments: Sequence[str]) -> None:
     folder = options.results_dir / (options.run_name or fusion.name)
     metrics = write_fusion(fusion, folder, options.top_n, overwrite=options.overwrite)
     write_report(FinishedRun(folder))
-    members: list[Mapping[str, Any]] = fusion.identity["members"]
+    members = [member._asdict() for member in fusion.identity.members]
     if options.json:
-        print(json.dumps({"folder": str(folder), "members": members} | metrics, indent=2))
+        known = {"folder": str(folder), "members": members}
+        print(json.dumps(known | metrics.as_json(), indent=2))
     else:
         print(Table(("digest", "weight", "run"), members).shown() + "\n")
         print("\n".join(result_lines(folder, metrics)))

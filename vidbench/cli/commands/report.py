@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from vidbench.cli.arguments import OneLineParser, local_path
 from vidbench.cli.commands._results import result_lines
@@ -12,9 +11,9 @@ from vidbench.errors import ConfigError
 from vidbench.metrics.classification import ClassMetrics, class_metrics
 from vidbench.report import NUM_THUMBNAILS, ReportOptions, write_report
 from vidbench.runs.finished import FinishedRun
+from vidbench.runs.metrics_record import Missing, Scored
 from vidbench.runs.outcomes import outcomes_of
 from vidbench.runs.outputs import write_outputs
-from vidbench.runs.summary import restrict_choices
 from vidbench.terminal.tables import Table
 
 _LISTED = 5
@@ -27,21 +26,20 @@ def run(arguments: Sequence[str]) -> None:
     """
     options = _parser().parse_args(arguments)
     finished = FinishedRun(options.run)
-    top_n = _top_n(finished) if options.top_n is None else options.top_n
+    top_n = finished.metrics.largest_k if options.top_n is None else options.top_n
     if top_n < 1:
         raise ConfigError(f"--top_n is {top_n}, must be 1 or more")
     if options.thumbnails < 0:
         raise ConfigError(f"--thumbnails is {options.thumbnails}, must be 0 or more")
-    predictions = finished.predictions
-    metrics = write_outputs(finished.path, predictions, finished.run, top_n)
+    metrics = write_outputs(finished.path, finished.predictions, finished.context, top_n)
     write_report(FinishedRun(options.run), ReportOptions(options.thumbnails, options.embed))
     if options.json:
-        print(json.dumps(metrics, indent=2))
+        print(json.dumps(metrics.as_json(), indent=2))
         return
     print("\n".join(result_lines(finished.path, metrics)))
-    if metrics["top1"]:
-        judged = restrict_choices(predictions, finished.facts.choices)
-        print("\n".join(_details(metrics, class_metrics(outcomes_of(judged)))))
+    if metrics.scored is not None:
+        classes = class_metrics(outcomes_of(finished.judged))
+        print("\n".join(_details(metrics.scored, classes)))
 
 
 def _parser() -> OneLineParser:
@@ -67,27 +65,20 @@ def _parser() -> OneLineParser:
     return parser
 
 
-def _top_n(finished: FinishedRun) -> int:
-    """The k that it was scored with last."""
-    tops = [int(name.removeprefix("top")) for name in finished.metrics if name.startswith("top")]
-    return max(tops, default=1)
-
-
-def _details(metrics: Mapping[str, Any], classes: Sequence[ClassMetrics]) -> list[str]:
-    macro, error = metrics["macro"], metrics["calibration"]["error"]
-    calibrated = metrics["calibration"]["reason"] if error is None else f"error {error:.1%}"
+def _details(scored: Scored, classes: Sequence[ClassMetrics]) -> list[str]:
+    macro, found = scored.macro, scored.calibration
+    calibrated = found.reason if isinstance(found, Missing) else f"error {found.error:.1%}"
     lines = [
-        f"macro      precision {macro['precision']:.1%}, recall {macro['recall']:.1%}, "
-        f"F1 {macro['f1']:.1%}",
+        f"macro      precision {macro.precision:.1%}, recall {macro.recall:.1%}, F1 {macro.f1:.1%}",
         f"calibration {calibrated}",
         "",
         "worst classes",
         _worst(classes).shown(),
     ]
-    if metrics["most_confused"]:
+    if scored.most_confused:
         columns = ["label", "predicted", "videos", "share"]
-        confused = Table(columns, metrics["most_confused"][:_LISTED])
-        lines += ["", "most confused", confused.shown()]
+        rows = [confusion._asdict() for confusion in scored.most_confused[:_LISTED]]
+        lines += ["", "most confused", Table(columns, rows).shown()]
     return lines
 
 

@@ -44,13 +44,13 @@ def run(arguments: Sequence[str]) -> None:
     options = {name: str(own[name]) if name in own else known[name] for name in given}
     folder, metrics = score(ScoreRequest(config=config, options=options, **own))
     if config.json:
-        print(json.dumps({"folder": str(folder), **metrics}, indent=2))
+        print(json.dumps({"folder": str(folder), **metrics.as_json()}, indent=2))
     else:
         print("\n".join(result_lines(folder, metrics)))
     if experiment is not None:
         again = shlex.join(["vidbench", "score", *arguments])
         logger.info("logged to MLflow: %s", experiment.log(folder, again))
-    if not metrics["evaluated"]:
+    if not metrics.evaluated:
         raise VidbenchError(f"no requested video has a prediction: see {folder / 'skipped.csv'}")
 
 

@@ -1,0 +1,103 @@
+"""A run that is fused with others, and what such runs must have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vidbench.errors import ConfigError
+from vidbench.metrics.ranking import PROBABILITIES, name_evidence
+from vidbench.runs.choices import restrict_choices
+from vidbench.runs.context import RunContext
+from vidbench.runs.finished import FinishedRun
+from vidbench.runs.predictions import Predictions
+from vidbench.runs.record import RecordedIdentity, RecordedMember
+
+
+@dataclass(frozen=True)
+class Member:
+    """A finished run that is fused with others.
+
+    Attributes:
+        run: Its folder.
+        weight: Its part in the mean, 0 to 1.
+        predictions: Among the classes that its model may choose from.
+    """
+
+    run: FinishedRun
+    weight: float
+    predictions: Predictions
+
+    @classmethod
+    def of(cls, run: FinishedRun, weight: float) -> Member:
+        """The member that this run is.
+
+        Raises:
+            ConfigError: The run is unfinished or damaged, or has no probabilities.
+        """
+        context, table = run.context, run.predictions
+        if table.evidence != PROBABILITIES:
+            kind = name_evidence(table.evidence)
+            raise ConfigError(
+                f"{run.path} cannot be fused: it has {kind}, and a mean needs probabilities"
+            )
+        return cls(run, weight, restrict_choices(replace(table, fewer_views={}), context.choices))
+
+    @property
+    def digest(self) -> str:
+        """Of its identity."""
+        return self.run.record.digest
+
+    @property
+    def identity(self) -> RecordedIdentity:
+        """What decided its predictions."""
+        return self.run.record.identity
+
+    @property
+    def context(self) -> RunContext:
+        """What else is known of it."""
+        return self.run.context
+
+    def as_recorded(self) -> RecordedMember:
+        """What the fusion's ``run.json`` says of it."""
+        signature = self.run.metrics.signature
+        return RecordedMember(self.run.name, self.digest, self.weight, signature)
+
+
+def sort_like(model: Predictions, table: Predictions) -> Predictions:
+    """A copy of the table with the videos in the model's order."""
+    rows = {video_id: row for row, video_id in enumerate(table.video_ids.tolist())}
+    return table.only([rows[video_id] for video_id in model.video_ids.tolist()])
+
+
+def differences(pair: tuple[Member, Member]) -> Iterator[str]:
+    """What two members must have in common and do not; each thing relies on those before."""
+    tables = [member.predictions for member in pair]
+    for name in ("dataset", "split"):
+        yield from _values(name, pair, [getattr(member.identity, name) for member in pair])
+    yield from _sets("classes", pair, [table.classes for table in tables])
+    yield from _values("order of classes", pair, [table.classes for table in tables])
+    yield from _sets("classes to choose from", pair, [member.context.choices for member in pair])
+    yield from _sets("requested videos", pair, [table.video_ids.tolist() for table in tables])
+    tables[1] = sort_like(*tables)
+    for what in ("labels", "targets"):
+        columns = [getattr(table, what).tolist() for table in tables]
+        for video_id, *own in zip(tables[0].video_ids.tolist(), *columns, strict=True):
+            yield from _values(f"{what.removesuffix('s')} of video {video_id}", pair, own)
+    yield from _values("count of listed videos", pair, [own.context.num_listed for own in pair])
+    yield from _values("matching of labels", pair, [own.context.labels for own in pair])
+
+
+def _values(what: str, pair: tuple[Member, Member], values: Sequence[Any]) -> Iterator[str]:
+    if values[0] != values[1]:
+        a, b = (f"{value!s:.80} in {m.run.path}" for m, value in zip(pair, values, strict=True))
+        yield f"the {what} is {a} and {b}"
+
+
+def _sets(what: str, pair: tuple[Member, Member], lists: Sequence[Sequence[str]]) -> Iterator[str]:
+    one, other = lists
+    if alone := sorted(set(one) ^ set(other)):
+        a, b = (member.run.path for member in pair)
+        counts = f"{len(one)} in {a} and {len(other)} in {b}"
+        yield f"{what}: {counts}, of which {len(alone)} in one only, e.g. {alone[0]!r}"
