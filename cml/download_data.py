@@ -1,7 +1,6 @@
-"""Fetches the weights and videos of an evaluation, and predicts nothing.
+"""Download the weights and videos of an evaluation that are not there yet; predict nothing.
 
 Takes the options of ``vidbench evaluate``; without an ``@file``, those in the file CONFIG_FILE.
-What is there already is not fetched again.
 """
 
 if __name__ == "__main__":

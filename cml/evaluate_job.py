@@ -1,8 +1,8 @@
-"""Evaluates as a scheduled job: each date has its own run, e.g. ``results/config_2026-11-21``.
+"""Evaluate as a scheduled job: each date has its own run, e.g. ``results/config_2026-11-21``.
 
 Takes the options of ``vidbench evaluate``; without an ``@file``, those in the file CONFIG_FILE.
-RUN_DATE is the strftime format of the date. A run that was stopped goes on at the same date, or
-wherever ``--run_name`` names it.
+RUN_DATE is the strftime format of the date. A stopped run resumes on the same date, or if
+``--run_name`` names it.
 """
 
 if __name__ == "__main__":
@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
     file = next(word[1:] for word in arguments if word.startswith("@"))
     date = time.strftime(os.environ.get("RUN_DATE") or "%Y-%m-%d")
-    # First, so that a --run_name among the job's arguments goes over it.
+    # First, so that a --run_name in the job's arguments overrides it.
     code = main(["evaluate", "--run_name", f"{Path(file).stem}_{date}", *arguments])
-    if code:  # a kernel takes even sys.exit(0) for a failure
+    if code:  # a kernel treats even sys.exit(0) as a failure
         sys.exit(code)

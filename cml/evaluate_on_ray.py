@@ -1,4 +1,4 @@
-"""Evaluates as ``evaluate_job.py`` does, on this session and RAY_WORKERS Cloudera workers, by Ray.
+"""Evaluate like ``evaluate_job.py``, on this session and RAY_WORKERS Cloudera workers, with Ray.
 
 Each worker has RAY_WORKER_CPU cores, RAY_WORKER_MEMORY GiB and RAY_WORKER_GPUS GPUs. All have
 RAY_START_SECONDS to join; they and Ray end with the evaluation.

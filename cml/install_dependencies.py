@@ -1,6 +1,6 @@
-"""Installs the pinned requirements, and vidbench as it lies here, for all later sessions.
+"""Install the pinned requirements and this project's vidbench for all later sessions.
 
-Where RAY_WORKERS is not 0, Ray is installed too.
+If RAY_WORKERS is not 0, install Ray too.
 """
 
 if __name__ == "__main__":

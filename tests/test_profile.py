@@ -29,7 +29,7 @@ def test_profile_says_what_a_run_waited_for(run_cli: RunCli, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     (first,) = (n for n, line in enumerate(lines) if line.startswith("waited for "))
-    (second,) = (n for n, line in enumerate(lines) if line.startswith("meanwhile"))
+    (second,) = (n for n, line in enumerate(lines) if line.startswith("in parallel"))
     assert lines[first - 1].startswith("signature")
     stages = [STAGE.fullmatch(line) for line in lines[first + 1 : second]]
     seconds = {found[1]: float(found[2]) for found in stages if found}

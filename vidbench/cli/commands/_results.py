@@ -21,7 +21,7 @@ def result_lines(folder: Path, metrics: Metrics, files: Folder | None = None) ->
     files = files or LocalFolder(folder)
     page = folder / "report.html"
     lines = [f"results    {files.address(folder)}"]
-    lines += [f"to look at {files.address(page)}"] if page.exists() else []
+    lines += [f"report     {files.address(page)}"] if page.exists() else []
     lines += [f"videos     {_videos(metrics)}"]
     lines += [f"{f'top-{k}':<10} {_accuracy(top)}" for k, top in metrics.tops.items()]
     if metrics.scored is not None:

@@ -61,11 +61,11 @@ def _print_usage(clips: Sequence[Any], graphs: Any, features: Any, verb: str) ->
     if graphs.models:
         size = f"{graphs.num_bytes / 1e6:.1f} MB"
         print(f"{'graphs':<20}  {graphs.models:>6} {_models(graphs.models):<6}  {size:>24}")
-        print("  models made ready for TensorFlow, so that they start faster")
+        print("  models prepared for TensorFlow, which start faster")
     if features.num_bytes:
         size = f"{features.num_bytes / 1e6:.1f} MB"
         print(f"{'features':<20}  {features.videos:>6} videos  {size:>24}")
-        print("  what zero-shot models made of clips, so that other prompts need none of them")
+        print("  features of clips for zero-shot models; other prompts need no clips")
     counts = f"{sum(entry.videos for entry in clips)} videos"
     if graphs.models:
         counts += f", {graphs.models} {_models(graphs.models)}"

@@ -77,17 +77,17 @@ def _resuming(arguments: Sequence[str], begun: bool) -> str:
 
 _STAGES = {
     "start": "Python and imports",
-    "check": "the request, the model and the dataset are checked",
-    "fetch": "lists, tarballs and what is on disk",
+    "check": "checks of options, model and dataset",
+    "fetch": "lists and tarballs, files on disk",
     "open": "the run's folder",
-    "load_model": "TensorFlow and the model; videos are decoded meanwhile",
+    "load_model": "the framework and the model",
     "wait_for_clips": "the model waits for clips",
     "wait_for_shards": "the cluster decodes and predicts",
     "predict": "the model",
     "write": "scores of each batch",
     "score": "metrics and tables",
-    "report": "the page to look at",
-    "hash": "video files, to find them in the cache",
+    "report": "the report page",
+    "hash": "hashes of video files, to find their clips",
     "decode": "videos to frames",
     "write_cache": "clips to the cache",
     "read_cache": "clips from the cache",
@@ -96,13 +96,13 @@ _STAGES = {
 
 
 def _profile(seconds: Mapping[str, float], beside: Mapping[str, float]) -> list[str]:
-    """Seconds by stage, and which stage the run waited for most."""
+    """The seconds of each stage, below a line that names the longest one."""
     total = sum(seconds.values())
     longest = max(seconds, key=lambda stage: seconds[stage])
     lines = [f"waited for {longest}, {seconds[longest] / total:.0%} of {total:.1f} s:"]
     lines += [_stage(stage, value) for stage, value in seconds.items()]
     if beside:
-        lines.append("meanwhile, in all worker processes and the reading thread together:")
+        lines.append("in parallel, sum over worker processes and the reading thread:")
     return lines + [_stage(stage, value) for stage, value in beside.items()]
 
 
