@@ -7,8 +7,10 @@ prompt; here its scores compete by the same softmax, in which its ``logit_bias``
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from vidbench.data.records import Views
 from vidbench.models._huggingface.prompts import CLIP_TEMPLATES
@@ -16,33 +18,28 @@ from vidbench.models._huggingface.towers import Array, ZeroShotClassifier, unit
 from vidbench.models._huggingface.zero_shot import Variant, ZeroShotFamily, ZeroShotModel
 from vidbench.models.base import FEATURES, ModelEntry, ModelFamily
 
-_PAPER = "https://arxiv.org/abs/2103.00020"
+_PUBLISHED: Mapping[str, Any] = {
+    "vit-large-patch14": {
+        "top1": 0.7639,
+        "published": "UCF101, the centre frame alone; of Kinetics-400 64.47 % is published, which "
+        "is the mean of top-1 and top-5 and no top-1",
+        "reference": "https://arxiv.org/abs/2103.00020",
+    }
+}
 
 _ENTRIES = (
     ModelEntry(name="clip", source="--model_path", classes="--prompts"),
-    ModelEntry(
-        name="clip/vit-base-patch32",
-        source="https://huggingface.co/openai/clip-vit-base-patch32",
-        classes="--prompts",
-    ),
-    ModelEntry(
-        name="clip/vit-base-patch16",
-        source="https://huggingface.co/openai/clip-vit-base-patch16",
-        classes="--prompts",
-    ),
-    ModelEntry(
-        name="clip/vit-large-patch14",
-        source="https://huggingface.co/openai/clip-vit-large-patch14",
-        classes="--prompts",
-        top1=0.7639,
-        published="UCF101, the centre frame alone; of Kinetics-400 64.47 % is published, which is "
-        "the mean of top-1 and top-5 and no top-1",
-        reference=_PAPER,
-    ),
-    ModelEntry(
-        name="clip/vit-large-patch14-336",
-        source="https://huggingface.co/openai/clip-vit-large-patch14-336",
-        classes="--prompts",
+    *(
+        ModelEntry(
+            name=f"clip/{variant}",
+            source=f"https://huggingface.co/openai/clip-{variant}",
+            classes="--prompts",
+            **_PUBLISHED.get(variant, {}),
+        )
+        for variant in (
+            *("vit-base-patch32", "vit-base-patch16", "vit-large-patch14"),
+            "vit-large-patch14-336",
+        )
     ),
 )
 
@@ -86,19 +83,4 @@ FAMILY = ModelFamily(
     variants=tuple(_ZERO_SHOT.variants),
 )
 
-
-def load(
-    variant: str, *, model_path: str | None = None, prompts: Path | None = None
-) -> ZeroShotModel:
-    """CLIP or SigLIP with the classes of ``prompts``.
-
-    Args:
-        variant: E.g. ``vit-large-patch14``, or "".
-        model_path: A folder, or a name on Hugging Face (``owner/name``); with a variant, where
-            its checkpoint lies.
-        prompts: A file of classes or prompts, or the name of a class list that ships.
-
-    Raises:
-        ConfigError: There is no such variant, no checkpoint is named, or there are no prompts.
-    """
-    return ZeroShotModel(_ZERO_SHOT, variant, model_path, prompts)
+load = partial(ZeroShotModel, _ZERO_SHOT)

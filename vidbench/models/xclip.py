@@ -6,7 +6,7 @@ what comes before is kept: the video's embedding, and those of its patches.
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -112,19 +112,4 @@ FAMILY = ModelFamily(
     variants=tuple(_ZERO_SHOT.variants),
 )
 
-
-def load(
-    variant: str, *, model_path: str | None = None, prompts: Path | None = None
-) -> ZeroShotModel:
-    """X-CLIP with the classes of ``prompts``.
-
-    Args:
-        variant: E.g. ``base-patch32``, or "".
-        model_path: A folder, or a name on Hugging Face (``owner/name``); with a variant, where
-            its checkpoint lies.
-        prompts: A file of classes or prompts, or the name of a class list that ships.
-
-    Raises:
-        ConfigError: There is no such variant, no checkpoint is named, or there are no prompts.
-    """
-    return ZeroShotModel(_ZERO_SHOT, variant, model_path, prompts)
+load = partial(ZeroShotModel, _ZERO_SHOT)

@@ -76,14 +76,19 @@ class ZeroShotModel:
         family: What it is one of.
         variant: One of the family's, or "" for any checkpoint.
         model_path: A folder or a name on Hugging Face; None for the variant's own.
-        prompts: As :func:`~vidbench.models._huggingface.prompts.read_prompts` takes it.
+        prompts: A file of classes or prompts, or the name of a class list that ships.
 
     Raises:
         ConfigError: There is no such variant, no checkpoint is named, or there are no prompts.
     """
 
     def __init__(
-        self, family: ZeroShotFamily, variant: str, model_path: str | None, prompts: Path | None
+        self,
+        family: ZeroShotFamily,
+        variant: str,
+        *,
+        model_path: str | None = None,
+        prompts: Path | None = None,
     ) -> None:
         known = family.variants.get(variant)
         if variant and known is None:
