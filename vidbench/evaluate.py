@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,17 +11,15 @@ from typing import NamedTuple
 
 from vidbench.config.label_matching import Labels, match_labels
 from vidbench.config.opening import open_loader, open_model
-from vidbench.config.places import place, place_of, shared_places
+from vidbench.config.places import require_files, sync_lists, videos_location
 from vidbench.config.run_config import RunConfig
 from vidbench.config.scope import warn_of_few_classes, warn_of_leakage
-from vidbench.data.datasets.base import Dataset
 from vidbench.data.loader import VideoLoader
-from vidbench.data.records import Selection, VideoRecord
+from vidbench.data.records import Selection
 from vidbench.data.views import fewer_views
 from vidbench.engines.base import Engine, Workload
 from vidbench.engines.one_machine import OneMachine
 from vidbench.engines.scoring import unfinished_batches
-from vidbench.errors import ConfigError
 from vidbench.models.base import Model
 from vidbench.report import write_report
 from vidbench.runs.context import KnownLeakage, MatchedLabels, RunContext
@@ -30,7 +28,7 @@ from vidbench.runs.folder import RunFolder
 from vidbench.runs.identity import RunIdentity
 from vidbench.runs.metrics_record import Metrics
 from vidbench.runs.predictions import Predictions
-from vidbench.storage.remote_store import SharedFolder
+from vidbench.storage.locations import join
 from vidbench.system.machine import default_batch_size
 from vidbench.system.stopwatch import Stopwatch
 
@@ -92,11 +90,11 @@ def open_engine(config: RunConfig) -> Iterator[Engine]:
 def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwatch) -> Evaluation:
     with stopwatch("check"):
         loader = open_loader(config, model, engine.fetch_tarballs)
-        engine.sync_listing(loader.dataset)
+        sync_lists(config, loader.dataset)
         labels = match_labels(config, model, loader.dataset)
     with stopwatch("fetch"):
         selection = loader.select(config.num_videos, labels.classes if config.classes else None)
-    _refuse_shared_frames(config, loader.dataset, selection.records)
+    require_files(config, loader.dataset, selection.records)
     warn_of_few_classes(selection.records, labels)
     with stopwatch("open"):
         folder = open_run(config, model, loader, selection, labels)
@@ -125,22 +123,11 @@ def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwa
         metrics = folder.finish(predictions, config.choose_top_n(labels.choices or model.classes))
     if not config.no_report:
         with stopwatch("report"):
-            write_report(FinishedRun(folder.path, shared_places(config, loader.dataset.folder)))
-            folder.publish("report.html")
-            folder.publish("thumbnails.zip")
+            location = videos_location(config, loader.dataset)
+            write_report(FinishedRun(folder.path, location, config.cache_dir))
+            folder.upload("report.html")
+            folder.upload("thumbnails.zip")
     return Evaluation(folder.path, metrics, stopwatch.seconds, beside)
-
-
-def _refuse_shared_frames(
-    config: RunConfig, dataset: Dataset, records: Sequence[VideoRecord]
-) -> None:
-    """Refuses folders of frames behind a URL: videos are brought from there file by file."""
-    shared = isinstance(place_of(config, dataset.folder), SharedFolder)
-    if shared and any(record.frames is not None for record in records):
-        raise ConfigError(
-            f"{dataset.name} has folders of frames, which are not read from shared storage: name "
-            "a folder that all machines see, or make each of them a video"
-        )
 
 
 def open_run(
@@ -169,15 +156,9 @@ def open_run(
         choices=labels.choices,
         leakage=KnownLeakage.of(leakage),
     )
-    path = config.results_dir / (config.run_name or identity.run_name())
-    folder = RunFolder(path, identity, place(config, "results_dir"))
-    places = {
-        name: found.address(found.local) if isinstance(found, SharedFolder) else found.local
-        for name, found in (
-            ("videos", place_of(config, loader.dataset.folder)),
-            ("cache", place(config, "cache_dir")),
-        )
-    }
+    location = join(config.results_dir, config.run_name or identity.run_name())
+    folder = RunFolder(location, identity)
+    places = {"videos": videos_location(config, loader.dataset), "cache": config.cache_dir}
     overwrite = config.overwrite_output_dir
     folder.open(config.as_dict(), context, selection.unlisted, places, overwrite=overwrite)
     return folder

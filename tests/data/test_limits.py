@@ -175,4 +175,4 @@ def test_a_disk_without_room_for_the_clips_is_noticed_before_they_are_decoded(
     with pytest.raises(DiskFullError, match=r"6 clips of .* GB free: use --cache_compression"):
         large.require_room(records)
     loader.require_room(records)
-    assert not list(config.cache_dir.rglob("*.h5"))
+    assert not list(Path(config.cache_dir).rglob("*.h5"))

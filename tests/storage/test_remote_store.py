@@ -1,4 +1,4 @@
-"""Folders that machines share: two stand-ins of one folder are two machines."""
+"""Remote folders that machines share: two working folders of one are two machines."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ from tests.helpers.http_server import FileServer
 from tests.helpers.paths import SAMPLE
 from tests.helpers.s3_server import S3Server, require_moto, s3, s3_server  # noqa: F401 - fixtures
 from vidbench.config.opening import open_dataset
-from vidbench.config.places import place, place_of
+from vidbench.config.places import dataset_source, local_folder, videos_location
 from vidbench.config.run_config import RunConfig
 from vidbench.data.clips.cache import CacheKey, ClipCache
 from vidbench.data.clips.features import FeatureCache
 from vidbench.data.datasets.base import Dataset, load_dataset
-from vidbench.data.fetch.remote_tarballs import bring_split, fetch_shared, share_lists, show_tarball
+from vidbench.data.fetch.remote_lists import download_lists, mirror_names, upload_lists
+from vidbench.data.fetch.remote_tarballs import RemoteTarballs
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
 from vidbench.engines.one_machine import OneMachine
@@ -51,14 +52,15 @@ from vidbench.report.thumbnails import collect_thumbnails
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.predictions import PENDING, Predictions
-from vidbench.storage.remote_store import STAND_INS, SharedFolder, is_shared, show
-from vidbench.storage.store import Folder, LocalFolder
+from vidbench.storage.locations import WORKING_FOLDERS, Location, is_remote, working_folder
+from vidbench.storage.remote_store import RemoteStore
+from vidbench.storage.store import Store
 
 SPEC = PreprocessSpec(num_frames=4, crop_size=16)
 KEY = CacheKey("ab" * 32, SPEC)
 TRUNCATED = Skip("truncated", "cut short")
 
-Machine = Callable[[str], SharedFolder]
+Machine = Callable[[str], RemoteStore]
 
 
 def views(seed: int = 0) -> NDArray[np.uint8]:
@@ -79,90 +81,92 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def machine(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """The shared folder as a machine sees it, by the machine's name."""
 
-    def seen_by(name: str) -> SharedFolder:
-        monkeypatch.setenv(STAND_INS, str(tmp_path / name))
-        return SharedFolder(url)
+    def seen_by(name: str) -> RemoteStore:
+        monkeypatch.setenv(WORKING_FOLDERS, str(tmp_path / name))
+        return RemoteStore(url)
 
     return seen_by
 
 
-def read(folder: Folder, path: Path) -> bytes:
-    with folder.borrow(path) as file:
-        return file.read_bytes()
+def read(store: Store, key: str) -> bytes:
+    with store.local_copy(key) as file:
+        assert file.read_bytes() == bytes(store.get(key))
+    return bytes(store.get(key))
 
 
 # Folders ---------------------------------------------------------------------------------------
 
 
-def test_what_one_machine_writes_another_finds(machine: Machine) -> None:
+def test_what_one_machine_writes_another_finds(machine: Machine, tmp_path: Path) -> None:
     here, there = machine("a"), machine("b")
     for size in (0, 1, 7_000_000):
         content = np.random.default_rng(size).bytes(size)
-        here.write(here.local / f"x/{size}.bin", memoryview(content))
-        path = there.local / f"x/{size}.bin"
-        assert there.has(path)
-        assert there.size(path) == size
-        assert read(there, path) == content
-        assert there.bring(path)
-        assert path.read_bytes() == content
-    assert [path.name for path in there.names(there.local / "x")] == [
-        "0.bin",
-        "1.bin",
-        "7000000.bin",
-    ]
-    assert there.names(there.local) == [there.local / "x"]
+        here.put(f"x/{size}.bin", memoryview(content))
+        (tmp_path / "file").write_bytes(content)
+        here.put(f"y/{size}.bin", tmp_path / "file")
+        for key in (f"x/{size}.bin", f"y/{size}.bin"):
+            assert there.exists(key)
+            assert read(there, key) == content
+            assert there.download(key)
+            assert (there.local / key).read_bytes() == content
+    assert there.list("x") == ["x/0.bin", "x/1.bin", "x/7000000.bin"]
+    assert there.list() == ["x", "y"]
+    assert there.list_tree() == {
+        f"{folder}/{size}.bin": size for folder in "xy" for size in (0, 1, 7_000_000)
+    }
 
 
-def test_what_is_borrowed_is_gone_afterwards_and_two_may_borrow_it(
-    machine: Machine, tmp_path: Path
-) -> None:
+def test_a_copy_is_gone_afterwards_and_two_may_have_one(machine: Machine, tmp_path: Path) -> None:
     folder = machine("a")
-    path = folder.local / "v.mp4"
-    folder.write(path, memoryview(b"video"))
-    with folder.borrow(path) as one:
-        with folder.borrow(path) as other:
+    folder.put("v.mp4", memoryview(b"video"))
+    with folder.local_copy("v.mp4") as one:
+        with folder.local_copy("v.mp4") as other:
             assert one != other
             assert one.name == other.name == "v.mp4"
         assert one.read_bytes() == b"video"
     assert not any(file.is_file() for file in (tmp_path / "a").rglob("*"))
 
 
-def test_nothing_is_where_nothing_was_written(machine: Machine) -> None:
+@pytest.mark.parametrize("key", ["x/y", "../x", "/etc/hostname", "x//y", "n" * 300])
+def test_nothing_is_where_nothing_was_written(machine: Machine, key: str) -> None:
     folder = machine("a")
-    path = folder.local / "x/y"
-    assert not folder.has(path)
-    assert folder.size(path) is None
-    assert folder.names(folder.local) == []
-    assert folder.files() == {}
-    assert not folder.bring(path)
-    assert not path.exists()
-    folder.remove(path)
-    folder.clear(folder.local)
-    with pytest.raises(FileNotFoundError), folder.borrow(path):
+    assert not folder.exists(key)
+    assert folder.list() == []
+    assert folder.list_tree() == {}
+    assert not folder.download(key)
+    assert not (folder.local / "x").exists()
+    folder.delete(key)
+    folder.delete_tree()
+    folder.evict()
+    with pytest.raises(FileNotFoundError), folder.local_copy(key):
+        pass
+    with pytest.raises(FileNotFoundError):
+        folder.get(key)
+
+
+def test_a_folder_is_no_file(machine: Machine) -> None:
+    folder = machine("a")
+    folder.put("x/file", memoryview(b"."))
+    assert not folder.exists("x")
+    with pytest.raises(FileNotFoundError):
+        folder.get("x")
+    with pytest.raises(FileNotFoundError), folder.local_copy("x"):
         pass
 
 
-def test_removing_and_clearing_are_for_everybody(machine: Machine) -> None:
+def test_deleting_is_for_everybody_and_evicting_for_this_machine(machine: Machine) -> None:
     here, there = machine("a"), machine("b")
     for name in ("x/1", "x/2", "x/y/3", "xy"):
-        here.write(here.local / name, memoryview(b"."))
-        there.bring(there.local / name)
-    there.remove(there.local / "x/1")
-    assert here.names(here.local / "x") == [here.local / "x/2", here.local / "x/y"]
-    there.clear(there.local / "x")
-    assert sorted(here.files()) == [here.local / "xy"]
-    assert here.names(here.local) == [here.local / "xy"]
-    assert sorted(tree(there.local)) == ["xy"]
-
-
-def test_a_dropped_copy_is_gone_here_alone_and_a_video_keeps_its_place(machine: Machine) -> None:
-    folder = machine("a")
-    for name in ("list.csv", "v.mp4"):
-        folder.write(folder.local / name, memoryview(b"content"))
-        folder.bring(folder.local / name)
-        folder.drop(folder.local / name)
-        assert folder.size(folder.local / name) == 7
-    assert tree(folder.local) == {"v.mp4": b""}
+        here.put(name, memoryview(b"."))
+        there.download(name)
+    there.delete("x/1")
+    assert here.list("x") == ["x/2", "x/y"]
+    there.delete_tree("x")
+    assert here.list_tree() == {"xy": 1}
+    assert here.list() == ["xy"]
+    there.evict()
+    assert not there.local.exists()
+    assert here.list() == ["xy"]
 
 
 def test_only_the_url_travels(machine: Machine) -> None:
@@ -172,17 +176,16 @@ def test_only_the_url_travels(machine: Machine) -> None:
     arrived = pickle.loads(packed)  # noqa: S301 - our own
     assert arrived == here == there
     assert arrived.local == there.local != here.local
-    assert b"stand" not in packed
     assert str(here.local).encode() not in packed
 
 
 _WRITER = """
 import sys
-from vidbench.storage.remote_store import SharedFolder
-folder = SharedFolder(sys.argv[1])
+from vidbench.storage.remote_store import RemoteStore
+folder = RemoteStore(sys.argv[1])
 while True:
     for byte in b"ab":
-        folder.write(folder.local / "x" / "file.bin", memoryview(bytes([byte]) * 4_000_000))
+        folder.put("x/file.bin", memoryview(bytes([byte]) * 4_000_000))
         print("written", flush=True)
 """
 
@@ -191,7 +194,6 @@ def test_a_file_is_never_seen_half_written_even_if_its_writer_is_killed(
     url: str, machine: Machine
 ) -> None:
     folder = machine("a")
-    path = folder.local / "x/file.bin"
     for _ in range(3):
         writer = subprocess.Popen(
             [sys.executable, "-c", _WRITER, url], stdout=subprocess.PIPE, text=True
@@ -201,14 +203,13 @@ def test_a_file_is_never_seen_half_written_even_if_its_writer_is_killed(
         deadline = time.monotonic() + 0.5
         while time.monotonic() < deadline:
             with suppress(FileNotFoundError):  # moto replaces an object by removing the former one
-                _assert_whole(read(folder, path))
+                _assert_whole(bytes(folder.get("x/file.bin")))
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         writer.stdout.close()
         time.sleep(0.2)  # until the server has done with what it had been sent
-        assert folder.names(folder.local / "x") == [path]
-        assert set(folder.files()) == {path}
-        _assert_whole(read(folder, path))
+        assert folder.list("x") == list(folder.list_tree()) == ["x/file.bin"]
+        _assert_whole(read(folder, "x/file.bin"))
 
 
 def _assert_whole(content: bytes) -> None:
@@ -217,9 +218,9 @@ def _assert_whole(content: bytes) -> None:
 
 
 def test_a_bucket_that_is_not_there_is_an_error_of_one_line(s3: S3Server) -> None:  # noqa: F811
-    folder = SharedFolder("s3://no-such-bucket/x")
+    folder = RemoteStore("s3://no-such-bucket/x")
     with pytest.raises(SharedError) as caught:
-        folder.write(folder.local / "file", memoryview(b"."))
+        folder.put("file", memoryview(b"."))
     assert str(caught.value).startswith("s3://no-such-bucket/x/file: ")
     assert str(caught.value).isprintable()
 
@@ -230,17 +231,17 @@ def test_a_server_that_does_not_answer_is_an_error_of_one_line(
     s3: S3Server,  # noqa: F811
 ) -> None:
     script = (
-        "from vidbench.storage.remote_store import SharedFolder\n"
+        "from vidbench.storage.remote_store import RemoteStore\n"
         "from vidbench.errors import SharedError\n"
-        "folder = SharedFolder('s3://bucket/x')\n"
-        "try:\n    folder.has(folder.local / 'file')\n"
+        "folder = RemoteStore('s3://bucket/x')\n"
+        "try:\n    folder.exists('file')\n"
         "except SharedError as error:\n    print(error)"
     )
     environment = {
         **os.environ,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port}",
         "AWS_MAX_ATTEMPTS": "1",
-        STAND_INS: str(tmp_path),
+        WORKING_FOLDERS: str(tmp_path),
     }
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
@@ -258,15 +259,15 @@ def free_port() -> int:
 
 
 def test_no_address_shows_a_password() -> None:
-    folder = SharedFolder("sftp://me:secret@host/data/videos")
-    assert folder.address(folder.local / "a.mp4") == "sftp://me@host/data/videos/a.mp4"
+    folder = RemoteStore("sftp://me:secret@host/data/videos")
+    assert folder.address("a.mp4") == "sftp://me@host/data/videos/a.mp4"
     assert "secret" not in repr(folder) + str(folder.local)
-    assert folder.local == SharedFolder("sftp://me:other@host/data/videos/").local
+    assert folder.local == RemoteStore("sftp://me:other@host/data/videos/").local
     assert folder.local.name == "videos"
 
 
-def test_two_containers_of_one_account_have_two_stand_ins() -> None:
-    one, other = (SharedFolder(f"abfss://{name}@account.dfs.net/x") for name in ("one", "other"))
+def test_two_containers_of_one_account_have_two_working_folders() -> None:
+    one, other = (RemoteStore(f"abfss://{name}@account.dfs.net/x") for name in ("one", "other"))
     assert one.local != other.local
 
 
@@ -274,7 +275,7 @@ def test_two_containers_of_one_account_have_two_stand_ins() -> None:
     "location", ["a/b", "/a", "C:\\x", "http://x/y", "https://x", "file:///x", "a::b", ""]
 )
 def test_paths_and_web_addresses_are_not_shared(location: str) -> None:
-    assert not is_shared(location)
+    assert not is_remote(location)
 
 
 # What datasets list -----------------------------------------------------------------------------
@@ -291,10 +292,10 @@ def videos(tmp_path: Path) -> Path:
     return root
 
 
-def upload(root: Path, folder: Folder) -> None:
+def upload(root: Path, folder: Store) -> None:
     for path in root.rglob("*"):
         if path.is_file():
-            folder.publish(folder.local / path.relative_to(root), path)
+            folder.put(path.relative_to(root).as_posix(), path)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +306,7 @@ def test_a_shown_folder_is_listed_as_the_original(
 ) -> None:
     upload(videos, machine("a"))
     folder = machine("b")
-    show(folder)
+    mirror_names(folder)
     original = load_dataset(family, data_dir=Path("d"), root_url=str(videos / file)).fetch()
     shown = load_dataset(family, data_dir=Path("d"), root_url=str(folder.local / file)).fetch()
     assert shown == original
@@ -332,7 +333,6 @@ def test_folders_of_frames_are_refused_there_before_a_model_is_loaded(
         path.write_bytes(b"a picture")
     (root / "list.csv").write_text("path,label\nmoving up/a,moving up\n")
     upload(root, machine("a"))
-    show(machine("b"))
     monkeypatch.setattr("vidbench.evaluate.open_engine", lambda _: nullcontext(OneMachine()))
     config = RunConfig(
         ray_address="local",
@@ -353,11 +353,11 @@ def test_folders_of_frames_are_refused_there_before_a_model_is_loaded(
 def test_what_vanished_there_vanishes_here(videos: Path, machine: Machine) -> None:
     here, there = machine("a"), machine("b")
     upload(videos, here)
-    show(there)
-    here.clear(here.local / "yoga")
-    here.write(here.local / "list.csv", memoryview(b"path\nnew.mp4\n"))
-    here.write(here.local / "new.mp4", memoryview(b"."))
-    show(there)
+    mirror_names(there)
+    here.delete_tree("yoga")
+    here.put("list.csv", memoryview(b"path\nnew.mp4\n"))
+    here.put("new.mp4", memoryview(b"."))
+    mirror_names(there)
     assert sorted(tree(there.local)) == [
         *("juggling/c.MKV", "juggling/notes.txt", "list.csv", "new.mp4", "top.mp4"),
     ]
@@ -367,7 +367,7 @@ def test_what_vanished_there_vanishes_here(videos: Path, machine: Machine) -> No
 
 def test_an_empty_folder_is_refused(machine: Machine) -> None:
     with pytest.raises(ConfigError, match="does not exist, or is empty"):
-        show(machine("a"))
+        mirror_names(machine("a"))
 
 
 def test_names_that_no_folder_takes_are_ignored(
@@ -378,12 +378,12 @@ def test_names_that_no_folder_takes_are_ignored(
 ) -> None:
     import fsspec
 
-    monkeypatch.setenv(STAND_INS, str(tmp_path / "a"))
-    folder = SharedFolder(s3.prefix())
-    store, root = fsspec.core.url_to_fs(folder.address(folder.local))
+    monkeypatch.setenv(WORKING_FOLDERS, str(tmp_path / "a"))
+    folder = RemoteStore(s3.prefix())
+    store, root = fsspec.core.url_to_fs(folder.address())
     for key in ("good.mp4", "../../evil.mp4", "a//b.mp4", "x/../y.mp4", "n" * 300 + ".mp4", "d/"):
         store.pipe_file(f"{root}/{key}", b".")
-    show(folder)
+    mirror_names(folder)
     assert sorted(tree(tmp_path / "a")) == [f"{folder.local.relative_to(tmp_path / 'a')}/good.mp4"]
     assert "4, e.g." in caplog.text or "3, e.g." in caplog.text
 
@@ -391,8 +391,8 @@ def test_names_that_no_folder_takes_are_ignored(
 # Caches -----------------------------------------------------------------------------------------
 
 
-def shared_cache(folder: SharedFolder, compression: str | None = None) -> ClipCache:
-    return ClipCache(folder.local, compression, folder)
+def remote_cache(folder: RemoteStore, compression: str | None = None) -> ClipCache:
+    return ClipCache(folder.address(), compression)
 
 
 @pytest.mark.parametrize("compression", [None, "zstd"])
@@ -400,19 +400,21 @@ def test_a_shared_clip_is_the_local_one_byte_for_byte(
     compression: str | None, machine: Machine, tmp_path: Path
 ) -> None:
     ClipCache(tmp_path / "local", compression).write(KEY, views())
-    here = shared_cache(machine("a"), compression)
+    here = remote_cache(machine("a"), compression)
     here.write(KEY, views())
     folder = machine("b")
-    there = shared_cache(folder)
+    there = remote_cache(folder)
     assert there.find(KEY) == KEY
     np.testing.assert_array_equal(there.read(KEY), views())
-    assert there.num_bytes(KEY) == ClipCache(tmp_path / "local").num_bytes(KEY) > 0
-    found = {str(path.relative_to(folder.local)): read(folder, path) for path in folder.files()}
+    assert (
+        there.read_stored(KEY).num_bytes == ClipCache(tmp_path / "local").read_stored(KEY).num_bytes
+    )
+    found = {key: read(folder, key) for key in folder.list_tree()}
     assert found == tree(tmp_path / "local")
 
 
 def test_no_clip_stays_on_a_machines_disk(machine: Machine, tmp_path: Path) -> None:
-    cache = shared_cache(machine("a"))
+    cache = remote_cache(machine("a"))
     cache.write(KEY, views())
     cache.read(KEY)
     cache.write_skip(KEY._replace(sha256="cd" * 32), TRUNCATED)
@@ -420,7 +422,7 @@ def test_no_clip_stays_on_a_machines_disk(machine: Machine, tmp_path: Path) -> N
 
 
 def test_machines_see_one_anothers_skips_and_what_takes_their_place(machine: Machine) -> None:
-    here, there = shared_cache(machine("a")), shared_cache(machine("b"))
+    here, there = remote_cache(machine("a")), remote_cache(machine("b"))
     here.write_skip(KEY, TRUNCATED)
     assert there.find(KEY) == TRUNCATED
     assert there.find(KEY, score_truncated=True) is None
@@ -436,12 +438,12 @@ def test_machines_see_one_anothers_skips_and_what_takes_their_place(machine: Mac
 
 def test_a_damaged_shared_clip_is_no_clip(machine: Machine) -> None:
     folder = machine("a")
-    cache = shared_cache(folder)
+    cache = remote_cache(folder)
     cache.write(KEY, views())
-    clip = next(path for path in folder.files() if path.suffix == ".h5")
+    clip = next(key for key in folder.list_tree() if key.endswith(".h5"))
     content = bytearray(read(folder, clip))
     content[-1] ^= 1
-    folder.write(clip, memoryview(content))
+    folder.put(clip, memoryview(content))
     with pytest.raises(CacheError, match=r"shared|s3://"):
         cache.read(KEY)
     with pytest.raises(CacheError):
@@ -450,35 +452,34 @@ def test_a_damaged_shared_clip_is_no_clip(machine: Machine) -> None:
 
 def test_features_are_shared(machine: Machine, tmp_path: Path) -> None:
     array = np.random.default_rng(0).random((3, 5), np.float32)
-    for folder in (machine("a"), None):
-        cache_dir = tmp_path / "local" if folder is None else folder.local
-        features = FeatureCache(cache_dir, "model", folder)
+    for cache_dir in (machine("a").address(), tmp_path / "local"):
+        features = FeatureCache(cache_dir, "model")
         assert features.read(KEY) is None
         features.write(KEY, array)
         features.write_text("prompts", array)
     folder = machine("b")
-    there = FeatureCache(folder.local, "model", folder)
+    there = FeatureCache(folder.address(), "model")
     assert there.has(KEY)
     for found in (there.read(KEY), there.read_text("prompts")):
         assert found is not None
         np.testing.assert_array_equal(found, array)
-    files = {str(path.relative_to(folder.local)): read(folder, path) for path in folder.files()}
+    files = {key: read(folder, key) for key in folder.list_tree()}
     assert files == tree(tmp_path / "local")
     assert tree(folder.local) == {}
 
 
 def test_a_shared_cache_travels(machine: Machine) -> None:
-    packed = pickle.dumps(shared_cache(machine("a"), "zstd"))
-    shared_cache(machine("b")).write(KEY, views())
+    packed = pickle.dumps(remote_cache(machine("a"), "zstd"))
+    remote_cache(machine("b")).write(KEY, views())
     np.testing.assert_array_equal(pickle.loads(packed).read(KEY), views())  # noqa: S301
 
 
 # Run folders ------------------------------------------------------------------------------------
 
 
-def opened(folder: SharedFolder, *, overwrite: bool = False, **changes: Any) -> RunFolder:
-    run = RunFolder(folder.local / "run", replace(IDENTITY, **changes), folder)
-    places: dict[str, Path | str] = {"videos": "s3://b/v", "cache": Path("cache")}
+def opened(folder: RemoteStore, *, overwrite: bool = False, **changes: Any) -> RunFolder:
+    run = RunFolder(f"{folder.address()}/run", replace(IDENTITY, **changes))
+    places: dict[str, Location] = {"videos": "s3://b/v", "cache": Path("cache")}
     run.open({"batch_size": 2}, CONTEXT, places=places, overwrite=overwrite)
     return run
 
@@ -487,8 +488,8 @@ def loaded(run: RunFolder) -> Predictions:
     return run.load(Predictions.pending(RECORDS, CLASSES))
 
 
-def remote(folder: SharedFolder) -> list[str]:
-    return sorted(path.relative_to(folder.local).as_posix() for path in folder.files())
+def remote(folder: RemoteStore) -> list[str]:
+    return sorted(folder.list_tree())
 
 
 def test_a_run_goes_on_on_another_machine_and_ends_like_a_local_one(
@@ -505,28 +506,28 @@ def test_a_run_goes_on_on_another_machine_and_ends_like_a_local_one(
     assert_equal_tables(loaded(opened(machine("c"))), filled())
     metrics = second.finish(filled(), 2)
     (second.path / "report.html").write_text("page")
-    second.publish("report.html")
+    second.upload("report.html")
 
     local = RunFolder(tmp_path / "local" / "run", IDENTITY)
     local.open({"batch_size": 2}, CONTEXT)
     local.add(filled(), range(6))
     assert local.finish(filled(), 2) == metrics
     for name, content in tree(tmp_path / "local" / "run").items():
-        assert name == "run.json" or read(folder, folder.local / "run" / name) == content
+        assert name == "run.json" or read(folder, f"run/{name}") == content
     expected = {f"run/{name}" for name in tree(local.path)} | {"run/report.html"}
     assert set(remote(folder)) == expected
     assert_equal_tables(loaded(opened(machine("a"))), filled())
 
 
-def test_what_lies_only_in_a_stand_in_counts_for_nothing(machine: Machine) -> None:
+def test_what_lies_only_in_a_working_folder_counts_for_nothing(machine: Machine) -> None:
     folder = machine("a")
     run = opened(folder)
     run.add(filled(), [0, 1])
-    filled().save(folder.local / "run" / "batches" / "000000001.npz", [2, 3])  # and was killed
-    filled().save(folder.local / "run" / "scores.npz")
+    filled().save(run.path / "batches" / "000000001.npz", [2, 3])  # and was killed
+    filled().save(run.path / "scores.npz")
     assert loaded(opened(folder)).reasons.tolist() == ["", "", *[PENDING] * 4]
-    folder.clear(folder.local / "run")
-    filled().save(folder.local / "run" / "scores.npz")
+    folder.delete_tree("run")
+    filled().save(run.path / "scores.npz")
     assert loaded(opened(folder)).reasons.tolist() == [PENDING] * 6
 
 
@@ -537,7 +538,7 @@ def test_later_outcomes_win_where_removing_batches_was_cut_short(machine: Machin
     table.set_skip(0, Skip("unreadable", "at first"))
     for rows in ([0, 1], [2, 3], [4, 5]):
         run.add(table, rows)
-    folder.remove(folder.local / "run" / "batches" / "000000000.npz")  # as finish begins to
+    folder.delete("run/batches/000000000.npz")  # as finish begins to
     again = opened(machine("b"))
     loaded(again)
     again.add(table, [0, 1])
@@ -564,10 +565,10 @@ def test_a_foreign_shared_folder_is_refused_and_untouched(
     machine: Machine, name: str, overwrite: bool
 ) -> None:
     folder = machine("a")
-    folder.write(folder.local / name, memoryview(b"somebody's"))
+    folder.put(name, memoryview(b"somebody's"))
     with pytest.raises(ConfigError, match="no run folder"):
         opened(machine("b"), overwrite=overwrite)
-    assert read(folder, folder.local / name) == b"somebody's"
+    assert read(folder, name) == b"somebody's"
 
 
 def test_a_finished_run_makes_no_path_of_a_url(
@@ -592,41 +593,38 @@ def test_a_finished_run_makes_no_path_of_a_url(
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
-    monkeypatch.setenv(STAND_INS, str(tmp_path / "a"))
+    monkeypatch.setenv(WORKING_FOLDERS, str(tmp_path / "a"))
     return RunConfig(
         ray_address="local",
         dataset="manifest",
         dataset_path="sftp://me:secret@host/videos/list.csv",
-        data_dir="s3://bucket/data",  # type: ignore[arg-type]
+        data_dir="s3://bucket/data",
         cache_dir=Path("cache"),
     )
 
 
-def test_a_shared_option_becomes_its_stand_in(config: RunConfig, tmp_path: Path) -> None:
-    assert config.data_dir == SharedFolder("s3://bucket/data").local
-    assert config.data_dir.is_relative_to(tmp_path / "a")
-    assert place(config, "data_dir") == SharedFolder("s3://bucket/data")
-    assert place(config, "cache_dir") == LocalFolder(Path("cache"))
-    manifests = place(config, "dataset_path")
-    assert manifests == SharedFolder("sftp://me:secret@host/videos")
-    assert config.dataset_path == str(manifests.local / "list.csv")
-    assert place_of(config, manifests.local) == manifests
-    assert place_of(config, Path("cache")) == LocalFolder(Path("cache"))
-    assert open_dataset(config).name == "manifest-list"
+def test_what_a_remote_option_is_on_this_machine(config: RunConfig, tmp_path: Path) -> None:
+    assert set(config.remote) == {"data_dir", "dataset_path"}
+    assert local_folder(config, "data_dir") is local_folder(config, "dataset_path") is None
+    assert local_folder(config, "cache_dir") == Path("cache")
+    folder = working_folder("sftp://me:secret@host/videos")
+    assert folder.is_relative_to(tmp_path / "a")
+    assert dataset_source(config) == str(folder / "list.csv")
+    dataset = open_dataset(config)
+    assert (dataset.name, dataset.folder) == ("manifest-list", folder)
+    assert videos_location(config, dataset) == "sftp://me:secret@host/videos"
 
 
 def test_a_configuration_travels_and_is_changed_with_its_urls(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packed = pickle.dumps(replace(config, top_n=3))
-    monkeypatch.setenv(STAND_INS, str(tmp_path / "b"))
+    monkeypatch.setenv(WORKING_FOLDERS, str(tmp_path / "b"))
     arrived: RunConfig = pickle.loads(packed)  # noqa: S301 - our own
-    assert arrived.data_dir.is_relative_to(tmp_path / "b")
-    assert place(arrived, "data_dir") == place(config, "data_dir")
-    assert place(arrived, "dataset_path") == place(config, "dataset_path")
-    assert (arrived.top_n, arrived.cache_dir) == (3, Path("cache"))
+    assert arrived == replace(config, top_n=3)
+    assert open_dataset(arrived).folder.is_relative_to(tmp_path / "b")
     moved = replace(arrived, data_dir=Path("elsewhere"))
-    assert place(moved, "data_dir") == LocalFolder(Path("elsewhere"))
+    assert local_folder(moved, "data_dir") == Path("elsewhere")
 
 
 def test_what_is_recorded_has_urls_and_no_password(config: RunConfig) -> None:
@@ -683,73 +681,72 @@ def test_a_missing_package_is_named_before_work(package: str, tmp_path: Path) ->
 # Tarballs ---------------------------------------------------------------------------------------
 
 
-def test_a_tarball_is_fetched_by_one_machine_and_shown_on_others(
+def test_a_tarball_is_fetched_by_one_machine_and_known_to_others(
     machine: Machine, tmp_path: Path
 ) -> None:
     source = tmp_path / "part_0.tar.gz"
     source.write_bytes((SAMPLE / "val" / "part_0.tar.gz").read_bytes())
-    here = machine("a")
-    names = fetch_shared(str(source), here.local / "kinetics" / "val", here)
+    here = RemoteTarballs(machine("a"), "kinetics/val")
+    assert here.names(str(source)) is None
+    names = here.fetch(str(source))
     assert names
     assert not list((tmp_path / "a").rglob("*.mp4"))
     source.unlink()
-    there = machine("b")
-    assert fetch_shared(str(source), Path("kinetics/val"), there) == names
-    folder = there.local / "kinetics" / "val" / "part_0"
-    show_tarball(names, folder)
-    assert tree(folder) == dict.fromkeys(names, b"")
-    show_tarball([*names, "more.mp4"], folder)
-    assert tree(folder) == dict.fromkeys([*names, "more.mp4"], b"")
+    store = machine("b")
+    there = RemoteTarballs(store, "kinetics/val")
+    assert there.fetch(str(source)) == there.names(str(source)) == names
     with tarfile.open(SAMPLE / "val" / "part_0.tar.gz") as tar:
         for member in tar.getmembers():
             if member.isfile():
                 content = tar.extractfile(member)
                 assert content is not None
-                assert read(there, folder / Path(member.name).name) == content.read()
+                key = f"kinetics/val/part_0/{Path(member.name).name}"
+                assert read(store, key) == content.read()
 
 
-def test_a_publishing_that_was_cut_short_is_done_again(machine: Machine, tmp_path: Path) -> None:
+def test_a_tarball_that_was_put_in_part_is_fetched_again(machine: Machine) -> None:
     folder = machine("a")
     source = str(SAMPLE / "val" / "part_0.tar.gz")
-    names = fetch_shared(source, Path("val"), folder)
-    contents = {path: read(folder, path) for path in folder.files()}
-    folder.remove(folder.local / "val" / "part_0.files.json")
-    folder.remove(folder.local / "val" / "part_0" / names[0])
-    folder.write(folder.local / "val" / "part_0" / names[-1], memoryview(b"older"))
-    assert fetch_shared(source, Path("val"), machine("b")) == names
-    assert {path: read(folder, path) for path in folder.files()} == contents
+    names = RemoteTarballs(folder, "val").fetch(source)
+    contents = {key: read(folder, key) for key in folder.list_tree()}
+    folder.delete("val/part_0.files.json")
+    folder.delete(f"val/part_0/{names[0]}")
+    folder.put(f"val/part_0/{names[-1]}", memoryview(b"older"))
+    assert RemoteTarballs(machine("b"), "val").fetch(source) == names
+    assert {key: read(folder, key) for key in folder.list_tree()} == contents
 
 
 @pytest.mark.parametrize("listing", ["", "{}", '["../x.mp4"]', '["a", 1]', '[".."]'])
 def test_a_listing_is_not_trusted(machine: Machine, listing: str) -> None:
     folder = machine("a")
-    folder.write(folder.local / "val" / "part_0.files.json", memoryview(listing.encode()))
+    folder.put("val/part_0.files.json", memoryview(listing.encode()))
     with pytest.raises(SharedError, match="is no list of files"):
-        fetch_shared("part_0.tar.gz", Path("val"), folder)
+        RemoteTarballs(folder, "val").fetch("part_0.tar.gz")
 
 
 def test_a_split_of_another_root_is_refused_on_another_machine(
     machine: Machine, mirror_server: FileServer, tmp_path: Path
 ) -> None:
-    def dataset(folder: SharedFolder, root: str) -> tuple[Dataset, Path]:
-        split = folder.local / "kinetics-400" / "val"
-        bring_split(folder, split)
-        return load_dataset("kinetics/400", "val", data_dir=folder.local, root_url=root), split
+    split = "kinetics-400/val"
+
+    def dataset(store: RemoteStore, root: str) -> Dataset:
+        download_lists(store, split)
+        return load_dataset("kinetics/400", "val", data_dir=store.local, root_url=root)
 
     here = machine("a")
-    found, split = dataset(here, mirror_server.url)
-    selection = found.fetch(1)
-    share_lists(here, split)
-    assert {path.name for path in here.names(split)} > {"root.txt"}
+    selection = dataset(here, mirror_server.url).fetch(1)
+    upload_lists(here, split)
+    assert {*here.list(split)} > {f"{split}/root.txt"}
     there = machine("b")
     other = shutil.copytree(mirror_server.root, tmp_path / "other")
-    refused, _ = dataset(there, str(other))
     with pytest.raises(ConfigError, match="has videos from"):
-        refused.fetch(1)
-    again, split = dataset(there, mirror_server.url)
-    assert {path.name: path.read_bytes() for path in split.iterdir() if path.is_file()} == {
-        path.name: read(there, path) for path in there.names(split)
+        dataset(there, str(other)).fetch(1)
+    again = dataset(there, mirror_server.url)
+    lists = [path for path in (there.local / split).iterdir() if path.is_file()]
+    assert {f"{split}/{path.name}": path.read_bytes() for path in lists} == {
+        key: read(there, key) for key in there.list(split)
     }
     assert again.fetch(1).records == selection.records
-    bring_split(there, split)
-    assert not [path for path in split.iterdir() if path.is_dir() and path.name[0] != "."]
+    (there.local / split / "another.csv").touch()
+    download_lists(there, split)
+    assert not (there.local / split / "another.csv").exists()

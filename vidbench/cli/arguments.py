@@ -26,7 +26,7 @@ from vidbench.data.spec import (
 )
 from vidbench.errors import ConfigError
 from vidbench.models.base import model_families
-from vidbench.storage.remote_store import is_shared, without_password
+from vidbench.storage.locations import is_remote, without_password
 from vidbench.terminal.sanitize import escape_controls
 
 _ENVIRONMENT_PREFIX = "VIDBENCH_"
@@ -234,17 +234,17 @@ def _add(group: Any, name: str, metavar: str, text: str, kind: Callable[[str], A
 
 
 def local_path(text: str) -> Path:
-    """Not of an empty text, which would be the current folder, nor of a shared folder's URL."""
+    """Not of an empty text, which would be the current folder, nor of a remote folder's URL."""
     if not text:
         raise argparse.ArgumentTypeError("is empty: give a value, or leave it out")
-    if is_shared(text):
+    if is_remote(text):
         raise argparse.ArgumentTypeError(f"{without_password(text)!r} is no path of this machine")
     return Path(text)
 
 
 def _folder(text: str) -> Path | str:
-    """A path, or the URL of a folder that machines share, which a path would mangle."""
-    return text if is_shared(text) else local_path(text)
+    """A path, or the URL of a remote folder, which a path would mangle."""
+    return text if is_remote(text) else local_path(text)
 
 
 def _flag(group: Any, name: str, text: str) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from vidbench.config.places import shared_places
+from vidbench.config.places import dataset_source, videos_location
 from vidbench.config.run_config import RunConfig
 from vidbench.data.clips.features import FeatureCache
 from vidbench.data.clips.source import CachePolicy
 from vidbench.data.datasets.base import Dataset, load_dataset
-from vidbench.data.fetch.tarballs import FetchTarballs, fetch_tarballs
+from vidbench.data.fetch.tarballs import FetchTarballs, fetch_and_list
 from vidbench.data.loader import VideoLoader
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.models.base import FEATURES, Model, as_embedding_model, load_model
-from vidbench.storage.remote_store import stand_in
+from vidbench.storage.locations import own_folder, working_folder
 
 
 def find_model(config: RunConfig) -> Model:
@@ -45,7 +45,7 @@ def open_model(config: RunConfig) -> Model:
     return model
 
 
-def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_tarballs) -> Dataset:
+def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_and_list) -> Dataset:
     """The dataset's split; nothing is read or fetched.
 
     Args:
@@ -59,8 +59,8 @@ def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_tarbal
     return load_dataset(
         config.dataset_name,
         config.split,
-        data_dir=config.data_dir,
-        root_url=config.dataset_path,
+        data_dir=working_folder(config.data_dir),
+        root_url=dataset_source(config),
         seed=config.seed,
         num_tarballs=config.num_tarballs,
         annotations=config.annotations,
@@ -72,7 +72,7 @@ def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_tarbal
 
 
 def open_loader(
-    config: RunConfig, model: Model, fetch_tarballs: FetchTarballs = fetch_tarballs
+    config: RunConfig, model: Model, fetch_tarballs: FetchTarballs = fetch_and_list
 ) -> VideoLoader:
     """The loader of the dataset's videos, by the protocol that was asked for."""
     return _open_loader(
@@ -96,17 +96,13 @@ def open_worker_loader(
         own_hashes: Keep hashes of video files on this machine alone, because SQLite is not made
             for folders that machines share.
     """
-    dataset = open_dataset(config)
-    places = shared_places(config, dataset.folder)
-    if own_hashes:
-        places = places._replace(hashes=stand_in(str(config.cache_dir)) / "files.sqlite")
     return _open_loader(
         config,
-        dataset,
+        open_dataset(config),
         spec,
         num_workers=1,
-        features=FeatureCache(config.cache_dir, embedding, places.cache) if embedding else None,
-        places=places,
+        features=FeatureCache(config.cache_dir, embedding) if embedding else None,
+        hashes=own_folder(config.cache_dir) / "files.sqlite" if own_hashes else None,
         sweep=False,  # after each shard; the driver does it, once
     )
 
@@ -117,6 +113,7 @@ def _open_loader(
     return VideoLoader(
         dataset,
         spec,
+        videos=videos_location(config, dataset),
         cache_dir=config.cache_dir,
         compression=config.compression,
         policy=cache_policy(config),

@@ -14,7 +14,8 @@ from vidbench.errors import ConfigError
 from vidbench.labels.aliases import read_aliases
 from vidbench.labels.class_lists import find_classes, list_names, load_classes, restrict
 from vidbench.models.base import ChecksPath, Model, count_classes
-from vidbench.storage.remote_store import require_shared
+from vidbench.storage.locations import join, working_folder
+from vidbench.storage.remote_store import require_remote
 from vidbench.system.machine import total_memory
 from vidbench.system.validation import require_address, require_file, require_folder
 
@@ -60,14 +61,15 @@ def _require_ray() -> None:
 
 
 def _check_folders(config: RunConfig) -> None:
-    """Of folders that are shared, their stand-ins are checked, and what is needed to reach them."""
-    for name, url in config.shared.items():
-        require_shared(name, url)
-    require_folder("data_dir", config.data_dir, written=False)  # all may be there already
-    require_folder("cache_dir", config.cache_dir)
-    require_folder("results_dir", config.results_dir)
+    """Of remote folders, check the packages to reach them and their working folders here."""
+    for name, url in config.remote.items():
+        require_remote(name, url)
+    data_dir, results_dir = working_folder(config.data_dir), config.results_dir
+    require_folder("data_dir", data_dir, written=False)  # all may be there already
+    require_folder("cache_dir", working_folder(config.cache_dir))
+    require_folder("results_dir", working_folder(results_dir))
     if config.run_name is not None:
-        require_folder("run_name", config.results_dir / config.run_name)
+        require_folder("run_name", working_folder(join(results_dir, config.run_name)))
 
 
 def _check_model(config: RunConfig) -> None:
@@ -110,10 +112,10 @@ def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:
 
 
 def _refuse_unshared(config: RunConfig) -> None:
-    """Refuses a shared data folder where a dataset would unpack its one archive into it."""
+    """Refuses a remote data folder where a dataset would unpack its one archive into it."""
     family, source = config.dataset_family, config.dataset_path
     in_place = source is not None and Path(source).is_dir()
-    if "data_dir" in config.shared and family.is_one_archive and not in_place:
+    if "data_dir" in config.remote and family.is_one_archive and not in_place:
         raise ConfigError(
             f"--data_dir {config.as_dict()['data_dir']}: --dataset {family.name} is one "
             "archive, which is not unpacked into shared storage: unpack it into a folder that all "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from vidbench.models.base import (
     model_families,
     require_device,
 )
-from vidbench.storage.remote_store import is_shared, stand_in, without_password
+from vidbench.storage.locations import Location, is_remote, without_password
 from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.system.validation import require_address, require_file, require_number, require_text
 
@@ -68,19 +68,14 @@ DEFAULT_TOP_N = 5
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
 _FILES = ("class_aliases", "classes_file", "prompts", "training_list")
 _OR_LISTS = ("classes_file", "prompts")  # also names of class lists that ship
-_PLACES = (*_FOLDERS, "dataset_path")  # what may be shared
 _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunConfig:
     """Everything that one evaluation is asked for; each field is the option of the same name.
 
-    A folder that is given as the URL of a shared one, e.g. ``s3://bucket/prefix``, becomes its
-    stand-in on this machine (:mod:`vidbench.storage.remote_store`), and on another that one's.
-
-    Attributes:
-        shared: No option: the URLs of the folders that are shared, by option.
+    Folders are paths, or URLs of remote ones such as ``s3://bucket/prefix``.
 
     Raises:
         ConfigError: A value is out of range, or two options contradict one another.
@@ -124,10 +119,10 @@ class RunConfig:
     num_workers: int | None = None
     truncated: str = "skip"
     decode_timeout: float = DEFAULT_TIMEOUT_SECONDS
-    data_dir: Path = DEFAULT_DATA_DIR
-    cache_dir: Path = DEFAULT_CACHE_DIR
+    data_dir: Location = DEFAULT_DATA_DIR
+    cache_dir: Location = DEFAULT_CACHE_DIR
     cache_compression: str = "none"
-    results_dir: Path = Path("results")
+    results_dir: Location = Path("results")
     run_name: str | None = None
     no_cuda: bool = False
     device: str = "auto"
@@ -143,16 +138,14 @@ class RunConfig:
     overwrite_output_dir: bool = False
     overwrite_cache: bool = False
     retry_skipped: bool = False
-    shared: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in _option_names():
             if isinstance(value := getattr(self, name), str | Path):
                 require_text(name, str(value))
-        self._note_shared()
-        self._put_stand_ins()
         for name in (*_FILES, "videos_path", *_FOLDERS):
-            if (value := getattr(self, name)) is not None:
+            value = getattr(self, name)
+            if value is not None and name not in self.remote:
                 object.__setattr__(self, name, Path(value))
         for name, limits in _RANGES.items():
             if (value := getattr(self, name)) is not None:
@@ -160,33 +153,6 @@ class RunConfig:
         self._refuse_unknown_names()
         self._refuse_contradictions()
         self._refuse_bad_paths()
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._put_stand_ins()
-
-    def _note_shared(self) -> None:
-        """Notes the URLs that are given, and forgets those that others have taken the place of."""
-        given = {name: getattr(self, name) for name in _PLACES}
-        urls = {n: v for n, v in given.items() if is_shared(v) and self._may_share(n)}
-        kept = {n: u for n, u in self.shared.items() if str(given[n]) == str(self._stand_in(n, u))}
-        object.__setattr__(self, "shared", kept | urls)
-
-    def _may_share(self, name: str) -> bool:
-        """Datasets of others may know URLs of their own, and fetching refuses what it does not."""
-        return name != "dataset_path" or self.dataset_family.read_in_place
-
-    def _put_stand_ins(self) -> None:
-        for name, url in self.shared.items():
-            path = self._stand_in(name, url)
-            object.__setattr__(self, name, str(path) if name == "dataset_path" else path)
-
-    def _stand_in(self, name: str, url: str) -> Path:
-        """What stands for the URL on this machine; a manifest lies in what is shared."""
-        if name == "dataset_path" and self.dataset_family.is_list:
-            folder, _, file = url.rstrip("/").rpartition("/")
-            return stand_in(folder) / file
-        return stand_in(url)
 
     def _refuse_unknown_names(self) -> None:
         for name, families in (("model_type", model_families()), ("dataset", dataset_families())):
@@ -227,7 +193,7 @@ class RunConfig:
             raise ConfigError("--num_workers 0 contradicts --ray_address: decoders are processes")
         if self.num_models is not None and self.ray_address is None:
             raise ConfigError("--num_models needs --ray_address: on one machine there is one model")
-        for name, url in self.shared.items():
+        for name, url in self.remote.items():
             if self.ray_address is None:
                 raise ConfigError(
                     f"--{name} {without_password(url)} is read and written with Ray alone: add "
@@ -237,7 +203,7 @@ class RunConfig:
         for name in ("annotations", "videos_path"):
             if getattr(self, name) is not None and name not in self.dataset_family.options:
                 raise ConfigError(f"--dataset {self.dataset} takes no --{name}: drop the option")
-        if self.videos_path is not None and "dataset_path" in self.shared:
+        if self.videos_path is not None and "dataset_path" in self.remote:
             raise ConfigError(
                 "--videos_path contradicts a list in shared storage, beside its videos"
             )
@@ -271,7 +237,7 @@ class RunConfig:
         name = self.run_name
         if name is not None and (Path(name).name != name or name == ".."):
             raise ConfigError(f"--run_name {name!r} must be one plain folder name")
-        if self.dataset_path is not None:
+        if self.dataset_path is not None and "dataset_path" not in self.remote:
             require_address("dataset_path", self.dataset_path)
             self._refuse_source(self.dataset_path)
         if self.annotations is not None:
@@ -279,13 +245,25 @@ class RunConfig:
 
     def _refuse_source(self, source: str) -> None:
         family = self.dataset_family
-        if is_shared(source) and not is_module(family.name):
+        if is_remote(source) and not is_module(family.name):
             others = ", ".join(one.name for one in all_dataset_families() if one.read_in_place)
             raise ConfigError(
                 f"--dataset_path {without_password(source)}: --dataset {family.name} is fetched "
                 f"from http(s) or a folder; only {others} read shared storage"
             )
         family.check_source(source)
+
+    def __repr__(self) -> str:
+        options = (f"{name}={value!r}" for name, value in self.as_dict().items())
+        return f"RunConfig({', '.join(options)})"
+
+    @property
+    def remote(self) -> dict[str, str]:
+        """The URLs of remote folders, by option; that of a list of videos names the file."""
+        names = [name for name in (*_FOLDERS, "dataset_path") if is_remote(getattr(self, name) or "")]
+        if "dataset_path" in names and not self.dataset_family.read_in_place:
+            names.remove("dataset_path")  # its dataset may know URLs of its own
+        return {name: getattr(self, name) for name in names}
 
     @property
     def model_name(self) -> str:
@@ -350,11 +328,11 @@ class RunConfig:
     def as_dict(self) -> dict[str, Any]:
         """The options by name, with paths as text, and without the passwords of addresses."""
         values = {name: _publishable(getattr(self, name)) for name in _option_names()}
-        return values | {name: without_password(url) for name, url in self.shared.items()}
+        return values | {name: without_password(url) for name, url in self.remote.items()}
 
 
 def _option_names() -> list[str]:
-    return [field.name for field in fields(RunConfig) if field.name != "shared"]
+    return [field.name for field in fields(RunConfig)]
 
 
 def _publishable(value: Any) -> Any:

@@ -10,6 +10,7 @@ from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.leakage import Leakage, check_leakage
 from vidbench.data.records import VideoRecord
+from vidbench.storage.locations import working_folder
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ def warn_of_leakage(
         dataset.name,
         dataset.split,
         [record.group for record in records],
-        config.data_dir,
+        working_folder(config.data_dir),
         config.dataset_path,
         config.training_list,
     )

@@ -15,12 +15,13 @@ import numpy as np
 from vidbench.data.clips.cache import CacheKey
 from vidbench.data.clips.features import Array, FeatureCache
 from vidbench.data.clips.prepare import Workers
-from vidbench.data.clips.source import CachePolicy, ClipSource, Places
+from vidbench.data.clips.source import CachePolicy, ClipSource
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.records import Selection, Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import DiskFullError
 from vidbench.storage.files import free_bytes
+from vidbench.storage.locations import Location, working_folder
 from vidbench.system.machine import default_num_workers
 from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.system.prefetch import prefetched
@@ -61,7 +62,7 @@ class VideoLoader:
     Args:
         dataset: Source of videos and labels.
         spec: Preprocessing of the videos.
-        cache_dir: Folder of decoded clips, shared by all datasets and models.
+        cache_dir: Folder or URL of decoded clips, shared by all datasets and models.
         num_workers: Maximum number of decoding processes; None for one per core, 0 to decode in
             this process.
         policy: Which cache entries are created again.
@@ -70,7 +71,8 @@ class VideoLoader:
             is skipped.
         features: Cache of the model's features, if it has one; clips with cached features are not
             read.
-        places: Where files lie if they are shared with other machines.
+        videos: Folder or URL of the videos, if it is not the folder of the dataset.
+        hashes: SQLite file with the hashes of video files; None for one beside the clips.
         sweep: Look for what killed workers left in the cache whenever batches end, which takes
             as long as the cache is large; otherwise whoever calls :meth:`sweep` does.
     """
@@ -80,13 +82,14 @@ class VideoLoader:
         dataset: Dataset,
         spec: PreprocessSpec,
         *,
-        cache_dir: Path = DEFAULT_CACHE_DIR,
+        cache_dir: Location = DEFAULT_CACHE_DIR,
         num_workers: int | None = None,
         policy: CachePolicy | None = None,
         compression: str | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         features: FeatureCache | None = None,
-        places: Places | None = None,
+        videos: Location | None = None,
+        hashes: Path | None = None,
         sweep: bool = True,
     ) -> None:
         self.dataset = dataset
@@ -98,7 +101,8 @@ class VideoLoader:
         self._compression = compression
         self._timeout_seconds = timeout_seconds
         self._sweeps = sweep
-        self._clips = ClipSource(dataset.folder, spec, cache_dir, self._policy, compression, places)
+        folder = dataset.folder if videos is None else videos
+        self._clips = ClipSource(folder, spec, cache_dir, self._policy, compression, hashes)
 
     def select(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
@@ -129,7 +133,7 @@ class VideoLoader:
 
         With compression this is only a warning: how much it saves depends on the videos.
         """
-        free, each = free_bytes(self._cache_dir), self.spec.views_bytes
+        free, each = free_bytes(working_folder(self._cache_dir)), self.spec.views_bytes
         if len(records) * each <= free:
             return  # avoids looking up every clip twice in long runs
         missing = sum(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from vidbench.config.run_config import RunConfig
-from vidbench.data.datasets.base import Dataset
+from vidbench.data.fetch.tarballs import Extracted
 from vidbench.data.loader import VideoLoader
 from vidbench.data.records import VideoRecord
 from vidbench.models.base import Model
@@ -55,12 +55,8 @@ class Measured(NamedTuple):
 class Engine(Protocol):
     """Does the stages of a run; each gives the same bytes for the same work."""
 
-    def sync_listing(self, dataset: Dataset) -> None:
-        """Brings here what a dataset has to read before it can list its videos."""
-        ...
-
-    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
-        """As :func:`vidbench.data.fetch.tarballs.fetch_tarballs`."""
+    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Extracted]:
+        """As :func:`vidbench.data.fetch.tarballs.fetch_and_list`."""
         ...
 
     def skip_is_final(self, loader: VideoLoader, record: VideoRecord) -> bool:

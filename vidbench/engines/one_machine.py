@@ -6,23 +6,20 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from vidbench.data.datasets.base import Dataset
-from vidbench.data.fetch.tarballs import fetch_tarballs
+from vidbench.data.fetch.tarballs import Extracted, fetch_and_list
 from vidbench.data.loader import VideoLoader
 from vidbench.data.records import VideoRecord
 from vidbench.engines.base import Measured, Workload
 from vidbench.engines.scoring import predict
+from vidbench.storage.locations import working_folder
 from vidbench.system.machine import peak_memory
 
 
 class OneMachine:
     """The processes and threads of this machine."""
 
-    def sync_listing(self, dataset: Dataset) -> None:
-        pass  # it lies here, or is fetched from where it is published
-
-    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
-        return fetch_tarballs(sources, folder)
+    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Extracted]:
+        return fetch_and_list(sources, folder)
 
     def skip_is_final(self, loader: VideoLoader, record: VideoRecord) -> bool:
         return loader.skip_is_final(record)
@@ -35,7 +32,7 @@ class OneMachine:
             precision=config.precision,
             device=config.processor,
             num_threads=config.num_threads,
-            cache_dir=config.cache_dir,
+            cache_dir=working_folder(config.cache_dir),
         )
         pace = predict(
             load,

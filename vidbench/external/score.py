@@ -32,6 +32,7 @@ from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.metrics_record import Metrics
 from vidbench.runs.predictions import Predictions
+from vidbench.storage.locations import join
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +217,7 @@ def _open_run(
         choices=labels.choices,
         leakage=KnownLeakage.of(leakage),
     )
-    folder = RunFolder(config.results_dir / (config.run_name or identity.run_name()), identity)
+    folder = RunFolder(join(config.results_dir, config.run_name or identity.run_name()), identity)
     places = {"videos": dataset.folder}
     overwrite = config.overwrite_output_dir
     folder.open(request.options, context, selection.unlisted, places, overwrite=overwrite)

@@ -23,6 +23,7 @@ from vidbench.footage.segments import Array
 from vidbench.footage.window_decoder import WindowDecoder
 from vidbench.footage.windows import Grid
 from vidbench.models.base import Classifier
+from vidbench.storage.locations import working_folder
 from vidbench.system.machine import default_batch_size
 
 
@@ -63,7 +64,7 @@ def open_window_model(config: RunConfig, options: PredictOptions) -> WindowModel
         precision=config.precision,
         device=config.processor,
         num_threads=config.num_threads,
-        cache_dir=config.cache_dir,
+        cache_dir=working_folder(config.cache_dir),
     )
     return WindowModel(
         classifier=rehearsed(load, spec, model.classes),

@@ -22,6 +22,7 @@ from vidbench.data.views import fewer_views
 from vidbench.errors import ConfigError
 from vidbench.runs.finished import FinishedRun
 from vidbench.storage.files import disk_errors, replacing
+from vidbench.storage.locations import is_remote
 from vidbench.system.machine import default_num_workers
 from vidbench.visualize.videos import encode_jpeg, frame_strip
 
@@ -71,7 +72,8 @@ def _make(
 ) -> Iterator[tuple[int, bytes]]:
     options = run.record.decoding
     policy = CachePolicy(score_truncated=options.truncated == "score")
-    clips = ClipSource(run.videos_dir, spec, run.cache_dir, policy, places=run.places)
+    videos, cache = run.videos or run.videos_dir, run.cache or run.cache_dir
+    clips = ClipSource(videos, spec, cache, policy)
     most = options.num_workers
     num_workers = default_num_workers() if most is None else most
     here = [row for row in rows if _has_video(run, row)]
@@ -87,7 +89,7 @@ def _make(
 
 def _has_video(run: FinishedRun, row: int) -> bool:
     path = run.predictions.paths[row]
-    there = run.places.videos is not None or (run.videos_dir / path).exists()
+    there = is_remote(run.videos or "") or (run.videos_dir / path).exists()
     return bool(run.predictions.scored[row] and path and there)
 
 

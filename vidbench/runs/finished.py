@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vidbench.data.clips.source import Places
 from vidbench.errors import ConfigError
 from vidbench.runs.choices import restrict_choices
 from vidbench.runs.context import RunContext
 from vidbench.runs.metrics_record import Metrics, read_metrics
 from vidbench.runs.predictions import Predictions
 from vidbench.runs.record import RunRecord, read_record
-from vidbench.storage.remote_store import is_shared, stand_in
+from vidbench.storage.locations import Location, is_remote, working_folder
 
 
 @dataclass(frozen=True)
@@ -22,12 +21,14 @@ class FinishedRun:
 
     Args:
         path: The folder.
-        places: Where its videos and clips are had if others share them; without it they are not
-            looked for there.
+        videos: Where its videos are. None for what ``run.json`` says, where
+            remote ones, whose passwords it does not have, are not looked for.
+        cache: Where its clips are, likewise.
     """
 
     path: Path
-    places: Places = field(default_factory=Places)
+    videos: Location | None = None
+    cache: Location | None = None
 
     @property
     def name(self) -> str:
@@ -77,17 +78,16 @@ class FinishedRun:
     @property
     def cache_dir(self) -> Path:
         """Where the decoded clips were, or a folder of this machine for them."""
-        place = self._place("cache", self.record.decoding.cache_dir)
-        return place if isinstance(place, Path) else stand_in(place)
+        return working_folder(self._place("cache", self.record.decoding.cache_dir))
 
-    def _place(self, name: str, earlier: str | None) -> Path | str:
+    def _place(self, name: str, earlier: str | None) -> Location:
         """As seen from the run's folder; the folder itself where the run does not say it.
 
-        The URL of a folder that others share. Earlier runs have no places, only their options.
+        The URL of a remote folder. Earlier runs have no places, only their options.
         """
         places = self.record.places
         place = places.get(name, earlier or str(self.path))
-        if is_shared(place):
+        if is_remote(place):
             return place
         return self.path / place if name in places else Path(place)
 

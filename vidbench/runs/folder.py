@@ -21,14 +21,14 @@ from vidbench.runs.outputs import write_outputs
 from vidbench.runs.predictions import Predictions
 from vidbench.runs.record import RecordedIdentity, RunRecord, Session, read_record
 from vidbench.storage.files import disk_errors, seen_from, sweep, temporary_path, write_json
-from vidbench.storage.remote_store import bring_all, is_shared, without_password
-from vidbench.storage.store import Folder, LocalFolder
+from vidbench.storage.locations import Location, is_remote, without_password
+from vidbench.storage.store import at_once, open_store
 from vidbench.storage.typed_json import decode
 from vidbench.system.provenance import now, provenance
 
 logger = logging.getLogger(__name__)
 
-_NOWHERE: Mapping[str, Path | str] = MappingProxyType({})
+_NOWHERE: Mapping[str, Location] = MappingProxyType({})
 
 _OUTPUTS = (  # whoever sees the last one, sees all
     "scores.npz",
@@ -47,23 +47,26 @@ class RunFolder:
     one, from which ``predictions.csv``, ``skipped.csv`` and ``metrics.json`` can be made again.
 
     Args:
-        path: The folder.
+        location: The folder; it may be remote. Files are then made in a working folder of this
+            machine and put from there; what a killed driver left in that counts for nothing.
         identity: What decides the run's predictions.
-        shared: The folder of runs where others share it; ``path`` lies in its stand-in. What lies
-            only there, of a driver that was killed, is forgotten.
+
+    Attributes:
+        path: The folder, or the working folder.
     """
 
-    def __init__(self, path: Path, identity: Identity, shared: Folder | None = None) -> None:
-        self.path = path
+    def __init__(self, location: Location, identity: Identity) -> None:
+        self._location = location
+        self._store = open_store(location)
         self._identity = identity
-        self._files = shared or LocalFolder(path.parent)
+        self.path = self._store.local
 
     def open(
         self,
         config: Mapping[str, Any],
         context: RunContext,
         unlisted: Sequence[Path] = (),
-        places: Mapping[str, Path | str] = _NOWHERE,
+        places: Mapping[str, Location] = _NOWHERE,
         *,
         overwrite: bool = False,
     ) -> None:
@@ -73,17 +76,17 @@ class RunFolder:
             config: What was asked for.
             context: What is known of the run beside its predictions.
             unlisted: Files that no annotation lists.
-            places: Where the run's videos and clips lie; the URL of what others share.
+            places: Where the run's videos and clips lie.
             overwrite: Remove what is there first.
 
         Raises:
             ConfigError: The folder belongs to a run of another identity.
         """
-        self._files.forget(self.path)
+        self._store.evict()
         self._refuse_foreign()
         if overwrite:
             self._remove_all()
-        self._files.bring(self.path / "run.json")
+        self._store.download("run.json")
         if (self.path / "run.json").exists():
             record = self._read_record()
             self._refuse_other_identity(record)
@@ -94,7 +97,7 @@ class RunFolder:
     def load(self, predictions: Predictions) -> Predictions:
         """The table as far as it was written; the other rows stay pending."""
         table = self.path / "scores.npz"
-        bring_all(self._files, [table, *self._files.names(self.path / "batches")])
+        at_once(self._store.download, [table.name, *self._store.list("batches")])
         for path in [*([table] if table.exists() else []), *self._batches()]:
             predictions.update(path)
         return predictions
@@ -105,10 +108,10 @@ class RunFolder:
         Raises:
             DiskFullError: There is no room; earlier batches are kept.
         """
-        path = self.path / "batches" / f"{next(self._numbers):09d}.npz"
+        name = f"batches/{next(self._numbers):09d}.npz"
         with disk_errors(self.path):
-            predictions.save(path, rows)
-        self._files.publish(path)
+            predictions.save(self.path / name, rows)
+        self.upload(name)
 
     def finish(self, predictions: Predictions, top_n: int) -> Metrics:
         """The metrics; writes everything that a finished run has, and only then drops batches.
@@ -121,15 +124,15 @@ class RunFolder:
                 predictions.save(self.path / "scores.npz")
             metrics = write_outputs(self.path, predictions, self._context(), top_n)
         for name in _OUTPUTS:
-            self.publish(name)
+            self.upload(name)
         self._drop_batches()
         sweep(self.path, "")
         return metrics
 
-    def publish(self, name: str) -> None:
-        """Gives others a file of this folder, such as a report, where the folder is shared."""
+    def upload(self, name: str) -> None:
+        """Put a file of a remote run, such as its report, if the working folder has it."""
         if (self.path / name).is_file():
-            self._files.publish(self.path / name)
+            self._store.put(name, self.path / name)
 
     def add_session(
         self,
@@ -161,60 +164,58 @@ class RunFolder:
     def _drop_batches(self) -> None:
         """Removes all at once: earlier outcomes must not outlive those that went over them.
 
-        What others share cannot be removed at once, so the earliest goes first.
+        Those of a remote run cannot be deleted at once, so the earliest goes first.
         """
         batches = self.path / "batches"
         if batches.exists():
             shutil.rmtree(batches.rename(temporary_path(batches)), ignore_errors=True)
-        for path in self._files.names(batches):
-            self._files.remove(path)
+        for name in self._store.list("batches"):
+            self._store.delete(name)
 
     def _batches(self) -> list[Path]:
         return sorted((self.path / "batches").glob("[0-9]*.npz"))
 
     def _refuse_foreign(self) -> None:
         """Refuses a folder with files that no run wrote; temporary ones have hidden names."""
-        files = self._files
-        if files.has(self.path / "run.json"):
-            return
-        if files.has(self.path) or files.names(self.path):
-            shown = files.address(self.path)
+        store = self._store
+        if not store.exists("run.json") and (store.exists("") or store.list()):
+            shown = store.address()
             raise ConfigError(f"{shown} exists and is no run folder: take another --run_name")
 
     def _remove_all(self) -> None:
         """Removes the folder; ``run.json`` last, without which it would seem somebody else's."""
-        for path in self._files.names(self.path):
-            if path.name != "run.json":
-                self._files.clear(path)
-        self._files.clear(self.path)
+        for name in self._store.list():
+            if name != "run.json":
+                self._store.delete_tree(name)
+        self._store.delete_tree()
 
     def _refuse_other_identity(self, record: RunRecord) -> None:
         own = self._identity.digest()
         if record.digest != own:
             raise ConfigError(
-                f"{self._files.address(self.path)} holds run {record.digest}, this is {own} (other "
+                f"{self._store.address()} holds run {record.digest}, this is {own} (other "
                 "model, videos or preprocessing): take another --run_name or --overwrite_output_dir"
             )
 
     def _read_record(self) -> RunRecord:
         path = self.path / "run.json"
         remedy = "--overwrite_output_dir starts the run again"
-        return read_record(path, self._files.address(path), remedy)
+        return read_record(path, self._store.address(path.name), remedy)
 
     def _context(self) -> RunContext:
         context = self._read_record().context
         if context is None:
-            raise ConfigError(f"{self._files.address(self.path)} was not opened: open it first")
+            raise ConfigError(f"{self._store.address()} was not opened: open it first")
         return context
 
-    def _relative(self, places: Mapping[str, Path | str]) -> dict[str, str]:
+    def _relative(self, places: Mapping[str, Location]) -> dict[str, str]:
         """The places as seen from this folder, so that all may be moved together."""
         return {name: self._seen(place) for name, place in places.items()}
 
-    def _seen(self, place: Path | str) -> str:
-        if isinstance(place, str) and is_shared(place):
-            return without_password(place)
-        if not isinstance(self._files, LocalFolder):  # others have no path to it from here
+    def _seen(self, place: Location) -> str:
+        if is_remote(place):
+            return without_password(str(place))
+        if is_remote(self._location):  # from where no path leads to a folder of this machine
             return Path(place).absolute().as_posix()
         return seen_from(self.path, Path(place))
 
@@ -232,7 +233,7 @@ class RunFolder:
     def _write_record(self, record: RunRecord) -> None:
         with disk_errors(self.path):
             write_json(self.path / "run.json", record.as_json())
-        self._files.publish(self.path / "run.json")
+        self.upload("run.json")
 
 
 def _number(batch: Path) -> int:

@@ -19,6 +19,9 @@ from typing import Any
 from vidbench.errors import DiskFullError
 from vidbench.storage.csv_cells import csv_line
 
+TEMPORARY = ".*.tmp"
+"""Names of files that are being written, as :func:`temporary_path` makes them."""
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STALE_SECONDS = 3600  # no file takes so long to write, on whatever machine its writer ran
 _TEMPORARY = re.compile(r"\..*\.(?P<host>[\w-]+)-(?P<pid>\d+)\.tmp")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 
 import numpy as np
 import xxhash
@@ -28,28 +27,20 @@ def seal(content: memoryview) -> None:
     content[:USER_BLOCK] = _user_block(content)
 
 
-def read_sealed(path: Path) -> NDArray[np.uint8]:
-    """The whole file, verified: all its bytes are those that were sealed.
+def verify_seal(content: memoryview) -> NDArray[np.uint8]:
+    """The content of a file as an array, not copied, if all of it is what was sealed.
 
     Raises:
-        CacheError: It is damaged, has no seal, or is no file.
-        OSError: It cannot be read.
+        CacheError: It is damaged, or has no seal.
     """
-    if not path.is_file():  # opening a pipe would wait for its writer
-        raise CacheError("there is no such file")
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        begin = file.read(USER_BLOCK)
-        if not begin.startswith(_MAGIC):
-            raise CacheError("this version of vidbench did not write it")
-        if int.from_bytes(begin[_LENGTH], "little") != size or size < USER_BLOCK:
-            raise CacheError(f"it has {size} bytes, which is not what was written")
-        content = np.empty(size, np.uint8)
-        file.seek(0)
-        read = file.readinto(content.data)
-    if read != size or content[:USER_BLOCK].tobytes() != _user_block(content.data):
+    begin, size = content[:USER_BLOCK].tobytes(), len(content)
+    if not begin.startswith(_MAGIC):
+        raise CacheError("this version of vidbench did not write it")
+    if int.from_bytes(begin[_LENGTH], "little") != size or size < USER_BLOCK:
+        raise CacheError(f"it has {size} bytes, which is not what was written")
+    if begin != _user_block(content):
         raise CacheError("it does not hold what was written: its checksum differs")
-    return content
+    return np.frombuffer(content, np.uint8)
 
 
 class BytesFile(io.RawIOBase):

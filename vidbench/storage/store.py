@@ -1,133 +1,159 @@
-"""Folders whose files others may share, seen from one machine."""
+"""Stores: files by key, in a folder of this machine or behind a URL."""
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from vidbench.storage.files import replacing
+import numpy as np
 
-TEMPORARY = ".*.tmp"
-"""Names of files that are being written, as ``temporary_path`` of ``files.py`` makes them."""
+from vidbench.storage.files import TEMPORARY, replacing
+from vidbench.storage.locations import Location, is_remote
+from vidbench.storage.remote_store import RemoteStore
+
+_THREADS = 16  # requests at once: each waits for the network most of the time
+
+T = TypeVar("T")
 
 
-class Folder(Protocol):
-    """A local folder, whose files others may share. All paths are local ones below it.
+class Store(Protocol):
+    """Files by key: a path below the store, with ``/`` between its parts.
 
     Attributes:
-        local: The folder.
+        local: The folder itself, or this machine's working folder for a remote one: for locks, and
+            for files before they are put or after they are downloaded.
+
+    Raises:
+        SharedError: Any method: a remote store cannot be reached, or refuses what is asked of it.
     """
 
     @property
     def local(self) -> Path: ...
 
-    def address(self, path: Path) -> str:
-        """Where others find the path, without a password."""
+    def address(self, key: str = "") -> str:
+        """Where others find the file, without a password."""
         ...
 
-    def has(self, path: Path) -> bool:
-        """Whether the file exists."""
+    def exists(self, key: str) -> bool:
+        """Whether there is such a file."""
         ...
 
-    def size(self, path: Path) -> int | None:
-        """Bytes of the file; None if there is none."""
+    def get(self, key: str) -> memoryview:
+        """The file's content.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
         ...
 
-    def names(self, folder: Path) -> list[Path]:
-        """What lies right below, without temporary files; nothing where there is no folder."""
+    def put(self, key: str, content: memoryview | Path) -> None:
+        """Makes or replaces a file, whole or not at all; a path names a file to copy."""
         ...
 
-    def borrow(self, path: Path) -> AbstractContextManager[Path]:
-        """A copy of the file under the same name that is gone afterwards, or the file itself.
+    def list(self, folder: str = "") -> list[str]:
+        """Keys of what lies right below, without temporary files; empty if there is no folder."""
+        ...
 
-        Several processes may borrow one file at once.
+    def delete(self, key: str) -> None:
+        """Deletes the file, if there is one."""
+        ...
+
+    def delete_tree(self, key: str = "") -> None:
+        """Deletes the folder with all that is in it, or the file, if there is one."""
+        ...
+
+    def local_copy(self, key: str) -> AbstractContextManager[Path]:
+        """A file of this machine to read meanwhile: a copy, or the file itself.
 
         Raises:
             FileNotFoundError: There is no such file; a local one is not looked at.
         """
         ...
 
-    def bring(self, path: Path) -> bool:
-        """Whether the file exists; if so, it lies at ``path`` now, whole."""
+    def download(self, key: str) -> bool:
+        """Whether there is such a file; if so, it is at ``local / key`` now, whole."""
         ...
 
-    def write(self, path: Path, content: memoryview) -> None:
-        """Makes a file for everybody at once, whole or not at all; no local copy need stay."""
+    def evict(self) -> None:
+        """Removes the working folder of a remote store."""
         ...
 
-    def publish(self, path: Path, source: Path | None = None) -> None:
-        """Gives others the local file, or a source that lies elsewhere, whole or not at all."""
-        ...
 
-    def remove(self, path: Path) -> None:
-        """Removes a file for everybody, if it is there."""
-        ...
-
-    def clear(self, path: Path) -> None:
-        """Removes a folder with all that is in it, or a file, for everybody, if it is there."""
-        ...
-
-    def drop(self, path: Path) -> None:
-        """Removes the local copy alone; a video, which datasets list, leaves an empty file."""
-        ...
-
-    def forget(self, folder: Path) -> None:
-        """Removes all local copies below a folder."""
-        ...
+def open_store(location: Location) -> Store:
+    """The store at a location; nothing is connected, and no disk is touched."""
+    return RemoteStore(str(location)) if is_remote(location) else LocalStore(Path(location))
 
 
 @dataclass(frozen=True)
-class LocalFolder:
-    """A :class:`Folder` that nobody shares: its files are the truth."""
+class LocalStore:
+    """A :class:`Store` in a folder of this machine."""
 
     local: Path
 
-    def address(self, path: Path) -> str:
-        return str(path)
+    def address(self, key: str = "") -> str:
+        return str(self.local / key)
 
-    def has(self, path: Path) -> bool:
-        return path.is_file()
+    def exists(self, key: str) -> bool:
+        return (self.local / key).is_file()
 
-    def size(self, path: Path) -> int | None:
-        try:
-            return path.stat().st_size
-        except OSError:
-            return None
+    def get(self, key: str) -> memoryview:
+        path = self.local / key
+        if not path.is_file():  # opening a pipe would wait for its writer
+            raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
+        with path.open("rb") as file:
+            content = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+            return content.data[: file.readinto(content.data)]
 
-    def names(self, folder: Path) -> list[Path]:
-        if not folder.is_dir():
-            return []
-        return sorted(path for path in folder.iterdir() if not path.match(TEMPORARY))
-
-    def borrow(self, path: Path) -> AbstractContextManager[Path]:
-        return nullcontext(path)
-
-    def bring(self, path: Path) -> bool:
-        return path.is_file()
-
-    def write(self, path: Path, content: memoryview) -> None:
+    def put(self, key: str, content: memoryview | Path) -> None:
+        path = self.local / key
+        if content == path:
+            return
         with replacing(path) as temporary:
-            temporary.write_bytes(content)
+            if isinstance(content, Path):
+                shutil.copyfile(content, temporary)
+            else:
+                temporary.write_bytes(content)
 
-    def publish(self, path: Path, source: Path | None = None) -> None:
-        if source not in (None, path):
-            with replacing(path) as temporary:
-                shutil.copyfile(str(source), temporary)
+    def list(self, folder: str = "") -> list[str]:
+        path = self.local / folder
+        if not path.is_dir():
+            return []
+        names = sorted(child.name for child in path.iterdir() if not child.match(TEMPORARY))
+        return [f"{folder}/{name}" if folder else name for name in names]
 
-    def remove(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
+    def delete(self, key: str) -> None:
+        (self.local / key).unlink(missing_ok=True)
 
-    def clear(self, path: Path) -> None:
+    def delete_tree(self, key: str = "") -> None:
+        path = self.local / key
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
 
-    def drop(self, path: Path) -> None:
+    def local_copy(self, key: str) -> AbstractContextManager[Path]:
+        return nullcontext(self.local / key)
+
+    def download(self, key: str) -> bool:
+        return self.exists(key)
+
+    def evict(self) -> None:
         pass
 
-    def forget(self, folder: Path) -> None:
-        pass
+
+def at_once(do: Callable[[str], T], keys: Iterable[str]) -> list[T]:
+    """What ``do`` returns for each key, in their order; several run at once."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        jobs = [pool.submit(do, key) for key in keys]
+        try:
+            return [job.result() for job in jobs]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

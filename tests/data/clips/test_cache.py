@@ -599,7 +599,6 @@ def _write_often(cache: ClipCache, number: int) -> None:
         cache.write(key, views())
         with suppress(CacheError):  # pruned meanwhile
             np.testing.assert_array_equal(cache.read(key), views())
-        cache.num_bytes(key)
 
 
 def _prune_often(cache: ClipCache) -> None:

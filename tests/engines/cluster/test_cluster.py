@@ -18,7 +18,7 @@ from tests.helpers.ray_processes import own_ray, ray_processes
 from tests.helpers.s3_server import S3Server
 from tests.helpers.s3_server import s3 as s3
 from tests.helpers.s3_server import s3_server as s3_server
-from vidbench.storage.remote_store import SharedFolder
+from vidbench.storage.remote_store import RemoteStore
 
 pytest.importorskip("ray", reason="needs the extra ray")
 
@@ -89,18 +89,13 @@ def test_all_folders_may_lie_on_a_server_of_objects(
     (url,) = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("results")]
     assert url.startswith(f"{prefix}/results/")
     assert {path.name for path in tmp_path.iterdir()} == {"one"}
-    fetched = SharedFolder(url)
-    assert {name: _read(fetched, name) for name in OUTPUTS} == alone
-    page = _read(fetched, "report.html").decode()
+    fetched = RemoteStore(url)
+    assert {name: bytes(fetched.get(name)) for name in OUTPUTS} == alone
+    page = bytes(fetched.get("report.html")).decode()
     assert "data:image/jpeg" in page
-    clips = SharedFolder(f"{prefix}/cache").files()
-    assert sum(path.suffix == ".h5" for path in clips) == 112
+    clips = RemoteStore(f"{prefix}/cache").list_tree()
+    assert sum(key.endswith(".h5") for key in clips) == 112
     assert not [path for path in (tmp_path / "one").rglob("*") if path.suffix in (".h5", ".tmp")]
-
-
-def _read(folder: SharedFolder, name: str) -> bytes:
-    with folder.borrow(folder.local / name) as file:
-        return file.read_bytes()
 
 
 @pytest.mark.skipif(

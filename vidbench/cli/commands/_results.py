@@ -7,21 +7,21 @@ from pathlib import Path
 
 from vidbench.metrics.intervals import Estimate
 from vidbench.runs.metrics_record import Metrics, Scored, Top
-from vidbench.storage.store import Folder, LocalFolder
+from vidbench.storage.locations import Location
+from vidbench.storage.store import open_store
 
 
-def result_lines(folder: Path, metrics: Metrics, files: Folder | None = None) -> list[str]:
+def result_lines(folder: Path, metrics: Metrics, location: Location | None = None) -> list[str]:
     """The accuracies with their intervals, over which videos, and the signature that they need.
 
     Args:
         folder: The run's, on this machine.
         metrics: Of the run.
-        files: Tells where others find the folder, if they share it.
+        location: Where the run is, if that is another folder.
     """
-    files = files or LocalFolder(folder)
-    page = folder / "report.html"
-    lines = [f"results    {files.address(folder)}"]
-    lines += [f"report     {files.address(page)}"] if page.exists() else []
+    store, page = open_store(location or folder), folder / "report.html"
+    lines = [f"results    {store.address()}"]
+    lines += [f"report     {store.address(page.name)}"] if page.exists() else []
     lines += [f"videos     {_videos(metrics)}"]
     lines += [f"{f'top-{k}':<10} {_accuracy(top)}" for k, top in metrics.tops.items()]
     if metrics.scored is not None:

@@ -16,9 +16,9 @@ import psutil
 
 from vidbench.cli.arguments import parse_config
 from vidbench.cli.commands._results import result_lines
-from vidbench.config.places import place
 from vidbench.config.run_config import RunConfig
 from vidbench.errors import VidbenchError
+from vidbench.storage.locations import join
 from vidbench.system.stopwatch import Stopwatch
 from vidbench.terminal.logs import set_up_logging
 from vidbench.terminal.signals import handle_stop_signals
@@ -53,7 +53,8 @@ def _evaluate(config: RunConfig, again: Callable[[], str]) -> None:
     if config.json:
         print(json.dumps({"folder": str(folder), **metrics.as_json()}, indent=2))
     else:
-        print("\n".join(result_lines(folder, metrics, place(config, "results_dir"))))
+        location = join(config.results_dir, folder.name)
+        print("\n".join(result_lines(folder, metrics, location)))
     if config.profile:
         print("\n".join(_profile(seconds, beside)), file=sys.stderr if config.json else sys.stdout)
     if experiment is not None:

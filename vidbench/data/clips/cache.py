@@ -22,8 +22,9 @@ from vidbench.data.records import Skip, Views
 from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 from vidbench.errors import CacheError, ConfigError
 from vidbench.storage.files import disk_errors, sweep, temporary_path
-from vidbench.storage.seal import read_sealed
-from vidbench.storage.store import Folder, LocalFolder
+from vidbench.storage.locations import Location
+from vidbench.storage.seal import verify_seal
+from vidbench.storage.store import Store, open_store
 
 COMPRESSIONS = ("none", "zstd")
 
@@ -36,6 +37,20 @@ class CacheKey(NamedTuple):
 
     sha256: str
     spec: PreprocessSpec
+
+
+class StoredClip(NamedTuple):
+    """A clip as the cache has it.
+
+    Attributes:
+        views: (views, frames, height, width, 3), uint8 RGB.
+        note: What is odd about its video; empty for most.
+        num_bytes: Of its file.
+    """
+
+    views: Views
+    note: str
+    num_bytes: int
 
 
 class Usage(NamedTuple):
@@ -56,26 +71,23 @@ class ClipCache:
 
     Args:
         folder: Layout: ``<spec digest>-px<version>/<2 digits>/<SHA-256>.h5`` (or ``.skip.json``).
+            It may be remote; usage and pruning see local clips only.
         compression: How clips are written, ``zstd`` or None; both kinds are read in any case.
-        shared: Where clips and skips are kept instead, if others share them; ``folder`` is its
-            stand-in, which holds locks and what is in use. Usage and pruning see only that.
 
     Raises:
         ConfigError: There is no such compression.
     """
 
-    def __init__(
-        self, folder: Path, compression: str | None = None, shared: Folder | None = None
-    ) -> None:
+    def __init__(self, folder: Location, compression: str | None = None) -> None:
         if compression not in (None, "zstd"):
             raise ConfigError(f"clips are compressed by 'zstd' or None, not {compression!r}")
         self._compression = compression
-        self._files = shared or LocalFolder(folder)
+        self._store = open_store(folder)
 
     @property
     def folder(self) -> Path:
-        """Of the files; of what is shared, this machine's stand-in."""
-        return self._files.local
+        """Of the files; of a remote cache, this machine's working folder, which has the locks."""
+        return self._store.local
 
     def find(self, key: CacheKey, score_truncated: bool = False) -> CacheKey | Skip | None:
         """The key if its clip may be used, why the video was skipped before, or None.
@@ -97,11 +109,11 @@ class ClipCache:
 
     def has(self, key: CacheKey) -> bool:
         """Whether the clip is there; reading it may still find it damaged."""
-        return self._files.has(self._path(key, ".h5"))
+        return self._store.exists(_name(key, ".h5"))
 
     def _is_whole(self, key: CacheKey) -> bool:
         """Whether no skip is there; a damaged one may have said that the video is truncated."""
-        return not self._files.has(self._path(key, ".skip.json"))
+        return not self._store.exists(_name(key, ".skip.json"))
 
     def damage(self, key: CacheKey) -> Skip | None:
         """How the video of this clip is truncated; None if it is not, or there is no clip."""
@@ -114,24 +126,23 @@ class ClipCache:
         Raises:
             CacheError: It is gone, damaged, another one, or was not written by this class.
         """
-        return self.read_noted(key).views
+        return self.read_stored(key).views
 
-    def read_noted(self, key: CacheKey) -> NotedClip:
-        """The clip as :meth:`read` gives it, and what is odd about its video.
+    def read_stored(self, key: CacheKey) -> StoredClip:
+        """The clip as :meth:`read` gives it, what is odd about its video, and its size.
 
         Raises:
             CacheError: Likewise.
         """
-        path = self._path(key, ".h5")
+        name = _name(key, ".h5")
         try:
-            with self._files.borrow(path) as file:
-                return unpack_clip(read_sealed(file), *key)
+            content = self._store.get(name)
+            return StoredClip(*unpack_clip(verify_seal(content), *key), len(content))
+        except FileNotFoundError as error:
+            reason = "there is no such file"
+            raise CacheError(f"{self._store.address(name)} cannot be read: {reason}") from error
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, CacheError) as error:
-            raise CacheError(f"{self._files.address(path)} cannot be read: {error}") from error
-
-    def num_bytes(self, key: CacheKey) -> int:
-        """Size of the clip's file; 0 if there is none."""
-        return self._files.size(self._path(key, ".h5")) or 0
+            raise CacheError(f"{self._store.address(name)} cannot be read: {error}") from error
 
     def write(
         self, key: CacheKey, views: Views, damage: Skip | None = None, note: str = ""
@@ -151,17 +162,16 @@ class ClipCache:
         content = pack_clip(*key, NotedClip(views, note), compress=self._compression is not None)
         if damage:  # before the clip, which must not pass for a whole video's at any time
             self.write_skip(key, damage)
-        self._write(self._path(key, ".h5"), key.spec, content)
+        self._write(key, ".h5", content)
         if damage is None:
-            self._files.remove(self._path(key, ".skip.json"))
+            self._store.delete(_name(key, ".skip.json"))
         elif self.read_skip(key) is None:  # pruned between the two
             self.write_skip(key, damage)
 
     def read_skip(self, key: CacheKey) -> Skip | None:
         """Why this video was skipped before, or None if it was not."""
         try:
-            with self._files.borrow(self._path(key, ".skip.json")) as file:
-                found = json.loads(file.read_text("utf-8"))
+            found = json.loads(bytes(self._store.get(_name(key, ".skip.json"))))
             return Skip(str(found["reason"]), str(found["detail"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -172,8 +182,7 @@ class ClipCache:
         Raises:
             DiskFullError: There is no room.
         """
-        content = memoryview(json.dumps(skip._asdict()).encode())
-        self._write(self._path(key, ".skip.json"), key.spec, content)
+        self._write(key, ".skip.json", memoryview(json.dumps(skip._asdict()).encode()))
 
     def usage(self) -> list[Usage]:
         """What is there, spec by spec."""
@@ -221,31 +230,37 @@ class ClipCache:
         _remove_tree(doomed)
         return [removed]
 
-    def _path(self, key: CacheKey, suffix: str) -> Path:
-        folder = self.folder / f"{key.spec.digest()}-px{PIXELS_VERSION}"
-        return folder / key.sha256[:2] / f"{key.sha256}{suffix}"
-
-    def _write(self, path: Path, spec: PreprocessSpec, content: memoryview) -> None:
-        described = path.parent.parent / "spec.json"
+    def _write(self, key: CacheKey, suffix: str, content: memoryview) -> None:
+        described = f"{_spec_folder(key.spec)}/spec.json"
         with disk_errors(self.folder, len(content)):
-            _replace(self._files, path, content)
-            if not self._files.has(described):
-                text = json.dumps(spec.canonical(), indent=1)
-                _replace(self._files, described, memoryview(text.encode()))
+            _put(self._store, _name(key, suffix), content)
+            if not self._store.exists(described):
+                text = json.dumps(key.spec.canonical(), indent=1)
+                _put(self._store, described, memoryview(text.encode()))
 
 
-def _replace(files: Folder, path: Path, content: memoryview) -> None:
+def _spec_folder(spec: PreprocessSpec) -> str:
+    return f"{spec.digest()}-px{PIXELS_VERSION}"
+
+
+def _name(key: CacheKey, suffix: str) -> str:
+    """Of a file in the cache's store."""
+    return f"{_spec_folder(key.spec)}/{key.sha256[:2]}/{key.sha256}{suffix}"
+
+
+def _put(store: Store, name: str, content: memoryview) -> None:
     """Writes the file, and again where its folder is pruned meanwhile."""
     for _ in range(_TRIES):
         with suppress(FileNotFoundError, FileExistsError):  # `mkdir` may raise either
-            return _replace_once(files, path, content)
-    return _replace_once(files, path, content)
+            return _put_once(store, name, content)
+    return _put_once(store, name, content)
 
 
-def _replace_once(files: Folder, path: Path, content: memoryview) -> None:
+def _put_once(store: Store, name: str, content: memoryview) -> None:
     try:
-        files.write(path, content)
+        store.put(name, content)
     except IsADirectoryError as error:
+        path = store.address(name)
         raise CacheError(f"{path} is a folder, where a file belongs: remove it") from error
 
 

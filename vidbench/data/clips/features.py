@@ -19,8 +19,9 @@ from vidbench.data.clips.cache import CacheKey
 from vidbench.data.spec import PIXELS_VERSION
 from vidbench.errors import CacheError
 from vidbench.storage.files import disk_errors, sweep
-from vidbench.storage.seal import USER_BLOCK, read_sealed, seal
-from vidbench.storage.store import Folder, LocalFolder
+from vidbench.storage.locations import Location
+from vidbench.storage.seal import USER_BLOCK, seal, verify_seal
+from vidbench.storage.store import open_store
 
 logger = logging.getLogger(__name__)
 
@@ -48,26 +49,21 @@ class FeatureCache:
     Args:
         cache_dir: Layout below it:
             ``features/<digest>-<spec digest>-px<version>/<2 digits>/<SHA-256>.npy`` for clips, and
-            ``features/text/<digest>.npy`` for prompts.
+            ``features/text/<digest>.npy`` for prompts. It may be remote.
         digest: Of all that decides what the model makes of a clip of a given spec.
-        shared: Where they are kept instead, if others share them; ``cache_dir`` is its stand-in.
     """
 
-    def __init__(self, cache_dir: Path, digest: str, shared: Folder | None = None) -> None:
-        self._files = shared or LocalFolder(cache_dir)
+    def __init__(self, cache_dir: Location, digest: str) -> None:
+        self._store = open_store(cache_dir)
         self.digest = digest
-
-    @property
-    def _folder(self) -> Path:
-        return self._files.local / FEATURE_FOLDER
 
     def has(self, key: CacheKey) -> bool:
         """Whether there are features of this clip; reading them may still find them damaged."""
-        return self._files.has(self._path(key))
+        return self._store.exists(_key(self._name(key)))
 
     def read(self, key: CacheKey) -> Array | None:
         """The features of a video's views, (views, ...); None if there are none, or not whole."""
-        return self._read(self._path(key))
+        return self._read(self._name(key))
 
     def write(self, key: CacheKey, features: Array) -> None:
         """Keeps the features of a video's views.
@@ -75,11 +71,11 @@ class FeatureCache:
         Raises:
             DiskFullError: There is no room; nothing half written is left.
         """
-        self._write(self._path(key), features)
+        self._write(self._name(key), features)
 
     def read_text(self, digest: str) -> Array | None:
         """What was kept of prompts with this digest; None if nothing was, or it is not whole."""
-        return self._read(self._folder / _TEXT / f"{digest}.npy")
+        return self._read(f"{_TEXT}/{digest}.npy")
 
     def write_text(self, digest: str, embeddings: Array) -> None:
         """Keeps what the model makes of prompts.
@@ -87,49 +83,51 @@ class FeatureCache:
         Raises:
             DiskFullError: There is no room; nothing half written is left.
         """
-        self._write(self._folder / _TEXT / f"{digest}.npy", embeddings)
+        self._write(f"{_TEXT}/{digest}.npy", embeddings)
 
-    def _path(self, key: CacheKey) -> Path:
+    def _name(self, key: CacheKey) -> str:
+        """Of the file with the features of a video, in the folder of features."""
         folder = f"{self.digest}-{key.spec.digest()}-px{PIXELS_VERSION}"
-        return self._folder / folder / key.sha256[:2] / f"{key.sha256}.npy"
+        return f"{folder}/{key.sha256[:2]}/{key.sha256}.npy"
 
-    def _read(self, path: Path) -> Array | None:
-        if not self._files.has(path):
-            return None
+    def _read(self, name: str) -> Array | None:
         try:
-            with self._files.borrow(path) as file:
-                return _unpack(read_sealed(file), self._name(path))
-        except FileNotFoundError:  # removed meanwhile
+            return _unpack(verify_seal(self._store.get(_key(name))), name)
+        except FileNotFoundError:
             return None
         except (OSError, ValueError, CacheError) as error:
-            logger.warning(
-                "%s cannot be read: %s; making it again", self._files.address(path), error
-            )
+            address = self._store.address(_key(name))
+            logger.warning("%s cannot be read: %s; making it again", address, error)
             return None
 
-    def _write(self, path: Path, array: Array) -> None:
-        content = _pack(array, self._name(path))
+    def _write(self, name: str, array: Array) -> None:
+        content = _pack(array, name)
         # A prune meanwhile may take the folder: then there is nothing kept, which is no fault.
-        with disk_errors(self._folder, len(content)), suppress(FileNotFoundError):
-            self._files.write(path, content)
+        with (
+            disk_errors(self._store.local / FEATURE_FOLDER, len(content)),
+            suppress(FileNotFoundError),
+        ):
+            self._store.put(_key(name), content)
 
-    def _name(self, path: Path) -> bytes:
-        return path.relative_to(self._folder).as_posix().encode()
+
+def _key(name: str) -> str:
+    """Of a file in the cache's store."""
+    return f"{FEATURE_FOLDER}/{name}"
 
 
-def _pack(array: Array, name: bytes) -> memoryview:
+def _pack(array: Array, name: str) -> memoryview:
     """Seal, a line with the name, and the array as NumPy's format has it."""
     file = io.BytesIO()
-    file.write(bytes(USER_BLOCK) + name + b"\n")
+    file.write(bytes(USER_BLOCK) + name.encode() + b"\n")
     np.save(file, np.ascontiguousarray(array, np.float32), allow_pickle=False)
     with file.getbuffer() as content:  # a view that outlives the block would keep it open
         seal(content)
     return memoryview(file.getvalue())  # copies nothing
 
 
-def _unpack(content: NDArray[np.uint8], name: bytes) -> Array:
+def _unpack(content: NDArray[np.uint8], name: str) -> Array:
     file = io.BytesIO(content[USER_BLOCK:].tobytes())
-    if file.readline() != name + b"\n":
+    if file.readline() != name.encode() + b"\n":
         raise CacheError("it is another file's content")
     array = np.load(file, allow_pickle=False)
     if array.dtype != np.float32:

@@ -19,7 +19,8 @@ from vidbench.data.records import Skip, VideoRecord, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import CacheError
 from vidbench.storage.hashes import HashMemory
-from vidbench.storage.store import Folder, LocalFolder
+from vidbench.storage.locations import Location, working_folder
+from vidbench.storage.store import open_store
 from vidbench.system.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -40,26 +41,12 @@ class CachePolicy:
     score_truncated: bool = False
 
 
-class Places(NamedTuple):
-    """Where files lie that other machines share; None for the folder itself.
-
-    Attributes:
-        videos: Of videos.
-        cache: Of decoded clips.
-        hashes: The SQLite file that keeps hashes of video files; beside the clips otherwise.
-    """
-
-    videos: Folder | None = None
-    cache: Folder | None = None
-    hashes: Path | None = None
-
-
 class _PendingClip(NamedTuple):
-    """A video that is being prepared, and what gives back its file if that is a copy."""
+    """A video that is being prepared, and what removes its file if that is a copy."""
 
     task: DecodeTask
     future: Future[Prepared]
-    borrowed: ExitStack
+    copied: ExitStack
 
 
 _Begun = CacheKey | Skip | _PendingClip
@@ -71,12 +58,12 @@ class ClipSource:
     """Clips of videos below one folder, by one spec; constructing it does no I/O.
 
     Args:
-        folder: The records' paths are relative to it.
+        folder: The records' paths are relative to it; it may be remote.
         spec: What is done to pixels.
-        cache_dir: Decoded clips, and the hashes of video files.
+        cache_dir: Decoded clips, and the hashes of video files; it may be remote.
         policy: Which of the cache's entries are made anew.
         compression: How clips are written, ``zstd`` or None.
-        places: Where files lie if they are shared with other machines.
+        hashes: The SQLite file with the hashes of video files; None for one beside the clips.
 
     Attributes:
         work: Seconds spent on clips, in all workers together.
@@ -85,23 +72,22 @@ class ClipSource:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Location,
         spec: PreprocessSpec,
-        cache_dir: Path,
+        cache_dir: Location,
         policy: CachePolicy,
         compression: str | None = None,
-        places: Places | None = None,
+        hashes: Path | None = None,
     ) -> None:
-        places = places or Places()
         self.spec = spec
         self.work = Stopwatch()
         self.cache_bytes = 0
         self._notes: dict[CacheKey, str] = {}
         self._damages: dict[CacheKey, Skip] = {}
-        self._videos = places.videos or LocalFolder(folder)
+        self._videos = open_store(folder)
         self._policy = policy
-        self._cache = ClipCache(cache_dir, compression, places.cache)
-        self._hashes = HashMemory(places.hashes or cache_dir / "files.sqlite")
+        self._cache = ClipCache(cache_dir, compression)
+        self._hashes = HashMemory(hashes or working_folder(cache_dir) / "files.sqlite")
 
     def sweep(self) -> None:
         """Removes what killed workers left of clips half written."""
@@ -197,12 +183,12 @@ class ClipSource:
             return None
 
     def _read(self, key: CacheKey, cache: ClipCache) -> Views:
-        views, note = cache.read_noted(key)
+        views, note, num_bytes = cache.read_stored(key)
         if note:
             self._notes[key] = note
         if self._policy.score_truncated and (damage := cache.damage(key)):
             self._damages[key] = damage
-        self.cache_bytes += cache.num_bytes(key)
+        self.cache_bytes += num_bytes
         return views
 
     def _decode(self, record: VideoRecord, workers: Workers, cache: ClipCache) -> CacheKey | Skip:
@@ -220,18 +206,18 @@ class ClipSource:
     def _begin_decoding(
         self, record: VideoRecord, workers: Workers, cache: ClipCache, *, overwrite: bool
     ) -> _PendingClip | Skip:
-        borrowed = ExitStack()
+        copied = ExitStack()
         try:
-            file = borrowed.enter_context(self._videos.borrow(self._file(record)))
+            file = copied.enter_context(self._videos.local_copy((record.path or Path()).as_posix()))
         except FileNotFoundError:
             return _MISSING
         if not _is_there(file, record):
             return _MISSING
         task = self._task(record, file, cache, overwrite=overwrite)
-        return _PendingClip(task, workers.submit(task), borrowed)
+        return _PendingClip(task, workers.submit(task), copied)
 
     def _finish(self, work: _PendingClip, workers: Workers) -> CacheKey | Skip:
-        with work.borrowed:
+        with work.copied:
             outcome = workers.result(work.future, work.task)
         self.work.add(outcome.seconds)
         if outcome.identity and outcome.sha256 and work.task.path.exists():

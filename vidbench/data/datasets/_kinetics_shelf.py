@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vidbench.data.datasets._kinetics_annotations import Annotation, ClipKey, parse_name
 from vidbench.data.datasets._local_videos import report_unlisted
+from vidbench.data.fetch.tarballs import Extracted
 
 
 class Shelf:
@@ -24,26 +25,26 @@ class Shelf:
         self.unlisted: list[Path] = []
         self.largest = 0  # number of videos in the largest tarball
 
-    def add(self, folder: Path, data_dir: Path) -> None:
+    def add(self, tarball: Extracted, data_dir: Path) -> None:
         """Add the videos of an extracted tarball; of two files of one video, the first is kept."""
-        paths = self._read(folder, data_dir)
+        paths = self._read(tarball, data_dir)
         self.largest = max(self.largest, len(paths))
         for key, path in paths.items():
             self.paths.setdefault(key, path)
 
-    def replace(self, folder: Path, data_dir: Path, *, add: bool) -> None:
-        """Replace videos by those of the folder; with ``add``, add new ones as well."""
-        paths = self._read(folder, data_dir)
+    def replace(self, tarball: Extracted, data_dir: Path, *, add: bool) -> None:
+        """Replace videos by those of the tarball; with ``add``, add new ones as well."""
+        paths = self._read(tarball, data_dir)
         self.paths.update({k: p for k, p in paths.items() if add or k in self.paths})
 
     def report(self) -> None:
         report_unlisted(self.unlisted, "are not in the annotations and are not evaluated")
 
-    def _read(self, folder: Path, data_dir: Path) -> dict[ClipKey, Path]:
+    def _read(self, tarball: Extracted, data_dir: Path) -> dict[ClipKey, Path]:
         paths: dict[ClipKey, Path] = {}
-        for path in sorted(folder.iterdir()):
-            relative = path.relative_to(data_dir)
-            key = parse_name(path.name)
+        for name in tarball.names:
+            relative = tarball.folder.relative_to(data_dir) / name
+            key = parse_name(name)
             if key is None or key not in self._listed:
                 self.unlisted.append(relative)
             elif key in self._wanted:

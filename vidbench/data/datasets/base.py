@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import vidbench.data.datasets
-from vidbench.data.fetch.tarballs import FetchTarballs, fetch_tarballs
+from vidbench.data.fetch.tarballs import FetchTarballs, fetch_and_list
 from vidbench.data.records import Selection
 from vidbench.system.plugins import import_family, list_families, read_declaration
 
@@ -155,7 +155,7 @@ class FetchOptions:
     frames_fps: float | None = None
     videos_path: Path | None = None
     classes_file: Path | None = None
-    fetch_tarballs: FetchTarballs = fetch_tarballs
+    fetch_tarballs: FetchTarballs = fetch_and_list
 
 
 def dataset_families() -> list[str]:

@@ -28,7 +28,9 @@ from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOption
 from vidbench.data.fetch.download import fetch, is_url, join_source, require_source
 from vidbench.data.fetch.tarballs import (
     PARALLEL_TARBALLS,
+    Extracted,
     format_size,
+    list_extracted,
     tarball_name,
     total_bytes,
     unfetched,
@@ -186,7 +188,7 @@ class Kinetics:
         listed = everything if classes is None else self._of_classes(everything, classes)
         shelf = Shelf(listed, everything.keys())
         for folder in sorted(self._split_folder.glob("*/")):
-            shelf.add(folder, self.folder)
+            shelf.add(list_extracted(folder), self.folder)
         keys = list(listed) if self._seed is None else self._draw(listed, num_videos)
         return Selection(_records(keys, listed, shelf), (), len(listed))
 
@@ -236,14 +238,14 @@ class Kinetics:
         self._repair(shelf, add=True)
 
     def _add(self, shelf: Shelf, tarballs: Sequence[str]) -> None:
-        for folder in self._fetch_tarballs(tarballs):
-            shelf.add(folder, self.folder)
+        for tarball in self._fetch_tarballs(tarballs):
+            shelf.add(tarball, self.folder)
 
     def _repair(self, shelf: Shelf, *, add: bool) -> None:
         """Replace damaged videos by repaired ones; with ``add``, add new ones as well."""
         if replacement := self._release.replacements.get(self.split):
-            for folder in self._fetch_tarballs([join_source(self._root, replacement)]):
-                shelf.replace(folder, self.folder, add=add)
+            for tarball in self._fetch_tarballs([join_source(self._root, replacement)]):
+                shelf.replace(tarball, self.folder, add=add)
 
     def _holding(
         self, pool: Sequence[str], listed: Mapping[ClipKey, Annotation], keys: Iterable[ClipKey]
@@ -254,7 +256,7 @@ class Kinetics:
         labels = {(listed[key].label or "").casefold() for key in keys}
         return [tarball for tarball in pool if tarball_name(tarball).casefold() in labels]
 
-    def _fetch_tarballs(self, sources: Sequence[str]) -> list[Path]:
+    def _fetch_tarballs(self, sources: Sequence[str]) -> list[Extracted]:
         try:
             return self._fetch_into(sources, self._split_folder)
         except FetchError as error:

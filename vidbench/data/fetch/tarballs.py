@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Event
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from vidbench.data.fetch.download import alone, fetch_alone, is_url, size_of
@@ -23,8 +25,21 @@ logger = logging.getLogger(__name__)
 PARALLEL_TARBALLS = 4
 """Parallel downloads; more are not faster from one server."""
 
-FetchTarballs = Callable[[Sequence[str], Path], list[Path]]
-"""Type of :func:`fetch_tarballs`."""
+
+class Extracted(NamedTuple):
+    """A tarball's files.
+
+    Attributes:
+        folder: Theirs; on this machine, unless they are kept in a remote store.
+        names: In their order.
+    """
+
+    folder: Path
+    names: list[str]
+
+
+FetchTarballs = Callable[[Sequence[str], Path], list[Extracted]]
+"""Type of :func:`fetch_and_list`."""
 
 _SUFFIXES = (".tar.gz", ".tgz", ".tar")
 
@@ -41,6 +56,41 @@ def tarball_name(source: str) -> str:
         if name.endswith(suffix) and name != suffix:
             return name.removesuffix(suffix)
     raise FetchError(f"{source} is not the name of a tarball ({', '.join(_SUFFIXES)})")
+
+
+def fetch_and_list(sources: Sequence[str], folder: Path) -> list[Extracted]:
+    """The files of each tarball, in the order of ``sources``; as :func:`fetch_tarballs`."""
+    return [list_extracted(found) for found in fetch_tarballs(sources, folder)]
+
+
+def list_extracted(folder: Path) -> Extracted:
+    """What the folder of an extracted tarball has."""
+    return Extracted(folder, sorted(path.name for path in folder.iterdir()))
+
+
+@dataclass(frozen=True)
+class LocalTarballs:
+    """Tarballs of one split that are extracted on this machine.
+
+    Attributes:
+        folder: Has a folder for each tarball.
+    """
+
+    folder: Path
+
+    def names(self, source: str) -> list[str] | None:
+        """Names of a tarball's files; None if it is not extracted yet."""
+        found = self.folder / tarball_name(source)
+        return list_extracted(found).names if found.exists() else None
+
+    def fetch(self, source: str) -> list[str]:
+        """Names of a tarball's files, which are here afterwards.
+
+        Raises:
+            FetchError, ArchiveError: It cannot be fetched or extracted.
+            DiskFullError: There is no room for it.
+        """
+        return list_extracted(fetch_tarball(source, self.folder)).names
 
 
 def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:

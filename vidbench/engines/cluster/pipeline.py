@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from vidbench import errors
-from vidbench.data.fetch.remote_tarballs import share_lists, show_tarball
-from vidbench.data.fetch.tarballs import PARALLEL_TARBALLS, tarball_name, unfetched
+from vidbench.data.fetch.remote_tarballs import RemoteTarballs
+from vidbench.data.fetch.tarballs import PARALLEL_TARBALLS, LocalTarballs
 from vidbench.engines.cluster.plan import Node, Plan
 from vidbench.engines.cluster.shards import Shard
 from vidbench.engines.cluster.stages import Decoder, Fetcher, Predictor, WorkerSetup
 from vidbench.errors import VidbenchError
-from vidbench.storage.remote_store import SharedFolder
-from vidbench.storage.store import Folder
+from vidbench.storage.store import at_once
 from vidbench.terminal.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -47,42 +45,36 @@ def map_shards(shards: Sequence[Shard], job: WorkerSetup, plan: Plan) -> Iterato
 
 
 def fetch_all(
-    sources: Sequence[str], folder: Path, data: Folder, nodes: Sequence[Node]
-) -> list[Path]:
-    """Folders with the files of each tarball, in the order of ``sources``, fetched by all nodes.
+    sources: Sequence[str], tarballs: LocalTarballs | RemoteTarballs, nodes: Sequence[Node]
+) -> dict[str, list[str]]:
+    """Names of the files of each tarball, by source; all nodes fetch those that are not there.
 
-    Where the data folder is shared storage, the files here are empty: they only have names.
+    Args:
+        sources: Of the tarballs.
+        tarballs: Where their files are kept.
+        nodes: The machines.
 
     Raises:
-        FetchError, ArchiveError: One of them could not be had; the others are kept.
+        FetchError, ArchiveError: A tarball cannot be fetched or extracted; the others are kept.
     """
     import ray.data
 
-    shared = isinstance(data, SharedFolder)
-    if shared:
-        share_lists(data, folder)
-    if waiting := unfetched(sources, folder):
-        there = folder.relative_to(data.local) if shared else folder.absolute()
+    names = dict(zip(sources, at_once(tarballs.names, sources), strict=True))
+    if waiting := [source for source, found in names.items() if found is None]:
         rows = ray.data.from_items(
             [{"source": source} for source in waiting], override_num_blocks=len(waiting)
         )
         processes = min(PARALLEL_TARBALLS * len(nodes), len(waiting))
-        done = _mapped(rows, Fetcher, [there, data], processes, num_cpus=0.1)
+        done = _mapped(rows, Fetcher, [tarballs], processes, num_cpus=0.1)
         with progress(f"fetch {len(waiting)} tarballs", len(waiting), "tarballs") as advance:
-            failures = [row for row in _shown(_rows(done), folder, data, advance) if row["error"]]
-        if failures:
+            fetched = []
+            for row in _rows(done):
+                fetched.append(row)
+                advance(1)
+        if failures := [row for row in fetched if row["error"]]:
             raise getattr(errors, failures[0]["error"])(failures[0]["text"])
-    return [folder / tarball_name(source) for source in sources]
-
-
-def _shown(
-    rows: Iterator[Row], folder: Path, data: Folder, advance: Callable[[int], None]
-) -> Iterator[Row]:
-    for row in rows:
-        if not row["error"] and isinstance(data, SharedFolder):
-            show_tarball(json.loads(row["files"]), folder / tarball_name(row["source"]))
-        advance(1)
-        yield row
+        names |= {row["source"]: json.loads(row["files"]) for row in fetched}
+    return {source: found or [] for source, found in names.items()}
 
 
 def _retries() -> dict[str, int]:

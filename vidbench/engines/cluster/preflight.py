@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from vidbench._version import __version__
-from vidbench.config.places import place
+from vidbench.config.places import local_folder
 from vidbench.config.run_config import RunConfig
 from vidbench.engines.cluster.plan import Node
 from vidbench.errors import ConfigError
 from vidbench.storage.files import temporary_path
-from vidbench.storage.store import LocalFolder
 
 
 def require_equal_nodes(nodes: Sequence[Node], config: RunConfig) -> None:
@@ -49,8 +48,8 @@ def look(wanted: Mapping[str, Path]) -> tuple[str, list[str]]:
 def _tokens(config: RunConfig) -> Iterator[dict[str, Path]]:
     """By option a path that only who sees this machine's folder can see."""
     names = ("cache_dir", "data_dir", "dataset_path")
-    places = {name: place(config, name) for name in names if getattr(config, name) is not None}
-    folders = {n: p.local.absolute() for n, p in places.items() if isinstance(p, LocalFolder)}
+    found = {name: local_folder(config, name) for name in names}
+    folders = {name: folder.absolute() for name, folder in found.items() if folder is not None}
     tokens = {name: temporary_path(folder / "token") for name, folder in folders.items()}
     made = {name: token for name, token in tokens.items() if _touch(token)}
     here = {name: folder for name, folder in folders.items() if folder.exists()}

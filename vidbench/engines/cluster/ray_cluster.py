@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vidbench.config.places import place
 from vidbench.config.run_config import RunConfig
-from vidbench.data.datasets.base import Dataset
-from vidbench.data.fetch.remote_tarballs import bring_split
+from vidbench.data.fetch.remote_lists import upload_lists
+from vidbench.data.fetch.remote_tarballs import RemoteTarballs
+from vidbench.data.fetch.tarballs import Extracted, LocalTarballs, tarball_name
 from vidbench.data.loader import VideoLoader
 from vidbench.data.records import VideoRecord
 from vidbench.engines.base import Measured, Workload
@@ -23,7 +23,7 @@ from vidbench.engines.cluster.shards import cut_shards, take_outcomes
 from vidbench.engines.cluster.stages import WorkerSetup
 from vidbench.engines.pace import Pace
 from vidbench.engines.scoring import Done
-from vidbench.storage.remote_store import SharedFolder, show
+from vidbench.storage.store import open_store
 from vidbench.system.stopwatch import Stopwatch
 from vidbench.terminal.progress import progress
 from vidbench.terminal.signals import finish_before_stopping
@@ -59,15 +59,14 @@ class RayCluster:
         self._config = config
         self._nodes = nodes
 
-    def sync_listing(self, dataset: Dataset) -> None:
-        data, listed = (place(self._config, name) for name in ("data_dir", "dataset_path"))
-        if isinstance(listed, SharedFolder):
-            show(listed)
-        elif isinstance(data, SharedFolder) and dataset.folder == data.local:
-            bring_split(data, dataset.folder / dataset.name / dataset.split)
-
-    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Path]:
-        return fetch_all(sources, folder, place(self._config, "data_dir"), self._nodes)
+    def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Extracted]:
+        tarballs: RemoteTarballs | LocalTarballs = LocalTarballs(folder.absolute())
+        if "data_dir" in self._config.remote:
+            store = open_store(self._config.data_dir)
+            tarballs = RemoteTarballs(store, folder.relative_to(store.local).as_posix())
+            upload_lists(store, tarballs.folder)
+        names = fetch_all(sources, tarballs, self._nodes)
+        return [Extracted(folder / tarball_name(source), names[source]) for source in sources]
 
     def skip_is_final(self, loader: VideoLoader, record: VideoRecord) -> bool:
         """Yes, unless it was asked to try again: videos may lie where only workers see them."""
@@ -138,6 +137,6 @@ def _absolute(config: RunConfig) -> RunConfig:
     for name in (*_FOLDERS, *_FILES):
         value = getattr(config, name)
         here = value is not None and (name in _FOLDERS or Path(value).exists())
-        if here and name not in config.shared:
+        if here and name not in config.remote:
             found[name] = type(value)(Path(value).absolute())
     return replace(config, **found)

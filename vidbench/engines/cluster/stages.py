@@ -12,14 +12,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 from vidbench.config.opening import find_model, open_worker_loader
 from vidbench.config.run_config import RunConfig
 from vidbench.data.clips.prepare import Workers
-from vidbench.data.fetch.remote_tarballs import fetch_shared
-from vidbench.data.fetch.tarballs import fetch_tarball
+from vidbench.data.fetch.remote_tarballs import RemoteTarballs
+from vidbench.data.fetch.tarballs import LocalTarballs
 from vidbench.data.loader import VideoLoader
 from vidbench.data.records import Skip
 from vidbench.data.spec import PreprocessSpec
@@ -34,7 +33,7 @@ from vidbench.engines.scoring import fill, rehearsed
 from vidbench.errors import ConfigError, VidbenchError
 from vidbench.models.base import Classifier
 from vidbench.runs.predictions import Predictions
-from vidbench.storage.store import Folder, LocalFolder
+from vidbench.storage.locations import working_folder
 from vidbench.system.machine import peak_memory
 from vidbench.system.stopwatch import Stopwatch
 from vidbench.terminal.logs import set_up_logging
@@ -122,7 +121,7 @@ class Predictor:
             precision=config.precision,
             device=config.processor,
             num_threads=self._job.threads,
-            cache_dir=config.cache_dir,
+            cache_dir=working_folder(config.cache_dir),
         )
         return rehearsed(load, self._job.spec, self._job.classes)
 
@@ -168,27 +167,21 @@ class Fetcher:
     """Fetches and extracts tarballs, one after another.
 
     Args:
-        folder: Of the videos of the split.
-        data: Where the data folder's files lie.
+        tarballs: Where their files are kept.
     """
 
-    def __init__(self, folder: Path, data: Folder) -> None:
+    def __init__(self, tarballs: LocalTarballs | RemoteTarballs) -> None:
         set_up_logging()
-        self._folder = folder
-        self._data = data
+        self._tarballs = tarballs
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The row, and in ``files`` the names of the tarball's files where others share them.
+        """The row, and in ``files`` the names of the tarball's files.
 
         What goes wrong with a tarball stands in ``error``, so that the others are kept.
         """
         source = row["source"]
         try:
-            if isinstance(self._data, LocalFolder):
-                fetch_tarball(source, self._folder)
-                files: list[str] = []
-            else:
-                files = fetch_shared(source, self._folder, self._data)
+            files = self._tarballs.fetch(source)
         except VidbenchError as error:
             return {**row, "files": "[]", "error": type(error).__name__, "text": str(error)}
         logger.info("fetched %s", source)
