@@ -642,7 +642,7 @@ def test_what_is_recorded_has_urls_and_no_password(config: RunConfig) -> None:
         ("--cache_dir memory://x", "--ray_address local"),
         ("--dataset folder --dataset_path gs://b/x", "--ray_address local"),
         ("--ray_address local --results_dir nonsense://b/x", "nonsense"),
-        ("--ray_address local --dataset_path s3://b/x", "folder, flat, manifest"),
+        ("--ray_address local --dataset_path s3://b/x", "flat, folder, manifest"),
         ("--ray_address local --dataset hmdb51 --data_dir memory://x", "--dataset_path"),
     ],
 )

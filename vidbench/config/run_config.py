@@ -260,7 +260,7 @@ class RunConfig:
     @property
     def remote(self) -> dict[str, str]:
         """The URLs of remote folders, by option; that of a list of videos names the file."""
-        names = [name for name in (*_FOLDERS, "dataset_path") if is_remote(getattr(self, name) or "")]
+        names = [name for name in (*_FOLDERS, "dataset_path") if is_remote(getattr(self, name))]
         if "dataset_path" in names and not self.dataset_family.read_in_place:
             names.remove("dataset_path")  # its dataset may know URLs of its own
         return {name: getattr(self, name) for name in names}

@@ -10,7 +10,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,12 @@ from vidbench.storage.csv_cells import csv_line
 
 TEMPORARY = ".*.tmp"
 """Names of files that are being written, as :func:`temporary_path` makes them."""
+
+BEGIN_BYTES = 512
+"""Bytes of a file that a :data:`Check` looks at."""
+
+Check = Callable[[bytes, int], None]
+"""Told a file's first bytes and its size; raises what makes reading the rest of no use."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STALE_SECONDS = 3600  # no file takes so long to write, on whatever machine its writer ran

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from vidbench.errors import ConfigError, SharedError, VidbenchError
-from vidbench.storage.files import TEMPORARY, disk_errors, sweep, temporary_path
+from vidbench.storage.files import BEGIN_BYTES, TEMPORARY, Check, disk_errors, sweep, temporary_path
 from vidbench.storage.locations import (
     is_plain,
     scheme_of,
@@ -76,8 +76,11 @@ class RemoteStore:
             return False
         return bool(info["type"] == "file")
 
-    def get(self, key: str) -> memoryview:
-        return memoryview(self._ask(key, lambda files, path: files.cat_file(path)))
+    def get(self, key: str, check: Check | None = None) -> memoryview:
+        content = memoryview(self._ask(key, lambda files, path: files.cat_file(path)))
+        if check:
+            check(bytes(content[:BEGIN_BYTES]), len(content))
+        return content
 
     def put(self, key: str, content: memoryview | Path) -> None:
         def send(files: Any, path: str) -> None:

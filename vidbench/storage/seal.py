@@ -27,17 +27,29 @@ def seal(content: memoryview) -> None:
     content[:USER_BLOCK] = _user_block(content)
 
 
+def require_length(begin: bytes, size: int) -> None:
+    """Raise CacheError unless a file is as long as its seal says.
+
+    So no memory is taken for a file that is far too long.
+
+    Args:
+        begin: The file's first bytes, :data:`USER_BLOCK` of them if it has so many.
+        size: Of the file.
+    """
+    if not begin.startswith(_MAGIC):
+        raise CacheError("this version of vidbench did not write it")
+    if int.from_bytes(begin[_LENGTH], "little") != size or size < USER_BLOCK:
+        raise CacheError(f"it has {size} bytes, which is not what was written")
+
+
 def verify_seal(content: memoryview) -> NDArray[np.uint8]:
     """The content of a file as an array, not copied, if all of it is what was sealed.
 
     Raises:
         CacheError: It is damaged, or has no seal.
     """
-    begin, size = content[:USER_BLOCK].tobytes(), len(content)
-    if not begin.startswith(_MAGIC):
-        raise CacheError("this version of vidbench did not write it")
-    if int.from_bytes(begin[_LENGTH], "little") != size or size < USER_BLOCK:
-        raise CacheError(f"it has {size} bytes, which is not what was written")
+    begin = content[:USER_BLOCK].tobytes()
+    require_length(begin, len(content))
     if begin != _user_block(content):
         raise CacheError("it does not hold what was written: its checksum differs")
     return np.frombuffer(content, np.uint8)

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from vidbench.storage.files import TEMPORARY, replacing
+from vidbench.storage.files import BEGIN_BYTES, TEMPORARY, Check, replacing
 from vidbench.storage.locations import Location, is_remote
 from vidbench.storage.remote_store import RemoteStore
 
@@ -45,8 +45,12 @@ class Store(Protocol):
         """Whether there is such a file."""
         ...
 
-    def get(self, key: str) -> memoryview:
+    def get(self, key: str, check: Check | None = None) -> memoryview:
         """The file's content.
+
+        Args:
+            key: Of the file.
+            check: Called before the rest of a local file is read; what it raises is raised.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -103,12 +107,16 @@ class LocalStore:
     def exists(self, key: str) -> bool:
         return (self.local / key).is_file()
 
-    def get(self, key: str) -> memoryview:
+    def get(self, key: str, check: Check | None = None) -> memoryview:
         path = self.local / key
         if not path.is_file():  # opening a pipe would wait for its writer
             raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
         with path.open("rb") as file:
-            content = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+            size = os.fstat(file.fileno()).st_size
+            if check:
+                check(file.read(BEGIN_BYTES), size)
+                file.seek(0)
+            content = np.empty(size, np.uint8)
             return content.data[: file.readinto(content.data)]
 
     def put(self, key: str, content: memoryview | Path) -> None:

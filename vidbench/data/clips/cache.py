@@ -23,7 +23,7 @@ from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 from vidbench.errors import CacheError, ConfigError
 from vidbench.storage.files import disk_errors, sweep, temporary_path
 from vidbench.storage.locations import Location
-from vidbench.storage.seal import verify_seal
+from vidbench.storage.seal import require_length, verify_seal
 from vidbench.storage.store import Store, open_store
 
 COMPRESSIONS = ("none", "zstd")
@@ -136,7 +136,7 @@ class ClipCache:
         """
         name = _name(key, ".h5")
         try:
-            content = self._store.get(name)
+            content = self._store.get(name, require_length)
             return StoredClip(*unpack_clip(verify_seal(content), *key), len(content))
         except FileNotFoundError as error:
             reason = "there is no such file"

@@ -20,7 +20,7 @@ from vidbench.data.spec import PIXELS_VERSION
 from vidbench.errors import CacheError
 from vidbench.storage.files import disk_errors, sweep
 from vidbench.storage.locations import Location
-from vidbench.storage.seal import USER_BLOCK, seal, verify_seal
+from vidbench.storage.seal import USER_BLOCK, require_length, seal, verify_seal
 from vidbench.storage.store import open_store
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class FeatureCache:
 
     def _read(self, name: str) -> Array | None:
         try:
-            return _unpack(verify_seal(self._store.get(_key(name))), name)
+            return _unpack(verify_seal(self._store.get(_key(name), require_length)), name)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, CacheError) as error:
