@@ -15,7 +15,7 @@ if __name__ == "__main__":
     from vidbench.terminal.logs import set_up_logging
 
     arguments = sys.argv[1:]
-    if arguments[:1] == ["-f"]:  # a Jupyter kernel's own; the job's are in a variable
+    if arguments[:1] == ["-f"]:  # a Jupyter kernel's arguments; the job's are in a variable
         arguments = shlex.split(os.environ.get("JOB_ARGUMENTS", ""))
     if not any(word.startswith("@") for word in arguments):
         arguments.append(f"@{os.environ.get('CONFIG_FILE') or 'scripts/config.txt'}")
@@ -30,5 +30,5 @@ if __name__ == "__main__":
     except VidbenchError as error:
         print(f"vidbench: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    found = sum(record.path is not None for record in records)
-    print(f"{found} of {len(records)} videos of {loader.dataset.name} lie in {config.data_dir}")
+    on_disk = sum(record.path is not None for record in records)
+    print(f"{on_disk} of {len(records)} videos of {loader.dataset.name} are in {config.data_dir}")

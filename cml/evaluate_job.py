@@ -15,7 +15,7 @@ if __name__ == "__main__":
     from vidbench.cli.main import main
 
     arguments = sys.argv[1:]
-    if arguments[:1] == ["-f"]:  # a Jupyter kernel's own; the job's are in a variable
+    if arguments[:1] == ["-f"]:  # a Jupyter kernel's arguments; the job's are in a variable
         arguments = shlex.split(os.environ.get("JOB_ARGUMENTS", ""))
     if not any(word.startswith("@") for word in arguments):
         arguments.append(f"@{os.environ.get('CONFIG_FILE') or 'scripts/config.txt'}")

@@ -32,7 +32,8 @@ if __name__ == "__main__":
         command = ["-m", "ray.scripts.scripts", "start", "--block", f"--address={address}"]
         command += [f"--num-cpus={cpu}", f"--num-gpus={gpus}"]
         code = f"import subprocess, sys; subprocess.run([sys.executable, *{command}], check=True)"
-        # The head asks for a token: ~/.ray/auth_token, which workers see, but must be told to use.
+        # The head requires the token in ~/.ray/auth_token; workers can read it, but only use it
+        # with these variables.
         env = {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH_")}
         launched = workers.launch_workers(
             n=number, cpu=cpu, memory=memory, nvidia_gpu=gpus, code=code, env=env
@@ -40,7 +41,7 @@ if __name__ == "__main__":
         try:
             while sum(node["Alive"] for node in ray.nodes()) <= number:  # type: ignore[no-untyped-call, unused-ignore]
                 if time.monotonic() > deadline:
-                    sys.exit(f"not all of {number} workers have joined: see what each has printed")
+                    sys.exit(f"not all of {number} workers have joined: see the log of each worker")
                 time.sleep(1)
             print(f"{number} workers have joined; the menu of this session has Ray's dashboard")
             os.environ["VIDBENCH_RAY_ADDRESS"] = address

@@ -13,7 +13,7 @@ if __name__ == "__main__":
         requirements += ["--requirement", "requirements-ray.txt"]
     for what in (
         requirements,
-        # Built by the setuptools that came with the requirements.
+        # Built with the setuptools of the requirements.
         ["--no-deps", "--no-build-isolation", "--editable", "."],
     ):
         command = [sys.executable, "-m", "pip", "install", *what]
@@ -21,6 +21,6 @@ if __name__ == "__main__":
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as pip:
             for line in pip.stdout or ():
-                print(line, end="")  # not every kernel shows what programs write
+                print(line, end="")  # some kernels do not show the output of programs
         if pip.returncode:
             sys.exit(pip.returncode)

@@ -1,4 +1,4 @@
-"""Draws the pictures of the notebook from the embedded sample, by the code that evaluates.
+"""Draw the pictures of the notebook from the embedded sample, with vidbench's own functions.
 
 python images/draw.py
 """
@@ -44,10 +44,10 @@ from vidbench.visualize.videos import Frames, frame_strip, read_frames
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
 NEAR_MISS = "PNtuZs9tPDw_000000_000002"
-"""A video of which the right class is the second guess."""
+"""A video whose true class is the second guess."""
 
 SHOWN = 9
-"""The frame of its 16 that stands for the video."""
+"""Index of the frame, of 16, that represents the video."""
 
 RESIZED = [
     ("center_square", PreprocessSpec()),
@@ -55,11 +55,11 @@ RESIZED = [
     ("pad", PreprocessSpec(resize_type="pad")),
 ]
 KINETICS_400_VAL = 19881
-"""Videos of the split that its server has."""
+"""Number of videos of the split on its server."""
 
 
 class Example(NamedTuple):
-    """One video of the sample, and what the sample's model says of it."""
+    """One video of the sample, with the prediction of the sample's model."""
 
     names: list[str]
     label: str
@@ -69,7 +69,7 @@ class Example(NamedTuple):
 
 
 def read_example() -> Example:
-    """The near miss, fetched, decoded and predicted anew."""
+    """Fetch, decode and predict the near miss."""
     with tempfile.TemporaryDirectory() as folder:
         dataset = load_dataset("sample", "val", data_dir=Path(folder))
         records = dataset.fetch().records
@@ -84,7 +84,7 @@ def read_example() -> Example:
 
 
 def draw_flow(example: Example) -> Figure:
-    """What becomes of a split: videos, clips, scores, a report."""
+    """Draw the steps from a split to videos, clips, scores and a report."""
     figure = new_figure(
         7.5,
         2.15,
@@ -122,7 +122,7 @@ def draw_flow(example: Example) -> Figure:
 
 
 def draw_preprocessing(example: Example) -> Figure:
-    """What each way of resizing shows of one frame."""
+    """Draw the part of one frame that each way of resizing shows."""
     figure = new_figure(
         7.5,
         2.6,
@@ -142,7 +142,7 @@ def draw_preprocessing(example: Example) -> Figure:
 
 
 def draw_near_miss(example: Example) -> Figure:
-    """Why top-5 stands beside top-1: the right class is the second guess."""
+    """Draw why top-5 is reported beside top-1: the true class is the second guess."""
     order = np.argsort(-example.scores, kind="stable")[:5]
     names = [example.classes[place] for place in order]
     rank = names.index(example.label) + 1
@@ -174,7 +174,7 @@ def draw_near_miss(example: Example) -> Figure:
 
 
 def draw_interval(share: float = 0.75) -> Figure:
-    """How wide the 95 % interval is with so many videos."""
+    """Draw the width of the 95 % interval by the number of videos."""
     figure = new_figure(
         7.5,
         3.0,
@@ -182,9 +182,9 @@ def draw_interval(share: float = 0.75) -> Figure:
         f"95 % interval (Wilson) around {share:.0%}, by the number of videos",
     )
     axes = figure.subplots()
-    numbers = np.unique(np.geomspace(3, 9000, 300).astype(int)) * 4  # of which 75 % are whole
-    found = [wilson(round(share * number), int(number)) for number in numbers]
-    low, high = [one.low for one in found], [one.high for one in found]
+    numbers = np.unique(np.geomspace(3, 9000, 300).astype(int)) * 4  # so that 75 % are integers
+    intervals = [wilson(round(share * number), int(number)) for number in numbers]
+    low, high = [each.low for each in intervals], [each.high for each in intervals]
     axes.fill_between(numbers, low, high, color=BLUE, alpha=0.18, linewidth=0)
     axes.plot(numbers, low, color=BLUE)
     axes.plot(numbers, high, color=BLUE)
@@ -203,7 +203,7 @@ FIGURES = ("flow", "preprocessing", "near-miss", "interval")
 
 
 def write_figures(folder: Path) -> list[Path]:
-    """The paths of all pictures, drawn into the folder; equal versions draw equal bytes."""
+    """Draw all pictures into the folder; return their paths. Equal versions draw equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     example = read_example()
     with style():
@@ -220,14 +220,14 @@ def write_figures(folder: Path) -> list[Path]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Writes a PNG of 256 colours, which is a third of the size and looks the same."""
+    """Write a PNG of 256 colours, which is a third of the size and looks the same."""
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=150)
-    said = PngInfo()
-    said.add_text("Title", figure.get_suptitle())
+    metadata = PngInfo()
+    metadata.add_text("Title", figure.get_suptitle())
     image = Image.open(drawn).convert("RGB")
     image.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        path, pnginfo=said, optimize=True, dpi=(150, 150)
+        path, pnginfo=metadata, optimize=True, dpi=(150, 150)
     )
 
 
@@ -247,7 +247,7 @@ def _picture(axes: Axes, image: Frame, title: str, colour: str) -> None:
 
 
 def _outline(frame: Frame, spec: PreprocessSpec, colour: str) -> Rectangle:
-    """The part of the frame that the spec shows."""
+    """Outline of the part of the frame that the spec shows."""
     height, width = frame.shape[:2]
     side = min(height, width) * spec.crop_size / (spec.short_side or spec.crop_size)
     across, up = (width, height) if spec.resize_type == "pad" else (side, side)
@@ -256,13 +256,13 @@ def _outline(frame: Frame, spec: PreprocessSpec, colour: str) -> Rectangle:
 
 
 def _mark_interval(axes: Axes, share: float, number: int, name: str, align: str = "left") -> None:
-    found = wilson(round(share * number), number)
-    ends = [[share - found.low], [found.high - share]]
+    interval = wilson(round(share * number), number)
+    ends = [[share - interval.low], [interval.high - share]]
     axes.errorbar([number], [share], yerr=ends, fmt="o", color=INK, capsize=3, markersize=4)
-    half = 50 * (found.high - found.low)
+    half = 50 * (interval.high - interval.low)
     text = f"{name}\n\u00b1 {half:.1f} points"
-    place = number * (1.06 if align == "left" else 1.7)
-    axes.text(place, found.low - 0.012, text, ha=align, va="top", fontsize=8.5, color=INK)
+    x = number * (1.06 if align == "left" else 1.7)
+    axes.text(x, interval.low - 0.012, text, ha=align, va="top", fontsize=8.5, color=INK)
 
 
 def _bare(axes: Axes) -> None:
@@ -284,7 +284,7 @@ def _draw_video(axes: Axes, example: Example) -> None:
 
 
 def _draw_clip(axes: Axes, example: Example) -> None:
-    """Squares one behind the other, the first one in front."""
+    """Draw squares one behind the other, the first one in front."""
     _bare(axes)
     for place in range(3, -1, -1):
         square = fit_frame(example.frames[SHOWN + 2 * place], PreprocessSpec(crop_size=112))[0]
@@ -305,19 +305,19 @@ def _draw_scores(axes: Axes, example: Example) -> None:
 
 
 def _draw_report(axes: Axes, example: Example) -> None:
-    """Accuracies with their intervals; an example, with the sample's number of videos."""
+    """Draw example accuracies with their intervals, for the sample's number of videos."""
     _bare(axes)
-    for place, hits in enumerate((0.93, 0.99)):
-        found = wilson(round(hits * len(example.names)), len(example.names))
-        ends = [[found.value - found.low], [found.high - found.value]]
-        axes.errorbar([found.value], [place], xerr=ends, fmt="o", color=GREEN, capsize=3)
-        axes.text(0.76, place, f"top-{1 + 4 * place}", va="center", fontsize=8)
+    for row, hits in enumerate((0.93, 0.99)):
+        share = wilson(round(hits * len(example.names)), len(example.names))
+        ends = [[share.value - share.low], [share.high - share.value]]
+        axes.errorbar([share.value], [row], xerr=ends, fmt="o", color=GREEN, capsize=3)
+        axes.text(0.76, row, f"top-{1 + 4 * row}", va="center", fontsize=8)
     axes.set(xlim=(0.76, 1.01), ylim=(1.6, -0.6))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draws all pictures into this folder, or another one."""
-    parser = argparse.ArgumentParser(description="Draws the pictures of the notebook.")
+    """Draw all pictures into this folder, or another one."""
+    parser = argparse.ArgumentParser(description="Draw the pictures of the notebook.")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     write_figures(parser.parse_args(arguments).output)
 

@@ -1,4 +1,4 @@
-"""Photographs the report of a finished run of the embedded sample, for the README.
+"""Take a screenshot of the report of a finished run of the embedded sample, for the README.
 
 python images/photograph.py results/saved_model_sample-val_112_1cd23e75
 """
@@ -15,7 +15,7 @@ SIZE: ViewportSize = {"width": 1200, "height": 1230}
 
 
 def photograph(run: Path, path: Path) -> None:
-    """Writes a picture of the run's page: its numbers, and below them its first wrong videos."""
+    """Write a screenshot of the run's page: its results, and below them its first wrong videos."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
@@ -27,14 +27,14 @@ def photograph(run: Path, path: Path) -> None:
 
 
 def _shorten(page: Page) -> None:
-    """Hides what is between the numbers and the videos, and shows the wrong ones."""
+    """Hide the sections between results and videos, and show the wrong videos."""
     for name in ("coverage", "classes", "confusion", "calibration", "speed"):
         page.evaluate(f"document.getElementById('{name}').hidden = true")
     page.select_option("[name=state0]", "miss")
 
 
 def main() -> None:
-    """Photographs the run that the command line names."""
+    """Take a screenshot of the run that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "report.png")

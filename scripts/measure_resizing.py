@@ -1,9 +1,9 @@
-"""Measures how far apart the ways of resizing are, for the table of docs/protocol.md.
+"""Measure the differences between the ways of resizing, for the table of docs/protocol.md.
 
     python scripts/measure_resizing.py FOLDER_OF_VIDEOS ...
 
-Takes 8 frames of each video, as far as it decodes, and prints for each size of video the mean and
-the largest difference to what transformers makes of a frame, in levels of 255.
+Takes 8 decodable frames of each video, and prints for each size of video the mean and the largest
+difference from the result of transformers, in levels of 255.
 """
 
 from __future__ import annotations
@@ -44,32 +44,32 @@ Frames = list[NDArray[np.uint8]]
 
 
 def frames_of(path: Path, wanted: int = 8) -> Frames:
-    """Frames of a video, spread over what decodes of it."""
+    """Evenly spaced frames of a video, of those that decode."""
     capture = cv2.VideoCapture(str(path))
-    found = []
+    frames = []
     while (read := capture.read())[0]:
-        found.append(np.ascontiguousarray(read[1][..., ::-1]))
-    chosen = np.rint(np.linspace(0, len(found) - 1, min(wanted, len(found)))).astype(int)
-    return [found[index] for index in chosen]
+        frames.append(np.ascontiguousarray(read[1][..., ::-1]))
+    chosen = np.rint(np.linspace(0, len(frames) - 1, min(wanted, len(frames)))).astype(int)
+    return [frames[index] for index in chosen]
 
 
 def by_size(folders: Sequence[Path]) -> dict[tuple[int, int], Frames]:
     """Frames by their width and height, the widest last."""
-    found: dict[tuple[int, int], Frames] = defaultdict(list)
+    frames: dict[tuple[int, int], Frames] = defaultdict(list)
     for path in sorted(path for folder in folders for path in folder.iterdir()):
         for frame in frames_of(path):
-            found[frame.shape[1], frame.shape[0]].append(frame)
-    return {size: found[size] for size in sorted(found) if min(size) >= 224}
+            frames[frame.shape[1], frame.shape[0]].append(frame)
+    return {size: frames[size] for size in sorted(frames) if min(size) >= 224}
 
 
 def difference(frames: Frames, spec: PreprocessSpec) -> str:
-    """Mean and largest difference to what transformers makes of the frames."""
+    """Mean and largest difference from the frames of transformers."""
     gaps = [np.abs(fit_frame(f, TRANSFORMERS).astype(int) - fit_frame(f, spec)) for f in frames]
     return f"{np.mean(gaps):.1f} / {np.max(gaps)}"
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+")
     sizes = by_size(parser.parse_args().folders)

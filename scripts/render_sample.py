@@ -1,8 +1,8 @@
-"""Renders the sample: two-second videos of a shape that moves, turns, grows or blinks.
+"""Render the sample: two-second videos of a shape that moves, turns, grows or blinks.
 
-A video's class is a motion. Everything else about it (shape, colours, place, phase, speed,
-background, camera drift, noise, distractor) is drawn at random in the same way for all classes, so
-that one frame does not tell the class, and most classes are another class run backwards.
+The class of a video is its motion. Everything else (shape, colours, position, phase, speed,
+background, camera drift, noise, distractor) is random, in the same way for all classes, so that a
+single frame does not reveal the class, and most classes are the reverse of another class.
 
     python scripts/render_sample.py --out data/sample
 """
@@ -45,9 +45,9 @@ PARTS = 4
 
 # Difficulty, set on the tune split (see docs/sample.md).
 NOISE = (3.0, 8.0)  # Standard deviation of a pixel's noise, of 255.
-DRIFT = (1.0, 5.0)  # Standard deviation of the camera's place over a video, in pixels.
+DRIFT = (1.0, 5.0)  # Standard deviation of the camera's position over a video, in pixels.
 OPACITY = (0.55, 0.9)  # Of the shape.
-CONTRAST = 150.0  # Least difference of its colour from the background's mean, over R, G and B.
+CONTRAST = 150.0  # Minimum difference of its colour from the background's mean, over R, G and B.
 RADIUS = (12.0, 22.0)  # Of the shape, in pixels.
 CYCLES = (0.45, 0.75)  # Of the motion, per second.
 
@@ -70,55 +70,55 @@ Motion = Callable[[Pose, Floats, Generator], None]
 
 
 def slide_x(pose: Pose, cycles: Floats, rng: Generator) -> None:
-    """Moves the shape to the right, in again from the left when it is out of the frame."""
+    """Move the shape to the right; it returns from the left after leaving the frame."""
     pose.x = -pose.radius + (cycles % 1) * (WIDTH + 2 * pose.radius)
 
 
 def slide_y(pose: Pose, cycles: Floats, rng: Generator) -> None:
-    """Moves the shape down, in again from the top when it is out of the frame."""
+    """Move the shape down; it returns from the top after leaving the frame."""
     pose.y = -pose.radius + (cycles % 1) * (HEIGHT + 2 * pose.radius)
 
 
 def circle(pose: Pose, cycles: Floats, rng: Generator) -> None:
-    """Moves the shape along a circle, clockwise."""
+    """Move the shape clockwise along a circle."""
     size = rng.uniform(20, 34)
     pose.x += size * np.cos(2 * np.pi * cycles)
     pose.y += size * np.sin(2 * np.pi * cycles)
 
 
 def turn(pose: Pose, cycles: Floats, rng: Generator) -> None:
-    """Turns the shape clockwise."""
+    """Turn the shape clockwise."""
     pose.angle += 2 * np.pi * cycles
 
 
 def resize(pose: Pose, share: Floats) -> None:
-    """Gives the shape its smallest radius where the share is 0, its largest where it is 1."""
+    """Set the radius from its smallest value, for a share of 0, to its largest, for 1."""
     small, large = 0.5 * RADIUS[0], 1.6 * RADIUS[1]
     pose.radius = small + share * (large - small)
 
 
 def grow(pose: Pose, cycles: Floats, rng: Generator) -> None:
-    """Grows the shape from small to large, again and again."""
+    """Grow the shape from small to large, repeatedly."""
     resize(pose, 2 * cycles % 1)
 
 
 def pulse(pose: Pose, cycles: Floats, rng: Generator) -> None:
-    """Grows and shrinks the shape in turn."""
+    """Grow and shrink the shape in turn."""
     resize(pose, np.abs(2 * (cycles % 1) - 1))
 
 
 def bounce(pose: Pose, cycles: Floats, rng: Generator) -> None:
-    """Bounces the shape off an unseen floor."""
+    """Bounce the shape off an invisible floor."""
     pose.y += 20 - rng.uniform(40, 60) * (1 - (2 * (cycles % 1) - 1) ** 2)
 
 
 def sway(pose: Pose, cycles: Floats, rng: Generator) -> None:
-    """Swings the shape from side to side."""
+    """Swing the shape from side to side."""
     pose.x += rng.uniform(25, 40) * np.sin(2 * np.pi * cycles)
 
 
 def blink(pose: Pose, cycles: Floats, rng: Generator) -> None:
-    """Shows and hides the shape in turn."""
+    """Show and hide the shape in turn."""
     pose.opacity *= cycles % 0.5 < 0.25
 
 
@@ -147,7 +147,7 @@ MIRRORED: dict[str, str] = {
 
 
 def random_pose(rng: Generator) -> Pose:
-    """Returns a shape at rest, anywhere near the middle of the frame."""
+    """Return a shape at rest, at a random position near the centre of the frame."""
     numbers = (
         rng.uniform(WIDTH / 2 - 28, WIDTH / 2 + 28),
         rng.uniform(HEIGHT / 2 - 28, HEIGHT / 2 + 28),
@@ -159,7 +159,7 @@ def random_pose(rng: Generator) -> Pose:
 
 
 def moved_pose(label: str, rng: Generator) -> Pose:
-    """Returns the shape's pose in all frames of a video of the class."""
+    """Return the shape's pose in all frames of a video of the class."""
     motion, direction = MOTIONS[label]
     pose = random_pose(rng)
     cycles = rng.uniform(*CYCLES) * np.arange(FRAMES) / FPS
@@ -184,7 +184,7 @@ SHAPES: tuple[Shape, ...] = (
 
 
 def outline(shape: Shape, x: float, y: float, radius: float, angle: float) -> Floats:
-    """Returns the (n, 2) corners of a shape in canvas pixels; place and radius in frame pixels."""
+    """Return the (n, 2) corners of a shape in canvas pixels; the arguments are in frame pixels."""
     degrees, distance = np.array(shape).T
     turned = np.radians(degrees) + angle
     turns = np.stack([distance * np.cos(turned), distance * np.sin(turned)], 1)
@@ -195,15 +195,15 @@ def outline(shape: Shape, x: float, y: float, radius: float, angle: float) -> Fl
 
 
 def distinct_colour(rng: Generator, ground: Floats) -> Floats:
-    """Returns an RGB colour in [0, 255] that stands out from the background's mean."""
+    """Return an RGB colour in [0, 255] that stands out from the background's mean."""
     while True:
-        found = colour(rng, rng.uniform())
-        if np.abs(found - ground.mean((0, 1))).sum() > CONTRAST:
-            return found
+        candidate = colour(rng, rng.uniform())
+        if np.abs(candidate - ground.mean((0, 1))).sum() > CONTRAST:
+            return candidate
 
 
 def background(rng: Generator, split: str) -> Floats:
-    """Returns a background of one of the split's kinds, with grain and a still shape on it."""
+    """Return a background of one of the split's kinds, with grain and a still shape on it."""
     kinds = BACKGROUNDS[split]
     ground = kinds[rng.integers(len(kinds))](rng, rng.uniform())
     ground += 24 * (field(rng, 60)[..., None] - 0.5)
@@ -214,7 +214,7 @@ def background(rng: Generator, split: str) -> Floats:
 
 
 def drift(rng: Generator) -> NDArray[np.int64]:
-    """Returns the camera's place in each frame, in canvas pixels left and top: (50, 2)."""
+    """Return the camera's position in each frame, left and top in canvas pixels: (50, 2)."""
     steps = np.cumsum(rng.normal(size=(FRAMES + 14, 2)), 0)
     path = np.stack([np.convolve(steps[:, k], np.ones(15) / 15, "valid") for k in (0, 1)], 1)
     path = (path - path.mean(0)) / path.std() * rng.uniform(*DRIFT)
@@ -223,7 +223,7 @@ def drift(rng: Generator) -> NDArray[np.int64]:
 
 
 def render(label: str, seed: int, split: str) -> Video:
-    """Returns a video of the class: uint8 RGB, shape (50, 120, 160, 3)."""
+    """Return a video of the class: uint8 RGB, shape (50, 120, 160, 3)."""
     rng = np.random.default_rng([SPLITS.index(split), CLASSES.index(label), seed])
     ground = background(rng, split)
     tint, shape = distinct_colour(rng, ground), SHAPES[rng.integers(len(SHAPES))]
@@ -239,13 +239,13 @@ def render(label: str, seed: int, split: str) -> Video:
     return np.stack(frames)
 
 
-# One thread, and none of x264's faster approximations: those differ between processors, and even
-# from run to run.
+# One thread, without x264's faster approximations: they differ between processors, and even
+# between runs.
 ENCODER = {"crf": "30", "threads": "1", "x264-params": "cpu-independent=1"}
 
 
 def encode(video: Video) -> bytes:
-    """Returns the video as an mp4 file: h264, 25 frames per second, the same bytes every time."""
+    """Return the video as an mp4 file: H.264, 25 frames per second, with reproducible bytes."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=FPS, options=ENCODER)
@@ -261,13 +261,13 @@ def encode(video: Video) -> bytes:
 
 
 def video_id(label: str, seed: int) -> str:
-    """Returns the id of a val video: 11 characters that do not tell the class."""
+    """Return the id of a val video: 11 characters that do not reveal the class."""
     digest = hashlib.sha256(f"{label} {seed}".encode()).digest()
     return base64.urlsafe_b64encode(digest)[:11].decode()
 
 
 def write_tarball(path: Path, members: dict[str, bytes]) -> None:
-    """Writes files into a .tar.gz that holds no dates, so that it is the same every time."""
+    """Write files into a .tar.gz without dates, so that its bytes are reproducible."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         path.open("wb") as file,
@@ -281,7 +281,7 @@ def write_tarball(path: Path, members: dict[str, bytes]) -> None:
 
 
 def write_tarballs(folder: Path) -> None:
-    """Writes the val videos, the classes mixed over the tarballs, and the list of tarballs."""
+    """Write the tarballs of val videos, each with all classes, and the list of tarballs."""
     names = [f"val/part_{part}.tar.gz" for part in range(PARTS)]
     for part, name in enumerate(names):
         videos = [(label, seed) for label in CLASSES for seed in range(part, VAL_PER_CLASS, PARTS)]
@@ -294,7 +294,7 @@ def write_tarballs(folder: Path) -> None:
 
 
 def write_annotations(folder: Path) -> None:
-    """Writes the classes and the table of val videos with their labels."""
+    """Write the classes and the table of val videos with their labels."""
     (folder / "annotations").mkdir(parents=True, exist_ok=True)
     (folder / "classes.txt").write_text("".join(f"{label}\n" for label in CLASSES))
     videos = [(label, video_id(label, seed)) for label in CLASSES for seed in range(VAL_PER_CLASS)]
@@ -305,7 +305,7 @@ def write_annotations(folder: Path) -> None:
 
 
 def main() -> None:
-    """Writes the val split into a folder."""
+    """Write the val split into a folder."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("data/sample"), help="folder to write to")
     folder = parser.parse_args().out

@@ -1,6 +1,6 @@
-"""What the sample's shapes move over: pictures of several kinds, some for each split.
+"""Backgrounds of the sample's videos: pictures of several kinds, different ones for each split.
 
-Every function of a generator and a hue gives an RGB picture in [0, 255] of the canvas, shape
+Every function of a generator and a hue returns an RGB picture in [0, 255] of the canvas, shape
 (GROUND_HEIGHT, GROUND_WIDTH, 3).
 """
 
@@ -22,7 +22,7 @@ Y, X = np.mgrid[:GROUND_HEIGHT, :GROUND_WIDTH].astype(np.float64)
 
 
 def draw(canvas: Floats, points: Floats, colour: Floats, opacity: float) -> None:
-    """Draws a filled polygon, its corners in pixels of the canvas, onto the canvas."""
+    """Draw a filled polygon onto the canvas; its corners are in canvas pixels."""
     left, top = np.maximum(np.floor(points.min(0)).astype(int) - 2, 0)
     right, bottom = np.maximum(np.ceil(points.max(0)).astype(int) + 3, 0)
     part = canvas[top:bottom, left:right]
@@ -34,43 +34,43 @@ def draw(canvas: Floats, points: Floats, colour: Floats, opacity: float) -> None
 
 
 def colour(rng: Generator, hue: float) -> Floats:
-    """Returns a random RGB colour in [0, 255] near a hue in [0, 1]."""
+    """Return a random RGB colour in [0, 255] near a hue in [0, 1]."""
     parts = (hue + rng.uniform(-0.12, 0.12)) % 1, rng.uniform(0.1, 0.55), rng.uniform(0.25, 0.9)
     return 255 * np.array(colorsys.hsv_to_rgb(*parts))
 
 
 def mix(weight: Floats, rng: Generator, hue: float) -> Floats:
-    """Returns a picture that goes from one random colour to another, for weights in [0, 1]."""
+    """Return a picture that blends two random colours, with weights in [0, 1]."""
     first, second = colour(rng, hue), colour(rng, hue)
     return first + weight[..., None] * (second - first)
 
 
 def field(rng: Generator, cells: int) -> Floats:
-    """Returns a smooth random picture in [0, 1] with about so many blobs each way."""
+    """Return a smooth random picture in [0, 1] with about ``cells`` blobs in each direction."""
     grid = rng.uniform(size=(cells, cells))
     size = (GROUND_WIDTH, GROUND_HEIGHT)
     return np.clip(cv2.resize(grid, size, interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
 def ramp(rng: Generator) -> Floats:
-    """Returns a straight slope in a random direction, in canvas pixels."""
+    """Return a straight slope in a random direction, in canvas pixels."""
     angle = rng.uniform(0, 2 * np.pi)
     slope: Floats = X * np.cos(angle) + Y * np.sin(angle)
     return slope
 
 
 def clouds(rng: Generator, hue: float) -> Floats:
-    """Returns soft clouds."""
+    """Return soft clouds."""
     return mix(0.6 * field(rng, 4) + 0.3 * field(rng, 9) + 0.1 * field(rng, 25), rng, hue)
 
 
 def stripes(rng: Generator, hue: float) -> Floats:
-    """Returns soft straight stripes."""
+    """Return soft straight stripes."""
     return mix(np.clip(0.5 + np.sin(ramp(rng) / rng.uniform(5, 25)), 0, 1), rng, hue)
 
 
 def mosaic(rng: Generator, hue: float) -> Floats:
-    """Returns overlapping rectangles."""
+    """Return overlapping rectangles."""
     canvas = mix(field(rng, 3), rng, hue)
     for place in rng.uniform(-60, (GROUND_WIDTH, GROUND_HEIGHT), (25, 2)):
         box = place + rng.uniform(30, 130, 2) * [(0, 0), (0, 1), (1, 1), (1, 0)]
@@ -79,7 +79,7 @@ def mosaic(rng: Generator, hue: float) -> Floats:
 
 
 def bokeh(rng: Generator, hue: float) -> Floats:
-    """Returns discs of light out of focus."""
+    """Return discs of light that is out of focus."""
     canvas = mix(field(rng, 2), rng, hue)
     turned = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     for centre in rng.uniform(0, (GROUND_WIDTH, GROUND_HEIGHT), (25, 2)):
@@ -89,12 +89,12 @@ def bokeh(rng: Generator, hue: float) -> Floats:
 
 
 def contours(rng: Generator, hue: float) -> Floats:
-    """Returns the rings of cut wood or of a map's heights."""
+    """Return rings like those of cut wood or the contour lines of a map."""
     return mix(0.5 + 0.5 * np.sin(field(rng, 4) * rng.uniform(15, 40)), rng, hue)
 
 
 def bricks(rng: Generator, hue: float) -> Floats:
-    """Returns a brick wall."""
+    """Return a brick wall."""
     height = rng.uniform(20, 40)
     row = Y // height
     along = X + row % 2 * height
@@ -104,7 +104,7 @@ def bricks(rng: Generator, hue: float) -> Floats:
 
 
 def hills(rng: Generator, hue: float) -> Floats:
-    """Returns ranges of hills below a sky."""
+    """Return ranges of hills below a sky."""
     canvas = mix(Y / GROUND_HEIGHT, rng, hue)
     for base in np.sort(rng.uniform(0.2, 1, 4)) * GROUND_HEIGHT:
         waves = sum(h * np.sin(X[0] / h / 3 + rng.uniform(0, 6)) for h in rng.uniform(3, 16, 3))
@@ -113,7 +113,7 @@ def hills(rng: Generator, hue: float) -> Floats:
 
 
 def skyline(rng: Generator, hue: float) -> Floats:
-    """Returns houses with lit windows before a sky."""
+    """Return houses with lit windows in front of a sky."""
     canvas = mix(Y / GROUND_HEIGHT, rng, hue)
     for left in rng.permutation(np.arange(-20, GROUND_WIDTH, 28)):
         top, width, step = rng.uniform(40, 220), rng.uniform(30, 70), rng.uniform(9, 16)

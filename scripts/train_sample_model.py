@@ -1,7 +1,7 @@
-"""Trains the sample's model, a small network of 3-D convolutions, from rendered videos.
+"""Train the sample's model, a small network of 3-D convolutions, on rendered videos.
 
-The training and tuning videos are rendered from seeds, go through the codec and the same crop and
-scaling as a user's clips, and are never written to disk. The val split is not used.
+The training and tuning videos are rendered from seeds, encoded, decoded, cropped and scaled like a
+user's clips, and never written to disk. The val split is not used.
 
     python scripts/train_sample_model.py --out data/sample/model
 """
@@ -37,24 +37,24 @@ LAYERS = (
     (96, (3, 3, 3), (2, 1, 1)),
     (128, (3, 3, 3), (2, 2, 2)),
 )
-PLACES = 4  # Of the last convolution, each way.
-# Classes that a flip from left to right swaps, by a word of their names.
+PLACES = 4  # Positions of the last convolution in each direction.
+# Classes that a horizontal flip swaps, by a word of their names.
 FLIPPED_WORDS = {"left": "right", "clockwise": "counterclockwise"}
 
 
 def low_resolution(frame: Clips) -> Clips:
-    """Returns the centre square of a frame as the network sees it: uint8 RGB, (56, 56, 3)."""
+    """Return the centre square of a frame as network input: uint8 RGB, (56, 56, 3)."""
     height, width = frame.shape[:2]
     left = (width - height) // 2
     square = frame[:, left : left + height]
     large = cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    # INTER_AREA by a whole factor is the mean over blocks, which the saved model takes too.
+    # INTER_AREA by an integer factor is the mean over blocks, as in the saved model.
     size = (SIDE // SHRINK, SIDE // SHRINK)
     return cv2.resize(large, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def low_resolution_clip(label: str, seed: int, split: str) -> Clips:
-    """Returns 16 frames of a video as the network sees them: uint8 RGB, (16, 56, 56, 3)."""
+    """Return 16 frames of a video as network input: uint8 RGB, (16, 56, 56, 3)."""
     with av.open(io.BytesIO(encode(render(label, seed, split))), "r") as container:
         frames = list(container.decode(video=0))
     indices = np.rint(np.linspace(0, FRAMES - 1, CLIP_FRAMES)).astype(int)
@@ -62,7 +62,7 @@ def low_resolution_clip(label: str, seed: int, split: str) -> Clips:
 
 
 def rendered(split: str, per_class: int, workers: int) -> tuple[Clips, Labels]:
-    """Returns a split's clips, uint8 (n, 16, 56, 56, 3), and the indices of their classes, (n,)."""
+    """Return a split's clips, uint8 (n, 16, 56, 56, 3), and the indices of their classes, (n,)."""
     labels = np.tile(np.arange(len(CLASSES)), per_class)
     names = [CLASSES[label] for label in labels]
     seeds = np.repeat(np.arange(per_class), len(CLASSES)).tolist()
@@ -72,7 +72,7 @@ def rendered(split: str, per_class: int, workers: int) -> tuple[Clips, Labels]:
 
 
 def flipped_class(label: str) -> str:
-    """Returns the class that a video of a class has when seen in a mirror."""
+    """Return the class of a mirrored video of a class."""
     swap = FLIPPED_WORDS | {new: old for old, new in FLIPPED_WORDS.items()}
     return " ".join(swap.get(word, word) for word in label.split())
 
@@ -82,7 +82,7 @@ FLIPPED_INDEX = [CLASSES.index(flipped_class(label)) for label in CLASSES]
 
 
 def augmented(clip: Clips, label: int, rng: np.random.Generator) -> tuple[Clips, int]:
-    """Returns a clip that may be run backwards and flipped, in other colours, and its new class."""
+    """Reverse, flip and recolour a clip at random; return it with its new class."""
     if rng.uniform() < 0.5:
         clip, label = clip[::-1], REVERSED_INDEX[label]
     if rng.uniform() < 0.5:
@@ -91,10 +91,10 @@ def augmented(clip: Clips, label: int, rng: np.random.Generator) -> tuple[Clips,
 
 
 class MotionNetwork(tf.Module):
-    """Tells motions apart: 3-D convolutions, the mean over time, a linear layer."""
+    """Classifies motions: 3-D convolutions, the mean over time, a linear layer."""
 
     def __init__(self, seed: int) -> None:
-        """Draws the weights at random."""
+        """Initialise the weights at random."""
         super().__init__()
         rng = np.random.default_rng(seed)
         self.kernels, self.scales, self.offsets = [], [], []
@@ -106,14 +106,14 @@ class MotionNetwork(tf.Module):
             self.scales.append(tf.Variable(tf.ones(width)))
             self.offsets.append(tf.Variable(tf.zeros(width)))
             channels = width
-        # Each place has weights of its own: growing is motion to the left on the left and to the
-        # right on the right, which a mean over places hides.
+        # Each position has its own weights: growing is motion to the left on the left and to the
+        # right on the right, which a mean over positions would hide.
         self.weights = tf.Variable(tf.zeros((PLACES, PLACES, channels, len(CLASSES))))
         self.bias = tf.Variable(tf.zeros(len(CLASSES)))
 
     def __call__(self, clips: tf.Tensor) -> tf.Tensor:
-        """Returns logits (batch, classes) of clips (batch, frames, 56, 56, 3) in [0, 255]."""
-        # What stands still throughout the clip says nothing about the motion.
+        """Return logits (batch, classes) of clips (batch, frames, 56, 56, 3) in [0, 255]."""
+        # Static parts of the clip carry no information about the motion.
         hidden = (clips - tf.reduce_mean(clips, 1, keepdims=True)) / 64
         for (_, _, stride), kernel, scale, offset in zip(
             LAYERS, self.kernels, self.scales, self.offsets, strict=True
@@ -127,16 +127,16 @@ class MotionNetwork(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, SIDE, SIDE, 3), tf.float32)])
     def serve(self, videos: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the logits of clips (batch, frames, 224, 224, 3) in [0, 1]."""
+        """Return the logits of clips (batch, frames, 224, 224, 3) in [0, 1]."""
         window = [1, 1, SHRINK, SHRINK, 1]
         return {"default": self(255 * tf.nn.avg_pool3d(videos, window, window, "VALID"))}
 
 
 class Adam(tf.Module):
-    """Adam with weight decay on kernels, its rate warming up and then falling to zero."""
+    """Adam with weight decay on kernels, and a rate that warms up and then falls to zero."""
 
     def __init__(self, variables: tuple[tf.Variable, ...], steps: int) -> None:
-        """Starts with no memory of gradients."""
+        """Start with zero moments."""
         super().__init__()
         self.variables_, self.steps = variables, steps
         self.step = tf.Variable(0.0)
@@ -144,12 +144,12 @@ class Adam(tf.Module):
         self.second = [tf.Variable(tf.zeros_like(v)) for v in variables]
 
     def rate(self) -> tf.Tensor:
-        """Returns the learning rate of this step."""
+        """Return the learning rate of this step."""
         fall = 0.5 + 0.5 * tf.cos(math.pi * self.step / self.steps)
         return LEARNING_RATE * tf.minimum(self.step / WARM_UP, 1.0) * fall
 
     def apply(self, gradients: list[tf.Tensor]) -> None:
-        """Changes the variables by one step."""
+        """Update the variables by one step."""
         self.step.assign_add(1.0)
         rate = self.rate()
         for v, g, m, s in zip(self.variables_, gradients, self.first, self.second, strict=True):
@@ -161,7 +161,7 @@ class Adam(tf.Module):
 
 
 def train(network: MotionNetwork, clips: Clips, labels: Labels, epochs: int) -> None:
-    """Trains the network in place."""
+    """Train the network in place."""
     rng = np.random.default_rng(0)
     optimizer = Adam(network.trainable_variables, epochs * math.ceil(len(clips) / BATCH))
 
@@ -183,20 +183,20 @@ def train(network: MotionNetwork, clips: Clips, labels: Labels, epochs: int) -> 
 
 
 def accuracy(network: MotionNetwork, clips: Clips, labels: Labels) -> float:
-    """Returns the share of clips, in [0, 1], whose class the network ranks first."""
+    """Return top-1 accuracy, in [0, 1]."""
     batches = np.array_split(clips, max(len(clips) // BATCH, 1))
     logits = np.concatenate([network(batch.astype(np.float32)) for batch in batches])
     return float(np.mean(logits.argmax(1) == labels))
 
 
 def save(network: MotionNetwork, folder: Path) -> None:
-    """Writes the network, with the signature "default", and the classes it tells apart."""
+    """Write the network, with the signature "default", and its classes."""
     tf.saved_model.save(network, str(folder), signatures={"default": network.serve})
     (folder / "classes.txt").write_text("".join(f"{label}\n" for label in CLASSES))
 
 
 def main() -> None:
-    """Renders, trains, prints the accuracy on the tune split and saves the model."""
+    """Render, train, print the accuracy on the tune split and save the model."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("data/sample/model"), help="SavedModel")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="rendering threads")

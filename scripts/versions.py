@@ -1,10 +1,9 @@
-"""Tries the lowest and the highest versions that ``pyproject.toml`` allows, on every Python.
+"""Test the lowest and the highest versions that ``pyproject.toml`` allows, on every Python.
 
-``./run versions`` starts it. Each Python that is claimed and installed here gets two
-environments in ``build/versions``: one with the lowest versions of what vidbench names itself
-(for which there is a wheel), one with the highest of all. In each the tests of decoding run
-without any extra, and then the sample with the pinned TensorFlow. The exit code is 1 if
-something failed.
+Started by ``./run versions``. Each supported Python that is installed here gets two environments
+in ``build/versions``: one with the lowest versions of vidbench's direct dependencies that have a
+wheel, one with the highest of all. Each runs the tests of decoding without extras, and then the
+sample with the pinned TensorFlow. The exit code is 1 if something failed.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ SHOWN = ("av", "numpy", "h5py", "opencv-python-headless", "pandas", "scipy", "pi
 
 
 class StepError(Exception):
-    """A command failed; the message says which file holds what it printed."""
+    """A command failed; the message names the file with its output."""
 
 
 class Trial(NamedTuple):
-    """What was seen in one environment.
+    """Results of one environment.
 
     Attributes:
-        python: Full version.
+        python: Full version of Python.
         resolution: ``lowest-direct`` or ``highest``.
-        versions: Of the packages in ``SHOWN``.
-        tests: Pytest's last line, or which file says why there is none.
-        sample: The line with the sample's accuracy, likewise.
+        versions: Versions of the packages in ``SHOWN``.
+        tests: Pytest's last line, or the file with the error.
+        sample: The line with the sample's accuracy, or the file with the error.
     """
 
     python: str
@@ -54,12 +53,12 @@ class Trial(NamedTuple):
 
     @property
     def is_right(self) -> bool:
-        """Nothing failed."""
+        """Whether nothing failed."""
         return "failed" not in self.tests + self.sample
 
 
 def main() -> int:
-    """Exit code: 0 if everything passed."""
+    """Test all environments; return 0 if everything passed."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     pythons = find_pythons(project["requires-python"])
     trials = []
@@ -75,7 +74,7 @@ def main() -> int:
 
 
 def find_pythons(requirement: str) -> dict[str, Path]:
-    """An interpreter for each version that fits and is installed, pyenv's among them."""
+    """Find an interpreter for each installed version that fits, including pyenv's."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     folders = [str(path) for path in sorted(pyenv.glob("versions/*/bin"))]
     listed = subprocess.run(
@@ -85,48 +84,48 @@ def find_pythons(requirement: str) -> dict[str, Path]:
         ),
         env=os.environ | {"PATH": os.pathsep.join([*folders, os.environ["PATH"]])},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # of each Python that is too old to be asked
+        stderr=subprocess.DEVNULL,  # warnings on each Python that is too old
         check=True,
     )
-    found: dict[str, Path] = {}
+    pythons: dict[str, Path] = {}
     for entry in json.loads(listed.stdout):
         if entry["implementation"] == "cpython" and entry["path"]:
-            found.setdefault(entry["version"], Path(entry["path"]))
-    return dict(sorted(found.items(), key=lambda item: _numbers(item[0])))
+            pythons.setdefault(entry["version"], Path(entry["path"]))
+    return dict(sorted(pythons.items(), key=lambda item: _numbers(item[0])))
 
 
 def not_tried(requirement: str, pythons: Iterable[str]) -> list[str]:
-    """The minor versions that are claimed and of which no interpreter was found."""
+    """Supported minor versions for which no interpreter was found."""
     first, last = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", requirement).groups()  # type: ignore[union-attr]
     tried = {_numbers(version)[1] for version in pythons}
     return [f"3.{minor}" for minor in range(int(first), int(last)) if minor not in tried]
 
 
 def try_versions(version: str, python: Path, resolution: str, project: dict[str, Any]) -> Trial:
-    """Installs, runs the tests, installs TensorFlow, and evaluates the sample."""
+    """Install vidbench, run the tests, install TensorFlow, and evaluate the sample."""
     folder = ENVIRONMENTS / f"{version}-{resolution}"
     needed = project["dependencies"]
     extra = [name_of(line) for line in project["optional-dependencies"]["tensorflow"]]
-    seen = Trial(version, resolution, {}, "", "")
+    trial = Trial(version, resolution, {}, "", "")
     try:
         make_environment(folder, python)
         install(folder, resolution, [*needed, *pinned(TEST_TOOLS)])
-        seen = seen._replace(versions=installed(folder), tests=run_tests(folder, resolution))
+        trial = trial._replace(versions=installed(folder), tests=run_tests(folder, resolution))
         install(folder, resolution, [*needed, *pinned(extra)])
-        return seen._replace(sample=run_sample(folder))
+        return trial._replace(sample=run_sample(folder))
     except StepError as error:
-        return seen._replace(sample=str(error))
+        return trial._replace(sample=str(error))
 
 
 def make_environment(folder: Path, python: Path) -> None:
-    """An environment with vidbench alone."""
+    """Make an environment with only vidbench."""
     run_logged(["uv", "venv", "--clear", "--python", python, folder], folder, "venv")
     command: list[str | Path] = ["uv", "pip", "install", "--python", folder]
     run_logged([*command, "--no-deps", "--editable", REPOSITORY], folder, "vidbench")
 
 
 def install(folder: Path, resolution: str, requirements: Sequence[str]) -> None:
-    """Installs what has a wheel: no version is built from source."""
+    """Install wheels only: no version is built from source."""
     run_logged(
         (
             *("uv", "pip", "install", "--python", folder, "--resolution", resolution),
@@ -138,7 +137,7 @@ def install(folder: Path, resolution: str, requirements: Sequence[str]) -> None:
 
 
 def run_tests(folder: Path, resolution: str) -> str:
-    """Pytest's last line; warnings are errors only of the newest versions."""
+    """Run the tests; return pytest's last line. Warnings are errors for the newest versions."""
     options = ["-o", "filterwarnings=default"] if resolution == "lowest-direct" else []
     command: list[str | Path] = [folder / "bin" / "python", "-m", "pytest", "-q", *options]
     files = [f"tests/{name}" for name in TESTS]
@@ -149,20 +148,20 @@ def run_tests(folder: Path, resolution: str) -> str:
 
 
 def run_sample(folder: Path) -> str:
-    """The line with the accuracy."""
+    """Evaluate the sample; return the line with the accuracy."""
     command: list[str | Path] = [folder / "bin" / "python", "-m", "vidbench", "evaluate"]
-    places = [f"--{name}={folder}/{name}" for name in ("data_dir", "cache_dir", "results_dir")]
+    options = [f"--{name}={folder}/{name}" for name in ("data_dir", "cache_dir", "results_dir")]
     lines = run_logged(
-        [*command, "@scripts/config.txt", *places, "--overwrite_output_dir"], folder, "sample"
+        [*command, "@scripts/config.txt", *options, "--overwrite_output_dir"], folder, "sample"
     )
     return next(line for line in lines if line.startswith("top-1"))
 
 
 def run_logged(command: Sequence[str | Path], folder: Path, step: str) -> list[str]:
-    """The lines that a command printed, which are also in a file beside the environment.
+    """Run a command; return its output, which is also in a file beside the environment.
 
     Raises:
-        StepError: It failed.
+        StepError: The command failed.
     """
     log = folder.with_name(f"{folder.name}-{step}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +177,7 @@ def run_logged(command: Sequence[str | Path], folder: Path, step: str) -> list[s
 
 
 def pinned(names: Iterable[str]) -> list[str]:
-    """The pins of these packages, from the requirements files."""
+    """Pinned versions of these packages, from the requirements files."""
     lines = [
         line.partition("#")[0].strip()
         for file in ("requirements.txt", "requirements-dev.txt")
@@ -189,12 +188,12 @@ def pinned(names: Iterable[str]) -> list[str]:
 
 
 def name_of(requirement: str) -> str:
-    """The package's name as registries compare it."""
+    """Package name in the normalised form of registries."""
     return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement)[0]).lower()
 
 
 def installed(folder: Path) -> dict[str, str]:
-    """The versions of the packages in ``SHOWN``."""
+    """Installed versions of the packages in ``SHOWN``."""
     listed = subprocess.run(
         ["uv", "pip", "list", "--python", folder, "--format", "json"],
         stdout=subprocess.PIPE,
@@ -206,7 +205,7 @@ def installed(folder: Path) -> dict[str, str]:
 
 
 def format_trials(trials: Sequence[Trial]) -> str:
-    """A table, one line an environment."""
+    """Table with one line per environment."""
     header = ["python", "versions", *SHOWN, "tests", "sample"]
     rows = [
         [t.python, t.resolution, *(t.versions.get(n, "") for n in SHOWN), t.tests, t.sample]

@@ -1,4 +1,4 @@
-"""Figures of finished runs, in one look: each a function that gives a matplotlib ``Figure``."""
+"""Figures of finished runs in one style: functions that return a matplotlib ``Figure``."""
 
 from vidbench.figures.classes import class_accuracy as class_accuracy
 from vidbench.figures.classes import class_counts as class_counts

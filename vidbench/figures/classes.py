@@ -24,19 +24,19 @@ from vidbench.metrics.classification import confusion_matrix, most_confused
 from vidbench.runs.finished import FinishedRun
 
 MOST_NAMED = 40
-"""Classes that are named one by one; of more, only those at the ends are."""
+"""Maximum number of classes with a named row each; of more, only those at the ends are named."""
 
 ENDS = 12
-"""Classes that are named at either end where there are more."""
+"""Number of classes named at either end if there are more."""
 
 MOST_CONFUSED = 20
-"""Classes in a confusion matrix."""
+"""Maximum number of classes in a confusion matrix."""
 
 _WORST, _FEWEST = ("worst", "best"), ("smallest", "largest")
 
 
 def class_accuracy(run: FinishedRun) -> Figure:
-    """The accuracy of each class with its 95 % interval, the best first.
+    """Draw the accuracy of each class with its 95 % interval, the best first.
 
     Raises:
         NoFigureError: The run has no accuracy.
@@ -46,31 +46,33 @@ def class_accuracy(run: FinishedRun) -> Figure:
     figure = _class_figure(
         len(classes),
         ("Accuracy of", _WORST),
-        f"With 95 % intervals; in brackets how many videos. Dashed: the mean, {mean.value:.1%}.",
+        f"With 95 % intervals; number of videos in brackets. Dashed: the mean, {mean.value:.1%}.",
         run,
     )
-    found = [one.accuracy for one in classes if one.accuracy]
+    accuracies = [each.accuracy for each in classes if each.accuracy]
     with style():
         curve, parts = _class_axes(figure, len(classes), _WORST)
         for axes, part in parts:
-            values = [one.value for one in found[part]]
+            values = [accuracy.value for accuracy in accuracies[part]]
             axes.barh(range(len(values)), values, height=0.7, color=BLUE)
-            add_whiskers(axes, "x", range(len(values)), found[part], INK)
+            add_whiskers(axes, "x", range(len(values)), accuracies[part], INK)
             axes.axvline(mean.value, color=INK, linestyle="--", linewidth=1)
-            name_rows(axes, [_name_class(one.name, one.num_videos, part) for one in classes[part]])
+            rows = [_name_class(each.name, each.num_videos, part) for each in classes[part]]
+            name_rows(axes, rows)
             scale_shares(axes, "x", steps=5 if curve is None else 3)
         if curve is not None:
-            ranks, (values, lows, highs, _) = range(1, len(found) + 1), np.array(found).T
+            ranks = range(1, len(accuracies) + 1)
+            values, lows, highs, _ = np.array(accuracies).T
             curve.fill_between(ranks, lows, highs, color=BLUE, alpha=0.2, linewidth=0)
             curve.plot(ranks, values, color=BLUE)
             curve.axhline(mean.value, color=INK, linestyle="--", linewidth=1)
-            curve.set(xlabel="classes, the best first", xlim=(1, len(found)))
+            curve.set(xlabel="classes, the best first", xlim=(1, len(accuracies)))
             scale_shares(curve, "y")
     return figure
 
 
 def class_counts(run: FinishedRun) -> Figure:
-    """How many videos of each of the dataset's classes were requested, and how many scored.
+    """Draw the numbers of requested and of scored videos of each class of the dataset.
 
     Raises:
         NoFigureError: No video has a label.
@@ -81,37 +83,35 @@ def class_counts(run: FinishedRun) -> Figure:
         raise NoFigureError("the split has no labels")
     labels = sorted(requested, key=lambda label: (-requested[label], -scored[label], label))
     lost = requested.total() - scored.total()
-    said = (
-        f"Blue: {scored.total():,} scored. Orange: {lost:,} more that were requested, not scored."
-    )
+    subtitle = f"Blue: {scored.total():,} scored. Orange: {lost:,} more requested but not scored."
     figure = _class_figure(
         len(labels),
         ("Videos of", _FEWEST),
-        said if lost else f"All {scored.total():,} requested videos that have a label were scored.",
+        subtitle if lost else f"All {scored.total():,} requested videos with a label were scored.",
         run,
     )
     with style():
         curve, parts = _class_axes(figure, len(labels), _FEWEST)
         for axes, part in parts:
             rows = range(len(labels[part]))
-            axes.barh(rows, [requested[one] for one in labels[part]], height=0.7, color=ORANGE)
-            axes.barh(rows, [scored[one] for one in labels[part]], height=0.7, color=BLUE)
-            name_rows(axes, [_name_class(one, requested[one], part) for one in labels[part]])
+            axes.barh(rows, [requested[label] for label in labels[part]], height=0.7, color=ORANGE)
+            axes.barh(rows, [scored[label] for label in labels[part]], height=0.7, color=BLUE)
+            name_rows(axes, [_name_class(label, requested[label], part) for label in labels[part]])
             scale_counts(axes, "x")
         if curve is not None:
             edges = np.arange(len(labels) + 1) + 0.5
-            curve.stairs([requested[one] for one in labels], edges, fill=True, color=ORANGE)
-            curve.stairs([scored[one] for one in labels], edges, fill=True, color=BLUE)
-            curve.set(xlabel="classes, those with most videos first", xlim=(0.5, edges[-1]))
+            curve.stairs([requested[label] for label in labels], edges, fill=True, color=ORANGE)
+            curve.stairs([scored[label] for label in labels], edges, fill=True, color=BLUE)
+            curve.set(xlabel="classes, the largest first", xlim=(0.5, edges[-1]))
             scale_counts(curve, "y")
     return figure
 
 
 def confusion(run: FinishedRun) -> Figure:
-    """The share of each class's videos (rows) that is taken for which class (columns).
+    """Draw the confusion matrix: the share of each class's videos (rows) by prediction (columns).
 
-    Of more than :data:`MOST_CONFUSED` classes those are shown that most videos are confused of,
-    with a column for all others.
+    Of more than :data:`MOST_CONFUSED` classes, those with the most confused videos are shown, with
+    a column for all others.
 
     Raises:
         NoFigureError: The run has no accuracy.
@@ -120,22 +120,22 @@ def confusion(run: FinishedRun) -> Figure:
     require_accuracy(run)
     outcomes = read_outcomes(run)
     matrix = confusion_matrix(outcomes)
-    places = _choose_confused(matrix, outcomes.classes)
+    shown = _choose_confused(matrix, outcomes.classes)
     every = int(np.count_nonzero(matrix.sum(axis=0) + matrix.sum(axis=1)))
-    part = matrix[np.ix_(places, places)]
-    totals = matrix[places].sum(axis=1)
-    names = [shorten(outcomes.classes[place], 30) for place in places]
+    part = matrix[np.ix_(shown, shown)]
+    totals = matrix[shown].sum(axis=1)
+    names = [shorten(outcomes.classes[index], 30) for index in shown]
     columns = names
-    if len(places) < every:
+    if len(shown) < every:
         part = np.column_stack([part, totals - part.sum(axis=1)])
         columns = [*names, "any other class"]
     shares = part / np.maximum(totals, 1)[:, None]
-    some = "" if len(places) == every else f": the {len(places)} most confused of {every} classes"
+    some = "" if len(shown) == every else f": the {len(shown)} most confused of {every} classes"
     figure = new_figure(
         WIDTH,
         1.5 + 0.28 * max(len(names), 6) + 0.085 * max(map(len, columns)),
-        f"What is taken for what{some}",
-        "Rows: the right class, in brackets how many videos. Columns: the first choice.\n"
+        f"Confusion matrix{some}",
+        "Rows: true class, with the number of videos in brackets. Columns: predicted class.\n"
         "Percent of the row's videos; blue is right, red is wrong.",
         sign([run]),
     )
@@ -146,13 +146,13 @@ def confusion(run: FinishedRun) -> Figure:
 
 
 def _choose_confused(matrix: NDArray[np.intp], classes: Sequence[str]) -> list[int]:
-    """The classes to show: all; or those of the commonest confusions, and then the largest."""
+    """Classes to show: all; or those of the most frequent confusions, and then the largest."""
     present = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
     if len(present) <= MOST_CONFUSED:
-        return [int(place) for place in present]
-    index = {name: place for place, name in enumerate(classes)}
+        return [int(index) for index in present]
+    index_of = {name: index for index, name in enumerate(classes)}
     pairs = most_confused(matrix, classes, MOST_CONFUSED)
-    confused = [index[name] for pair in pairs for name in (pair.label, pair.predicted)]
+    confused = [index_of[name] for pair in pairs for name in (pair.label, pair.predicted)]
     largest = np.argsort(-matrix.sum(axis=1), kind="stable").tolist()
     return list(dict.fromkeys([*confused, *largest]))[:MOST_CONFUSED]
 
@@ -160,29 +160,29 @@ def _choose_confused(matrix: NDArray[np.intp], classes: Sequence[str]) -> list[i
 def _class_figure(
     count: int, title: tuple[str, tuple[str, str]], subtitle: str, run: FinishedRun
 ) -> Figure:
-    """A figure for rows of so many classes; of many for a curve, and rows of those at the ends."""
+    """New figure with a row per class; for many classes with a curve and rows for the ends."""
     what, (last, first) = title
     many = count > MOST_NAMED
-    said = f"{what} {count} " + ("classes" if count > 1 else "class")
-    said += f"; by name the {ENDS} {last} and the {ENDS} {first}" if many else ""
+    text = f"{what} {count} " + ("classes" if count > 1 else "class")
+    text += f"; named: the {ENDS} {last} and the {ENDS} {first}" if many else ""
     height = 1.5 + 0.24 * (ENDS if many else count) + 2.4 * many
-    return new_figure(WIDTH, height, said, subtitle, sign([run]))
+    return new_figure(WIDTH, height, text, subtitle, sign([run]))
 
 
 def _class_axes(
     figure: Figure, count: int, ends: tuple[str, str]
 ) -> tuple[Axes | None, list[tuple[Axes, slice]]]:
-    """Axes for the curve of all classes, where they are many, and those for which classes' rows."""
+    """Axes for the curve of many classes (else None); and axes for rows, with their classes."""
     if count <= MOST_NAMED:
         return None, [(figure.subplots(), slice(None))]
-    places: list[Any] = [["all", "all"], [*ends]]
-    found = figure.subplot_mosaic(places, height_ratios=[2.2, 0.24 * ENDS])
+    mosaic: list[Any] = [["all", "all"], [*ends]]
+    axes = figure.subplot_mosaic(mosaic, height_ratios=[2.2, 0.24 * ENDS])
     for end in ends:
-        found[end].set_title(f"the {ENDS} {end}")
+        axes[end].set_title(f"the {ENDS} {end}")
     last, first = slice(None, -ENDS - 1, -1), slice(ENDS)
-    return found["all"], [(found[ends[0]], last), (found[ends[1]], first)]
+    return axes["all"], [(axes[ends[0]], last), (axes[ends[1]], first)]
 
 
 def _name_class(name: str, count: int, part: slice) -> str:
-    """The label of a row; shorter where rows stand in two columns."""
+    """Label of a row; shorter if there are two columns of rows."""
     return f"{shorten(name, 38 if part == slice(None) else 22)} ({count:,})"

@@ -1,12 +1,12 @@
-"""The one look of everything that is drawn: colours, style, and how a figure becomes files.
+"""The style of all figures: colours, matplotlib settings, layout, and saving to files.
 
     with style():
-        figure = new_figure(WIDTH, 3, "What is seen", "of what, and how to read it")
+        figure = new_figure(WIDTH, 3, "Title", "how to read the figure")
         axes = figure.subplots()
         ...
         save(figure, Path("images/name"))
 
-Nothing here changes matplotlib's settings outside, and nothing needs a screen.
+matplotlib's global settings are not changed, and no display is needed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from vidbench.terminal.sanitize import escape_controls
 
 INK, MUTED, GRID, PAPER = "#1b1f24", "#5b6570", "#d9dee3", "#ffffff"
 BLUE, ORANGE, GREEN, RED = "#2f6fb2", "#c77d1e", "#2e7d4f", "#c4372f"
-"""The main thing, a second one, what is right, what is wrong."""
+"""Colours of the main series, a second series, right and wrong predictions."""
 
 WIDTH = 7.5
-"""Inches of a figure that fills a page, on which it is about 700 pixels wide."""
+"""Width in inches of a figure that fills a page, about 700 pixels on screen."""
 
 _STYLE: dict[str, Any] = {
     "font.family": ["sans-serif"],
@@ -70,7 +70,7 @@ _DPI = 150
 
 @contextmanager
 def style() -> Iterator[None]:
-    """While it lasts, matplotlib draws in this look, whatever the caller's own settings are."""
+    """Context in which matplotlib uses this style, regardless of the caller's settings."""
     with matplotlib.style.context(["default", _STYLE]):
         yield
 
@@ -78,14 +78,14 @@ def style() -> Iterator[None]:
 def new_figure(
     width: float, height: float, title: str = "", subtitle: str = "", footer: str = ""
 ) -> Figure:
-    """A white figure, whose axes leave room for their labels and for these texts.
+    """New white figure, whose axes leave room for their labels and for these texts.
 
     Args:
-        width: Inches; :data:`WIDTH` fills a page.
-        height: Inches, with the texts.
-        title: What is seen, at the top left.
-        subtitle: How to read it, below; it may have several lines.
-        footer: Small, at the bottom left; likewise.
+        width: Width in inches; :data:`WIDTH` fills a page.
+        height: Height in inches, including the texts.
+        title: Title at the top left.
+        subtitle: How to read the figure, below the title; may have several lines.
+        footer: Small text at the bottom left; may have several lines.
     """
     top = _height(title, _TITLE) + _height(subtitle, 10)
     bottom = _height(footer, _SMALL)
@@ -98,20 +98,20 @@ def new_figure(
             h_pad=_MARGIN,
         )
         left, up = _MARGIN / width, 1 - _MARGIN / height
-        place: dict[str, Any] = {"ha": "left", "va": "top"}
-        head = figure.suptitle(title, x=left, y=up, fontsize=_TITLE, fontweight="bold", **place)
-        head.set_in_layout(False)  # its room is kept above
+        align: dict[str, Any] = {"ha": "left", "va": "top"}
+        head = figure.suptitle(title, x=left, y=up, fontsize=_TITLE, fontweight="bold", **align)
+        head.set_in_layout(False)  # the layout engine's rect reserves its room
         below = up - _height(title, _TITLE) / height
-        figure.text(left, below, subtitle, color=MUTED, **place).set_in_layout(False)
+        figure.text(left, below, subtitle, color=MUTED, **align).set_in_layout(False)
         low = figure.text(left, _MARGIN / height, footer, color=MUTED, fontsize=_SMALL, va="bottom")
         low.set_in_layout(False)
     return figure
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """The paths of the written ``<stem>.png`` and ``<stem>.svg``; equal figures give equal bytes.
+    """Write ``<stem>.png`` and ``<stem>.svg``, and return their paths.
 
-    Text stays text in the SVG.
+    Equal figures give equal bytes. The SVG contains text, not outlines.
     """
     title = figure.get_suptitle()
     metadata: dict[str, dict[str, str | None]] = {
@@ -119,20 +119,20 @@ def save(figure: Figure, stem: Path) -> list[Path]:
         "svg": {"Creator": None, "Date": None, "Title": title},
     }
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in metadata]
-    for path, (suffix, said) in zip(paths, metadata.items(), strict=True):
+    for path, (suffix, entries) in zip(paths, metadata.items(), strict=True):
         with replacing(path) as temporary, style(), warnings.catch_warnings():
-            # The SVG has the characters nevertheless, for whatever fonts its reader has.
+            # The SVG still has these characters, for the fonts of its viewer.
             warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")
-            figure.savefig(temporary, format=suffix, dpi=_DPI, metadata=said)
+            figure.savefig(temporary, format=suffix, dpi=_DPI, metadata=entries)
     return paths
 
 
 def shorten(text: str, length: int = 36) -> str:
-    r"""The text as one plain line of at most so many letters; what is too much goes in the middle.
+    r"""The text on one line of limited length; a long text is cut in the middle.
 
     Args:
-        text: Any; what XML cannot hold or a reader would not see is shown as ``\u....``.
-        length: In Latin letters, at least 3; others may be twice as wide.
+        text: Any text; invisible characters and those not allowed in XML become ``\u....``.
+        length: Maximum length in Latin letters, at least 3; other letters may count twice.
     """
     whole = "".join(
         f"\\u{ord(char):04x}" if _is_no_character(char) else char for char in escape_controls(text)
@@ -144,12 +144,12 @@ def shorten(text: str, length: int = 36) -> str:
 
 
 def _fitting(text: str, width: int) -> str:
-    """As much of the beginning as is no wider."""
+    """The longest beginning of a text that is not wider."""
     total = 0
-    for place, char in enumerate(text):
+    for end, char in enumerate(text):
         total += _width(char)
         if total > width:
-            return text[:place]
+            return text[:end]
     return text
 
 
@@ -158,10 +158,10 @@ def _width(text: str) -> int:
 
 
 def _is_no_character(char: str) -> bool:
-    """Whether this is a code that Unicode never gives to a character, and XML refuses."""
+    """Whether this is a noncharacter of Unicode, which XML does not allow."""
     return ord(char) & 0xFFFE == 0xFFFE
 
 
 def _height(text: str, points: float) -> float:
-    """Inches of the lines of a text and the space below; none of an empty one."""
+    """Height in inches of the lines of a text with the space below; 0 for an empty text."""
     return (text.count("\n") + 1) * points * 1.25 / 72 + 0.05 if text else 0.0

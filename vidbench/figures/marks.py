@@ -19,26 +19,26 @@ _WIDE = 8  # a scale whose ends differ by more than this factor is logarithmic
 
 
 def add_whiskers(
-    axes: Axes, along: str, places: Sequence[float], found: Sequence[Estimate], colour: str
+    axes: Axes, along: str, positions: Sequence[float], shares: Sequence[Estimate], colour: str
 ) -> None:
-    """Draws the intervals of shares.
+    """Draw the intervals of shares.
 
     Args:
-        axes: Where.
+        axes: Axes to draw on.
         along: The axis of the shares, ``x`` or ``y``.
-        places: On the other axis, one for each share.
-        found: The shares.
-        colour: Of the whiskers.
+        positions: Position of each share on the other axis.
+        shares: The shares.
+        colour: Colour of the whiskers.
     """
-    reach = np.array([[one.value - one.low, one.high - one.value] for one in found]).T
-    values = [one.value for one in found]
-    x, y = (values, places) if along == "x" else (places, values)
+    reach = np.array([[each.value - each.low, each.high - each.value] for each in shares]).T
+    values = [each.value for each in shares]
+    x, y = (values, positions) if along == "x" else (positions, values)
     look: dict[str, Any] = {"fmt": "none", "ecolor": colour, "elinewidth": 1.1, "capsize": 2.5}
     axes.errorbar(x, y, zorder=3, **look | {f"{along}err": np.maximum(reach, 0)})
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Makes rows of the places 0, 1, ... on the y axis, the first on top, with these names."""
+    """Turn the positions 0, 1, ... of the y axis into rows with these names, from the top."""
     axes.set_yticks(range(len(names)), names, color=INK)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -46,7 +46,7 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def scale_shares(axes: Axes, along: str, low: float = 0.0, steps: int = 5) -> None:
-    """Makes an axis one of percent, from ``low`` to 1, in at most so many steps."""
+    """Make an axis a percentage scale from ``low`` to 1, with at most ``steps`` steps."""
     axis = _find_axis(axes, along)
     room = 0.02 * (1 - low)  # for marks at the ends
     axes.set(**{f"{along}lim": (low - room * (low == 0), 1 + room)})
@@ -55,7 +55,7 @@ def scale_shares(axes: Axes, along: str, low: float = 0.0, steps: int = 5) -> No
 
 
 def scale_counts(axes: Axes, along: str) -> None:
-    """Makes an axis one of whole numbers from 0."""
+    """Make an axis a scale of integers from 0."""
     axis = _find_axis(axes, along)
     axis.set_major_locator(MaxNLocator(5, integer=True))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -63,7 +63,7 @@ def scale_counts(axes: Axes, along: str) -> None:
 
 
 def scale_costs(axes: Axes, costs: NDArray[np.float64]) -> None:
-    """Makes the x axis one of positive costs: logarithmic, where they differ much, or from 0."""
+    """Make the x axis a scale of positive costs: logarithmic if they differ much, else from 0."""
     axis, low, high = _find_axis(axes, "x"), float(costs.min()), float(costs.max())
     if high > _WIDE * low:
         axes.set_xscale("log")
@@ -76,12 +76,12 @@ def scale_costs(axes: Axes, costs: NDArray[np.float64]) -> None:
 
 
 def show_cost(cost: float) -> str:
-    """The number in three digits, or all before the point."""
+    """Format a number with three significant digits, or all digits of the integer part."""
     return f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}"
 
 
 def _find_axis(axes: Axes, along: str) -> Axis:
-    """The axis, whose ticks, which are made when it is drawn, have this look even then."""
+    """Return the axis, with the style set for ticks that are created later, while drawing."""
     axis: Axis = axes.xaxis if along == "x" else axes.yaxis
     axis.set_tick_params(color=GRID, labelcolor=MUTED, labelsize=9)
     axis.set_tick_params(grid_color=GRID, grid_linewidth=0.7)
@@ -91,13 +91,13 @@ def _find_axis(axes: Axes, along: str) -> Axis:
 def add_cells(
     axes: Axes, shares: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draws a confusion matrix; each share in percent, on blue where it is right, else on red.
+    """Draw a confusion matrix: shares in percent, right ones on blue, wrong ones on red.
 
     Args:
-        axes: Where.
-        shares: (rows, columns), 0 to 1; the right ones are those on the diagonal.
-        rows: Names.
-        columns: Names, which may be more.
+        axes: Axes to draw on.
+        shares: (rows, columns), 0 to 1; the diagonal is right.
+        rows: Names of the rows.
+        columns: Names of the columns, at least as many.
     """
     right = np.eye(*shares.shape, dtype=np.bool_)
     colours = np.where(right[..., None], _shade(BLUE, shares), _shade(RED, shares))
@@ -118,12 +118,12 @@ def add_cells(
 
 
 def _shade(colour: str, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """RGBA from paper to the colour; a little share is seen already."""
+    """RGBA from paper to the colour; even a small share is visible."""
     shades = LinearSegmentedColormap.from_list("shades", [PAPER, colour])
     return np.asarray(shades(np.where(shares > 0, 0.12 + 0.88 * shares, 0.0)))
 
 
 def add_numbered(axes: Axes, x: float, y: float, number: int, colour: str = MUTED) -> None:
-    """Draws a dot with a number in it."""
+    """Draw a dot with a number in it."""
     axes.plot(x, y, "o", color=colour, markersize=13, zorder=4)
     axes.text(x, y, str(number), color=PAPER, fontsize=7.5, ha="center", va="center", zorder=5)

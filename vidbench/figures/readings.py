@@ -1,4 +1,4 @@
-"""What figures say of finished runs: read from their folders, or refused in one line."""
+"""Read the values of figures from finished runs; damage is an error of one line."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class Result(NamedTuple):
 
 
 def rate_runs(runs: Sequence[FinishedRun]) -> tuple[list[Result], list[str]]:
-    """The runs that have an accuracy, the best first, and why others have none."""
+    """The runs with an accuracy, the best first, and why other runs have none."""
     tops = [(run, read_tops(run)) for run in runs]
-    left_out = [f"{shorten(run.name)} ({_why_not(run)})" for run, found in tops if not found]
-    results = [Result(run, found) for run, found in tops if found]
+    left_out = [f"{shorten(run.name)} ({_why_not(run)})" for run, by_k in tops if not by_k]
+    results = [Result(run, by_k) for run, by_k in tops if by_k]
     if not results:
         raise NoFigureError(f"no run has an accuracy: {', '.join(left_out)}")
     return sorted(results, key=lambda result: -result.tops[1].value), left_out
 
 
 def read_tops(run: FinishedRun) -> dict[int, Estimate]:
-    """The accuracies of the lowest and the highest k; none where the run has none."""
+    """Accuracies of the lowest and the highest k; empty if the run has none."""
     metrics = run.metrics
-    found = {k: metrics.accuracy(k) for k in sorted({1, metrics.largest_k})}
-    return {k: estimate for k, estimate in found.items() if estimate}
+    by_k = {k: metrics.accuracy(k) for k in sorted({1, metrics.largest_k})}
+    return {k: estimate for k, estimate in by_k.items() if estimate}
 
 
 def _why_not(run: FinishedRun) -> str:
@@ -50,10 +50,10 @@ def _why_not(run: FinishedRun) -> str:
 
 
 def require_accuracy(run: FinishedRun) -> Scored:
-    """What the run's accuracies come with.
+    """Return the metrics of a scored run.
 
     Raises:
-        NoFigureError: It has none.
+        NoFigureError: The run has no accuracy.
     """
     if run.metrics.scored is None:
         raise NoFigureError(_why_not(run))
@@ -61,28 +61,28 @@ def require_accuracy(run: FinishedRun) -> Scored:
 
 
 def read_latency(run: FinishedRun) -> float | None:
-    """Median milliseconds a video, of the session that timed most videos."""
+    """Median milliseconds per video, of the session that timed the most videos."""
     session = run.record.timed_session
     return session.latency_ms.median or None if session and session.latency_ms else None
 
 
 def read_calibration(run: FinishedRun) -> Calibration:
-    """At least one bin, and the error.
+    """Calibration error of a run, with at least one bin.
 
     Raises:
-        NoFigureError: The run has no accuracy, or its predictions are no probabilities.
+        NoFigureError: The run has no accuracy, or its predictions are not probabilities.
     """
-    found = require_accuracy(run).calibration
-    if isinstance(found, Missing):
-        raise NoFigureError(shorten(found.reason, 60))
-    return found
+    calibration = require_accuracy(run).calibration
+    if isinstance(calibration, Missing):
+        raise NoFigureError(shorten(calibration.reason, 60))
+    return calibration
 
 
 def read_outcomes(run: FinishedRun) -> Outcomes:
-    """At least one video.
+    """Outcomes of a run, with at least one video.
 
     Raises:
-        ConfigError: The scores have none, though there is an accuracy.
+        ConfigError: There is an accuracy but no scored video.
     """
     outcomes = outcomes_of(run.judged)
     if not len(outcomes.targets):
@@ -91,9 +91,9 @@ def read_outcomes(run: FinishedRun) -> Outcomes:
 
 
 def rate_classes(run: FinishedRun) -> list[ClassMetrics]:
-    """Those that have scored videos, the best first."""
-    rated = [one for one in class_metrics(read_outcomes(run)) if one.accuracy]
-    return sorted(rated, key=lambda one: one.accuracy[:3], reverse=True)  # type: ignore[index]
+    """Metrics of the classes with scored videos, the best first."""
+    rated = [each for each in class_metrics(read_outcomes(run)) if each.accuracy]
+    return sorted(rated, key=lambda each: each.accuracy[:3], reverse=True)  # type: ignore[index]
 
 
 def count_labels(run: FinishedRun) -> tuple[Counter[str], Counter[str]]:
@@ -107,7 +107,7 @@ def count_labels(run: FinishedRun) -> tuple[Counter[str], Counter[str]]:
 
 
 def sign(runs: Sequence[FinishedRun], left_out: Sequence[str] = ()) -> str:
-    """What the figure is of: the signature's first facts of each run; what is not in it."""
+    """Footer of a figure: the main facts of each run, and the runs that are left out."""
     lines = [_sign_run(run) for run in runs]
     lines += [f"left out: {why}" for why in left_out]
     if len({_read_videos(run) for run in runs}) > 1:
@@ -130,7 +130,7 @@ def _sign_run(run: FinishedRun) -> str:
 
 
 def _weights(identity: RecordedIdentity) -> str:
-    """Their digest, or those of the runs that were fused."""
+    """Digest of the weights, or the digests of the fused runs."""
     return " ".join(member.digest for member in identity.members) or identity.weights or ""
 
 

@@ -1,4 +1,4 @@
-"""Figures of finished runs; each names the model, the dataset and the videos that it is of."""
+"""Figures of finished runs; each states its models, dataset and videos."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from vidbench.figures.readings import (
 from vidbench.runs.finished import FinishedRun
 
 MOST_RUNS = 20
-"""Runs in a figure; of more, the best, and those on the Pareto front."""
+"""Maximum number of runs in a figure; of more, the best ones and the Pareto front."""
 
 _T = TypeVar("_T")
 
 
 def draw(runs: Sequence[FinishedRun]) -> Iterator[tuple[str, Figure | NoFigureError]]:
-    """Each figure of these runs by its name, or why there is none.
+    """Yield the name of each figure of these runs, and the figure or why there is none.
 
-    Names are those of the functions; of several runs, what is of one run alone is named after its
-    folder, too: ``<run>/confusion``.
+    Names are those of the functions; with several runs, figures of a single run are named
+    ``<run>/confusion`` and so on.
 
     Raises:
         ConfigError: A run is unfinished or damaged, or two have the same name.
@@ -54,7 +54,7 @@ def draw(runs: Sequence[FinishedRun]) -> Iterator[tuple[str, Figure | NoFigureEr
     for of_runs in (accuracy, accuracy_by_latency):
         yield of_runs.__name__, _attempt(of_runs, runs)
     for run in runs:
-        alone = FinishedRun(run.path)  # so that the scores of one run at a time are in memory
+        alone = FinishedRun(run.path)  # so that only one run's scores are in memory
         for of_run in (class_accuracy, confusion, reliability, class_counts):
             name = of_run.__name__ if len(runs) == 1 else f"{run.name}/{of_run.__name__}"
             yield name, _attempt(of_run, alone)
@@ -68,7 +68,7 @@ def _attempt(show: Callable[[_T], Figure], what: _T) -> Figure | NoFigureError:
 
 
 def accuracy(runs: Sequence[FinishedRun]) -> Figure:
-    """Top-1 and top-k accuracy of each run, the best first, with 95 % intervals.
+    """Draw top-1 and top-k accuracy of each run, the best first, with 95 % intervals.
 
     Raises:
         NoFigureError: No run has an accuracy.
@@ -82,35 +82,35 @@ def accuracy(runs: Sequence[FinishedRun]) -> Figure:
         WIDTH,
         1.0 + 0.62 * len(shown) + 0.14 * footer.count("\n"),
         f"Accuracy with its 95 % interval{some}",
-        "Blue: the first choice is right. Orange: one of the first k is.",
+        "Blue: top-1. Orange: top-k.",
         footer,
     )
     with style():
         axes = figure.subplots()
-        for place, result in enumerate(shown):
-            _add_result(axes, place, result)
+        for row, result in enumerate(shown):
+            _add_result(axes, row, result)
         name_rows(axes, [shorten(result.run.name, 34) for result in shown])
-        low = min(one.low for result in shown for one in result.tops.values())
+        low = min(each.low for result in shown for each in result.tops.values())
         scale_shares(axes, "x", max(0.0, low - 0.05))
     return figure
 
 
-def _add_result(axes: Axes, place: int, result: Result) -> None:
-    """A row of the run: dots and whiskers, the numbers at the right."""
-    for top, (k, found) in enumerate(result.tops.items()):
-        colour, y = (BLUE, ORANGE)[top], place + 0.3 * top - 0.15 * (len(result.tops) - 1)
-        add_whiskers(axes, "x", [y], [found], colour)
-        axes.plot(found.value, y, "o", color=colour, markersize=7)
-        text = f"top-{k} {found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
+def _add_result(axes: Axes, row: int, result: Result) -> None:
+    """Draw the row of a run: dots and whiskers, with the numbers at the right."""
+    for top, (k, share) in enumerate(result.tops.items()):
+        colour, y = (BLUE, ORANGE)[top], row + 0.3 * top - 0.15 * (len(result.tops) - 1)
+        add_whiskers(axes, "x", [y], [share], colour)
+        axes.plot(share.value, y, "o", color=colour, markersize=7)
+        text = f"top-{k} {share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
         beside = axes.get_yaxis_transform()
         axes.text(1.03, y, text, color=colour, fontsize=8.5, va="center", transform=beside)
 
 
 def accuracy_by_latency(runs: Sequence[FinishedRun]) -> Figure:
-    """Top-1 accuracy against the median latency of a video; the Pareto front is a line.
+    """Draw top-1 accuracy against the median latency per video; the Pareto front is a line.
 
-    The latency is that of the last session of a run that evaluated a video; :func:`find_front` says
-    which runs are on the front.
+    The latency is that of the last session of a run that evaluated a video; :func:`find_front`
+    finds the Pareto front.
 
     Raises:
         NoFigureError: No run has both an accuracy and a latency.
@@ -125,9 +125,9 @@ def accuracy_by_latency(runs: Sequence[FinishedRun]) -> Figure:
     x = np.array([speeds[result.run.name] for result in timed], np.float64)
     y = np.array([result.tops[1].value for result in timed])
     front = find_front(x, y)
-    others = [place for place in range(len(timed)) if place not in front]
-    places = sorted([*front[::-1], *others][:MOST_RUNS])  # rated ones are the best first
-    shown, x, y = [timed[place] for place in places], x[places], y[places]
+    others = [index for index in range(len(timed)) if index not in front]
+    chosen = sorted([*front[::-1], *others][:MOST_RUNS])  # they are in falling order of accuracy
+    shown, x, y = [timed[index] for index in chosen], x[chosen], y[chosen]
     front = find_front(x, y)
     some = "" if shown == timed else f": {len(shown)} of {len(timed)} runs"
     footer = sign([result.run for result in shown], left_out)
@@ -135,29 +135,29 @@ def accuracy_by_latency(runs: Sequence[FinishedRun]) -> Figure:
         WIDTH,
         4.3 + 0.36 * len(shown) + 0.14 * footer.count("\n"),
         f"Accuracy against latency{some}",
-        "Top-1 with its 95 % interval; the median time that the model took for a video, on the\n"
-        "machine of each run. Blue: no other run is as fast and as right.",
+        "Top-1 with its 95 % interval, and the model's median time per video on the machine of\n"
+        "each run. Blue: the Pareto front.",
         footer,
     )
     with style():
         axes, names = figure.subplots(2, height_ratios=[3.4, 0.36 * len(shown)])
         axes.plot(x[front], y[front], color=BLUE, linewidth=1.2, drawstyle="steps-post")
-        for place, result in enumerate(shown):
-            colour = BLUE if place in front else MUTED
-            add_whiskers(axes, "y", [x[place]], [result.tops[1]], colour)
-            add_numbered(axes, x[place], y[place], place + 1, colour)
+        for index, result in enumerate(shown):
+            colour = BLUE if index in front else MUTED
+            add_whiskers(axes, "y", [x[index]], [result.tops[1]], colour)
+            add_numbered(axes, x[index], y[index], index + 1, colour)
         scale_costs(axes, x)
         low = min(result.tops[1].low for result in shown)
         scale_shares(axes, "y", max(0.0, low - 0.05))
-        axes.set(xlabel="milliseconds a video", ylabel="top-1")
+        axes.set(xlabel="milliseconds per video", ylabel="top-1")
         _list_results(names, shown, x, front)
     return figure
 
 
 def find_front(costs: NDArray[np.float64], gains: NDArray[np.float64]) -> list[int]:
-    """Which points are on the Pareto front, the cheapest first.
+    """Indices of the points on the Pareto front, the cheapest first.
 
-    No other point costs as little or less and gains as much or more; of equal points all are on it.
+    A point is on it unless another has at most its cost, at least its gain, and differs from it.
 
     Args:
         costs: (points,), the lower the better.
@@ -166,54 +166,54 @@ def find_front(costs: NDArray[np.float64], gains: NDArray[np.float64]) -> list[i
     better = (costs[:, None] <= costs) & (gains[:, None] >= gains)
     better &= (costs[:, None] < costs) | (gains[:, None] > gains)
     front = np.flatnonzero(~better.any(axis=0))
-    return [int(place) for place in front[np.argsort(costs[front], kind="stable")]]
+    return [int(index) for index in front[np.argsort(costs[front], kind="stable")]]
 
 
 def _list_results(
     axes: Axes, shown: Sequence[Result], latencies: NDArray[np.float64], front: Sequence[int]
 ) -> None:
-    """What the numbers in the figure stand for."""
+    """Draw the legend of the numbered points."""
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(len(shown) - 0.5, -0.5))
-    for place, result in enumerate(shown):
-        colour = BLUE if place in front else MUTED
-        speed = f"{result.tops[1].value:.1%}, {show_cost(latencies[place])} ms"
-        axes.text(0, place, str(place + 1), color=colour, fontweight="bold", va="center")
-        axes.text(0.04, place, shorten(result.run.name, 52), fontsize=9, va="center")
-        axes.text(1, place, speed, color=colour, fontsize=9, ha="right", va="center")
+    for row, result in enumerate(shown):
+        colour = BLUE if row in front else MUTED
+        speed = f"{result.tops[1].value:.1%}, {show_cost(latencies[row])} ms"
+        axes.text(0, row, str(row + 1), color=colour, fontweight="bold", va="center")
+        axes.text(0.04, row, shorten(result.run.name, 52), fontsize=9, va="center")
+        axes.text(1, row, speed, color=colour, fontsize=9, ha="right", va="center")
 
 
 def reliability(run: FinishedRun) -> Figure:
-    """How often the first choice is right where its score is so high; below, how many videos.
+    """Draw a reliability diagram: top-1 accuracy by score; below it, the numbers of videos.
 
     Raises:
         NoFigureError: The run has no accuracy.
         ConfigError: The run is unfinished or damaged.
     """
-    found = read_calibration(run)
-    lows, highs, counts = np.array([(one.low, one.high, one.num_videos) for one in found.bins]).T
+    error, bins = read_calibration(run)
+    lows, highs, counts = np.array([(each.low, each.high, each.num_videos) for each in bins]).T
     middles = ((lows + highs) / 2).tolist()
     figure = new_figure(
         WIDTH,
         5.6,
-        f"Reliability: expected calibration error {found.error:.1%}",
-        "Bars: share of right first choices, with 95 % intervals, by the first choice's score.\n"
-        "Where bars end below the dashed line, scores promise too much.",
+        f"Reliability: expected calibration error {error:.1%}",
+        "Bars: top-1 accuracy, with 95 % intervals, by top-1 score.\n"
+        "Bars that end below the dashed line mean overconfident scores.",
         sign([run]),
     )
     bar: dict[str, Any] = {"align": "edge", "color": BLUE, "edgecolor": "white"}
     with style():
         axes, strip = figure.subplots(2, sharex=True, height_ratios=[4, 1])
-        axes.bar(lows, [one.accuracy.value for one in found.bins], highs - lows, **bar)
-        add_whiskers(axes, "y", middles, [one.accuracy for one in found.bins], INK)
+        axes.bar(lows, [each.accuracy.value for each in bins], highs - lows, **bar)
+        add_whiskers(axes, "y", middles, [each.accuracy for each in bins], INK)
         axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1)
         strip.bar(lows, counts, highs - lows, **(bar | {"color": MUTED}))
-        for place, count in zip(middles, counts.tolist(), strict=True):
-            strip.text(place, count, f"{count:,.0f}", fontsize=7.5, ha="center", va="bottom")
+        for middle, count in zip(middles, counts.tolist(), strict=True):
+            strip.text(middle, count, f"{count:,.0f}", fontsize=7.5, ha="center", va="bottom")
         scale_shares(axes, "x")
         scale_shares(axes, "y")
         scale_counts(strip, "y")
         strip.set_ylim(0, 1.3 * counts.max())
-        axes.set_ylabel("right")
-        strip.set(xlabel="score of the first choice", ylabel="videos")
+        axes.set_ylabel("accuracy")
+        strip.set(xlabel="top-1 score", ylabel="videos")
     return figure
