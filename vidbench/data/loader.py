@@ -73,8 +73,8 @@ class VideoLoader:
             read.
         videos: Folder or URL of the videos, if it is not the folder of the dataset.
         hashes: SQLite file with the hashes of video files; None for one beside the clips.
-        sweep: Look for what killed workers left in the cache whenever batches end, which takes
-            as long as the cache is large; otherwise whoever calls :meth:`sweep` does.
+        sweep: Remove temporary files of killed workers from the cache when batches end; slow for a
+            large cache. If False, call :meth:`sweep` yourself.
     """
 
     def __init__(

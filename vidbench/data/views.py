@@ -15,28 +15,28 @@ Scores = NDArray[np.float32]
 ViewIndices = NDArray[np.intp]
 
 
-_ROUNDING = 0.02  # what probabilities in bfloat16 may sum up to beside 1
+_ROUNDING = 0.02  # tolerance for the sum of probabilities in bfloat16
 
 
 def require_probabilities(scores: Any, num_clips: int, classes: Sequence[str]) -> Scores:
-    """The scores (clips, classes) as they are; whoever wrote the model, they can be counted.
+    """Return the scores (clips, classes) of any model, after checking that they are probabilities.
 
     Raises:
-        ModelError: They are of another shape, not finite, or no probabilities.
+        ModelError: They have another shape, are not finite, or are not probabilities.
     """
-    found, expected = np.asarray(scores), (num_clips, len(classes))
-    if found.shape != expected:
-        raise ModelError(f"the model gave scores {found.shape}, expected {expected}")
-    if not np.isfinite(found).all():
+    array, expected = np.asarray(scores), (num_clips, len(classes))
+    if array.shape != expected:
+        raise ModelError(f"the model gave scores {array.shape}, expected {expected}")
+    if not np.isfinite(array).all():
         raise ModelError("the model gave scores that are not finite")
-    sums = found.sum(axis=1, dtype=np.float64)
-    if found.min() < 0 or np.abs(sums - 1).max() > _ROUNDING:
+    sums = array.sum(axis=1, dtype=np.float64)
+    if array.min() < 0 or np.abs(sums - 1).max() > _ROUNDING:
         worst = sums[np.abs(sums - 1).argmax()]
         raise ModelError(
-            f"the model gave scores from {found.min():.3g} to {found.max():.3g} that sum up to "
+            f"the model gave scores from {array.min():.3g} to {array.max():.3g} that sum up to "
             f"{worst:.3g}, expected probabilities: does it lack a softmax?"
         )
-    return found.astype(np.float32, copy=False)
+    return array.astype(np.float32, copy=False)
 
 
 def pool(scores: Scores) -> Scores:

@@ -146,7 +146,7 @@ def describe_request(
     model: Model, spec: PreprocessSpec, precision: str, thresholds: Array, rules: Rules
 ) -> dict[str, Any]:
     """Model and rules behind the labels, as a dict for JSON."""
-    own = {
+    by_class = {
         name: percent(value)
         for name, value in zip(model.classes, thresholds, strict=True)
         if rules.threshold is None and value != DEFAULT_THRESHOLD / 100
@@ -160,7 +160,7 @@ def describe_request(
         "pixels_version": PIXELS_VERSION,
         "precision": precision,
         "threshold": DEFAULT_THRESHOLD if rules.threshold is None else rules.threshold,
-        **({"thresholds": own} if own else {}),
+        **({"thresholds": by_class} if by_class else {}),
         "share": rules.share,
     }
 

@@ -196,10 +196,12 @@ def adjust(p: Sequence[float]) -> list[float]:
     """P-values after Holm's correction for multiple tests (Holm 1979)."""
     raw = np.asarray(p, float)
     order = np.argsort(raw)
-    times = np.arange(len(raw), 0, -1)  # the smallest p by the number of all, the largest by one
+    times = np.arange(
+        len(raw), 0, -1
+    )  # factors: their number for the smallest p, 1 for the largest
     adjusted = np.empty(len(raw))
     adjusted[order] = np.minimum(np.maximum.accumulate(raw[order] * times), 1.0)
-    return [float(one) for one in adjusted]
+    return [float(value) for value in adjusted]
 
 
 def compare_classes(a: Hits, b: Hits, labels: Texts) -> tuple[ClassDifference, ...]:

@@ -20,7 +20,7 @@ def prefetched(
     Args:
         items: The iterator; only the thread uses it.
         depth: Number of items that may wait for the consumer.
-        on_leaving: Called on exit, to end whatever the thread may be waiting for.
+        on_leaving: Called on exit, to end what the thread may be waiting for.
     """
     end = object()
     with ThreadPoolExecutor(1) as thread:

@@ -56,11 +56,11 @@ def read_given(
 
 
 def check_given(source: str, split: str) -> None:
-    """Raise ConfigError unless ``--annotations`` is an address or lists videos of the split.
+    """Raise ConfigError unless ``--annotations`` is a URL or lists videos of the split.
 
     Args:
-        source: A file, or an http(s) address, which is not asked.
-        split: Of the list.
+        source: A file, or an http(s) URL, which is not fetched.
+        split: The requested split.
     """
     if is_url(source):
         return

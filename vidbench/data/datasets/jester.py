@@ -4,7 +4,7 @@
 
     vidbench evaluate --dataset jester --dataset_path DIR
 
-The frames lie in ``20bn-jester-v1/<id>/``, with the lists beside them.
+The frames are in ``20bn-jester-v1/<id>/``, with the lists beside them.
 
 Materzynska, Berger, Bax, Memisevic: The Jester Dataset: A Large-Scale Video Dataset of Human
 Gestures. ICCV Workshops 2019.

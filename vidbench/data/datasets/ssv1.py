@@ -4,7 +4,7 @@
 
     vidbench evaluate --dataset ssv1 --dataset_path DIR
 
-The frames lie in ``20bn-something-something-v1/<id>/``, with the lists beside them.
+The frames are in ``20bn-something-something-v1/<id>/``, with the lists beside them.
 
 Goyal et al.: The "something something" video database for learning and evaluating visual common
 sense. ICCV 2017 (arXiv:1706.04261).
