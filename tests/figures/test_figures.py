@@ -427,7 +427,7 @@ def test_several_runs_share_two_figures_and_have_the_others_in_folders(
         (["good", "no bins"], ["--out", "out"], "calibration.bins is missing"),
         (["good", "no share"], ["--out", "out"], "top1.value is nan"),
         (["good", "no time"], ["--out", "out"], "median is inf"),
-        (["good"], ["--out", "file"], "is no folder"),
+        (["good"], ["--out", "file"], "is not a folder"),
         (["good"], ["--nothing"], "nothing"),
         ([], [], "required"),
     ],
