@@ -720,7 +720,7 @@ def test_a_tarball_that_was_put_in_part_is_fetched_again(machine: Machine) -> No
 def test_a_listing_is_not_trusted(machine: Machine, listing: str) -> None:
     folder = machine("a")
     folder.put("val/part_0.files.json", memoryview(listing.encode()))
-    with pytest.raises(SharedError, match="is no list of files"):
+    with pytest.raises(SharedError, match="is not a list of files"):
         RemoteTarballs(folder, "val").fetch("part_0.tar.gz")
 
 

@@ -1,4 +1,4 @@
-"""What datasets read to list the videos of remote folders: lists, and the names of files."""
+"""Mirror the lists and file names of remote folders, so that datasets can list their videos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidbench.storage.remote_store import RemoteStore
 from vidbench.storage.store import Store, at_once
 from vidbench.storage.video_files import is_media, list_files
 
-_MAX_BYTES = 64 << 20  # of a list or manifest; larger files are none
+_MAX_BYTES = 64 << 20  # of a list or manifest; larger files are not downloaded
 
 
 def mirror_names(store: RemoteStore) -> None:
@@ -38,7 +38,7 @@ def mirror_names(store: RemoteStore) -> None:
             (store.local / key).touch()
     except (FileExistsError, NotADirectoryError) as error:
         raise SharedError(
-            f"{store.address(key)} lies below another file, which only object stores allow"
+            f"{store.address(key)} is below another file, which only object stores allow"
         ) from error
     lists = [key for key, size in sizes.items() if size <= _MAX_BYTES and not _is_video(key)]
     at_once(store.download, lists)
@@ -52,20 +52,20 @@ def _remove_others(folder: Path, kept: Container[Path]) -> None:
     for path in list_files(folder):
         if path not in kept:
             path.unlink(missing_ok=True)
-    for place, _, _ in os.walk(folder, topdown=False):
-        if Path(place) != folder:
+    for subfolder, _, _ in os.walk(folder, topdown=False):
+        if Path(subfolder) != folder:
             with suppress(OSError):  # it is not empty
-                Path(place).rmdir()
+                Path(subfolder).rmdir()
 
 
 def download_lists(store: Store, folder: str) -> None:
-    """Make the lists of a split in the working folder those of the store.
+    """Replace the lists of a split in the working folder by those of the store.
 
     Args:
-        store: Holds the split.
-        folder: Of the split, such as ``kinetics-400/val``. Annotations, lists of tarballs and
-            ``root.txt`` are downloaded, and others in the working folder, which may be of another
-            root, are removed.
+        store: Store with the split.
+        folder: Folder of the split, such as ``kinetics-400/val``. Annotations, lists of tarballs
+            and ``root.txt`` are downloaded; other lists in the working folder, which may be of
+            another root, are removed.
     """
     lists = [key for key in store.list(folder) if _is_list(key)]
     for key in set(_lists_here(store, folder)) - set(lists):
@@ -74,16 +74,16 @@ def download_lists(store: Store, folder: str) -> None:
 
 
 def upload_lists(store: Store, folder: str) -> None:
-    """Put the lists of a split that this machine fetched and the store lacks.
+    """Upload the lists of a split that this machine fetched, unless the store has them.
 
     Call it before a tarball is put, so that no other machine adds lists of another root.
 
     Args:
-        store: Holds the split.
-        folder: Of the split.
+        store: Store with the split.
+        folder: Folder of the split.
     """
-    lacking = set(_lists_here(store, folder)) - set(store.list(folder))
-    at_once(lambda key: store.put(key, store.local / key), sorted(lacking))
+    missing = set(_lists_here(store, folder)) - set(store.list(folder))
+    at_once(lambda key: store.put(key, store.local / key), sorted(missing))
 
 
 def _lists_here(store: Store, folder: str) -> list[str]:
@@ -92,7 +92,7 @@ def _lists_here(store: Store, folder: str) -> list[str]:
 
 
 def _is_list(key: str) -> bool:
-    """Whether a dataset reads it; listings of tarballs are many, and read one by one."""
+    """Whether a dataset reads this file; listings of tarballs are many, and read one by one."""
     path = PurePosixPath(key)
     hidden = path.name.startswith(".") or path.name.endswith((LISTING, ".download"))
     return bool(path.suffix) and not hidden and not is_media(Path(key))

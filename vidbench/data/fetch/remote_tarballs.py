@@ -1,7 +1,7 @@
-"""Tarballs of videos become files of a store, each fetched once by one machine.
+"""Fetch tarballs of videos into a store, each once and by one machine.
 
-Beside the folder of a tarball's files is ``<tarball>.files.json``, the list of their names, which
-is put last: where it is, all files are.
+Beside the folder of a tarball's files is ``<tarball>.files.json``, the list of their names. It is
+put last: if it exists, all files do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vidbench.storage.store import Store, at_once
 logger = logging.getLogger(__name__)
 
 LISTING = ".files.json"
-"""Behind a tarball's name: the file that lists its files."""
+"""Suffix of the file that lists a tarball's files."""
 
 _STAGING = ".fetched"  # in the working folder of a split
 
@@ -30,15 +30,15 @@ class RemoteTarballs:
     """Tarballs of one split whose files are kept in a store.
 
     Attributes:
-        store: Keeps the files. Its working folder holds those of a tarball that is being fetched.
-        folder: Of the split in the store; it has a folder for each tarball.
+        store: Store of the files. Its working folder has those of a tarball that is being fetched.
+        folder: Folder of the split in the store, with a folder for each tarball.
     """
 
     store: Store
     folder: str
 
     def names(self, source: str) -> list[str] | None:
-        """Names of a tarball's files; None unless the store has all of them.
+        """Names of a tarball's files if the store has all of them, else None.
 
         Raises:
             SharedError: The list of names is damaged.
@@ -52,18 +52,18 @@ class RemoteTarballs:
             names = None
         if not isinstance(names, list) or not all(map(_is_name, names)):
             address = self.store.address(key)
-            raise SharedError(f"{address} is no list of files: remove it and run again")
+            raise SharedError(f"{address} is not a list of files: remove it and run again")
         return [str(name) for name in names]
 
     def fetch(self, source: str) -> list[str]:
-        """Names of a tarball's files, all of which the store has afterwards.
+        """Put a tarball's files into the store, unless they are there; return their names.
 
-        What was fetched before, by whatever machine, is not fetched again. A tarball that two
-        machines fetch at once is put twice, with equal files.
+        Files that any machine has fetched are not fetched again. A tarball that two machines fetch
+        at once is put twice, with equal files.
 
         Raises:
             FetchError, ArchiveError: The tarball cannot be fetched or extracted.
-            DiskFullError: This machine has no room for its files, which it holds for a while.
+            DiskFullError: This machine has no room for its files, which it stores temporarily.
             SharedError: The store cannot be read or written.
         """
         with locked(self.store.local / self.folder / ".locks" / "shared", tarball_name(source)):
@@ -88,5 +88,5 @@ class RemoteTarballs:
 
 
 def _is_name(name: object) -> bool:
-    """Whether this is one plain name; what lies in a bucket is not trusted."""
+    """Whether this is one plain name; the content of a bucket is not trusted."""
     return isinstance(name, str) and name not in ("", ".", "..") and not {*name} & {"/", "\\", "\0"}

@@ -59,12 +59,12 @@ def tarball_name(source: str) -> str:
 
 
 def fetch_and_list(sources: Sequence[str], folder: Path) -> list[Extracted]:
-    """The files of each tarball, in the order of ``sources``; as :func:`fetch_tarballs`."""
+    """Like :func:`fetch_tarballs`, but return the files of each tarball, in this order."""
     return [list_extracted(found) for found in fetch_tarballs(sources, folder)]
 
 
 def list_extracted(folder: Path) -> Extracted:
-    """What the folder of an extracted tarball has."""
+    """Files in the folder of an extracted tarball."""
     return Extracted(folder, sorted(path.name for path in folder.iterdir()))
 
 
@@ -84,7 +84,7 @@ class LocalTarballs:
         return list_extracted(found).names if found.exists() else None
 
     def fetch(self, source: str) -> list[str]:
-        """Names of a tarball's files, which are here afterwards.
+        """Fetch and extract a tarball, unless it is here already; return the names of its files.
 
         Raises:
             FetchError, ArchiveError: It cannot be fetched or extracted.
