@@ -1,4 +1,4 @@
-"""The ``vidbench`` command: finds the command by its name, and turns errors into exit codes."""
+"""The ``vidbench`` program: find a command by its name, and turn errors into exit codes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from vidbench.errors import ConfigError, VidbenchError
 from vidbench.terminal.output import OutputClosedError, visible_output
 
 _COMMANDS = {
-    "evaluate": "accuracy of a model on a split of a dataset",
-    "score": "the same accuracy of predictions that another program made",
-    "report": "a finished run scored again, and its page, from its folder alone",
-    "figures": "figures of finished runs, as PNG and SVG",
-    "compare": "whether runs really differ, on the videos that all of them scored",
-    "leaderboard": "finished runs side by side",
-    "fuse": "a new run with the averaged scores of several",
-    "models": "the models that come with vidbench, with published accuracies",
-    "datasets": "the datasets that come with vidbench, with counts and licences",
-    "predict": "what happens when in long videos, or before a camera",
-    "verify": "whether a model gives the logits that its authors published",
-    "check": "which videos of a folder are broken, before a long run",
-    "subset": "a small, balanced part of a split, as a list or as files",
-    "cache": "what is cached, and how to remove it",
+    "evaluate": "evaluate a model on a split of a dataset",
+    "score": "score predictions of another program",
+    "report": "score a finished run again and rewrite its report",
+    "figures": "draw figures of finished runs, as PNG and SVG",
+    "compare": "test whether runs differ on the videos that all of them scored",
+    "leaderboard": "rank the finished runs of a folder",
+    "fuse": "average the scores of several runs into a new run",
+    "models": "list the models that come with vidbench",
+    "datasets": "list the datasets that come with vidbench",
+    "predict": "label long videos or a camera over time",
+    "verify": "check that a model gives the logits that its authors published",
+    "check": "find broken and truncated videos before a long run",
+    "subset": "choose a small, balanced part of a split, as a list or as files",
+    "cache": "show or remove cached clips, models and features",
 }
-_OUTPUT_CLOSED = 141  # as a shell has it of programs that SIGPIPE ends: 128 + 13
+_OUTPUT_CLOSED = 141  # as a shell reports a program that SIGPIPE ended: 128 + 13
 _EXAMPLE = "vidbench evaluate @scripts/config.txt"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted, 141 reader gone."""
+    """Exit code: 0 done, 1 failed, 2 invalid request, 130 interrupted, 141 output closed."""
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         with visible_output():
@@ -60,7 +60,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
         print(f"vidbench: {error}", file=sys.stderr)
         return VidbenchError.exit_code
     except KeyboardInterrupt:
-        print("vidbench: interrupted; the same command goes on from here", file=sys.stderr)
+        print("vidbench: interrupted; the same command resumes from here", file=sys.stderr)
         return 128 + signal.SIGINT
     return 0
 
@@ -74,7 +74,7 @@ def _usage() -> str:
             "",
             *lines,
             "",
-            "`vidbench COMMAND --help` lists the options of a command. The first one to try:",
+            "`vidbench COMMAND --help` lists the options of a command. Try this first:",
             "",
             f"  {_EXAMPLE}",
         ]
