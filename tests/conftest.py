@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.helpers.command import RunCli
+from tests.helpers.command import RunCli, run_apart, run_here
 from tests.helpers.http_server import FileServer, serve
 from tests.helpers.mirror import build_mirror
 from tests.helpers.paths import REPOSITORY, SAMPLE
-from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.sample_videos import read_sample
 
 DOCS = REPOSITORY / "tests" / "docs"
@@ -128,17 +126,11 @@ def sample_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_cli(tmp_path: Path) -> RunCli:
-    """Runs the real command in an empty folder, which holds all that it writes."""
+    """Runs the command in this process, in an empty folder, which holds all that it writes."""
+    return partial(run_here, tmp_path)
 
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "vidbench", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
 
-    return run
+@pytest.fixture
+def run_process(tmp_path: Path) -> RunCli:
+    """Runs the real command in a process of its own, in the same empty folder."""
+    return partial(run_apart, tmp_path)

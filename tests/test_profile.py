@@ -24,8 +24,10 @@ BESIDE = ["hash", "decode", "write_cache", "read_cache"]
 STAGE = re.compile(r"  (\w+) +(\d+\.\d\d) s  \S.*")
 
 
-def test_profile_says_what_a_run_waited_for(run_cli: RunCli, tmp_path: Path) -> None:
-    done = run_cli("evaluate", *SAMPLE_RUN, "--num_videos", 6, "--num_workers", 2, "--profile")
+def test_profile_says_what_a_run_waited_for(
+    run_process: RunCli, run_cli: RunCli, tmp_path: Path
+) -> None:
+    done = run_process("evaluate", *SAMPLE_RUN, "--num_videos", 6, "--num_workers", 2, "--profile")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     (first,) = (n for n, line in enumerate(lines) if line.startswith("waited for "))

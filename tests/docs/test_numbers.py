@@ -25,10 +25,10 @@ def without_latency(lines: list[str]) -> Iterator[str]:
     return (re.sub(r"^( +\d+ +\d+-\d+ .*\S) +[\d.]+( +\S+)$", r"\1\2", line) for line in lines)
 
 
-def test_the_page_shows_what_the_commands_print(run_cli: RunCli, tmp_path: Path) -> None:
+def test_the_page_shows_what_the_commands_print(run_process: RunCli, tmp_path: Path) -> None:
     page = PAGE.read_text()
     for options in ([], ["--sampling", "center", "--frame_stride", "3"]):
-        assert run_cli("evaluate", *CONFIG, *options).returncode == 0
+        assert run_process("evaluate", *CONFIG, *options).returncode == 0
     assert (tmp_path / ONE).is_dir()
     assert (tmp_path / OTHER).is_dir()
     shown = without_latency(page.splitlines())
@@ -41,15 +41,15 @@ def test_the_page_shows_what_the_commands_print(run_cli: RunCli, tmp_path: Path)
         ["subset", "--dataset", "sample", "--per_class", "2", "--output", "subset.csv"],
     ):
         assert f"vidbench {' '.join(command)}" in page
-        done = run_cli(*command)
+        done = run_process(*command)
         assert done.returncode == 0, done.stderr
         lines = without_latency(done.stdout.splitlines())
         missing = [line for line in lines if line not in known]
         assert missing == []
 
 
-def test_the_page_says_what_the_manifest_begins_with(run_cli: RunCli, tmp_path: Path) -> None:
-    run_cli("subset", "--dataset", "sample", "--per_class", "2", "--output", "subset.csv")
+def test_the_page_says_what_the_manifest_begins_with(run_process: RunCli, tmp_path: Path) -> None:
+    run_process("subset", "--dataset", "sample", "--per_class", "2", "--output", "subset.csv")
     for line in (tmp_path / "subset.csv").read_text().splitlines()[:3]:
         assert line in PAGE.read_text()
 

@@ -126,7 +126,7 @@ def test_this_machine_is_a_cluster_as_the_readme_says(checkout: Path) -> None:
     assert all(line in page for line in shown)
 
 
-def test_the_commands_in_the_table_do_what_they_say(run_cli: RunCli, tmp_path: Path) -> None:
+def test_the_commands_in_the_table_do_what_they_say(run_process: RunCli, tmp_path: Path) -> None:
     page = (REPOSITORY / "README.md").read_text()
     table = page[page.index("## Other commands") : page.index("## In Python")]
     found = re.findall(r"^\| (`vidbench [^|]*) \|", table, re.MULTILINE)
@@ -140,7 +140,7 @@ def test_the_commands_in_the_table_do_what_they_say(run_cli: RunCli, tmp_path: P
     model = ("--model_path", SAMPLE / "model")
     for name, *options in (["a"], ["b", "--sampling", "center", "--num_frames", "8"]):
         options += ["--run_name", name, "--num_videos", "28"]
-        assert run_cli("evaluate", sample, *model, *options).returncode == 0
+        assert run_process("evaluate", sample, *model, *options).returncode == 0
     for command in commands:
         words = command.split()
         if words[0] == "verify":  # needs the network; its own tests need none
@@ -153,7 +153,9 @@ def test_the_commands_in_the_table_do_what_they_say(run_cli: RunCli, tmp_path: P
             "FILE": "subset.csv",
             "PREDICTIONS": "results/a/predictions.csv",
         }
-        done = run_cli(*(next(runs) if word == "RUN" else names.get(word, word) for word in words))
+        done = run_process(
+            *(next(runs) if word == "RUN" else names.get(word, word) for word in words)
+        )
         assert done.returncode == 0, (command, done.stderr)
         assert done.stdout
 

@@ -103,12 +103,13 @@ def refused(
 def start(function: Callable[..., Any], *arguments: object) -> subprocess.Popen[str]:
     """One of the functions above, in a process of its own."""
     program = (
-        "import json, sys, test_threads\n"
-        f"json.dump(test_threads.{function.__name__}(*{arguments!r}), sys.stdout)\n"
+        "import json, sys\n"
+        f"from {__name__} import {function.__name__} as function\n"
+        f"json.dump(function(*{arguments!r}), sys.stdout)\n"
     )
     return subprocess.Popen(
         [sys.executable, "-c", program],
-        cwd=REPOSITORY / "tests",
+        cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": "-1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -208,7 +209,7 @@ def test_another_number_than_tensorflow_has_made_is_refused(folder: Path) -> Non
 
 
 def test_the_command_passes_the_number_on(
-    run_cli: RunCli, tmp_path: Path, sample_clip: Path
+    run_process: RunCli, tmp_path: Path, sample_clip: Path
 ) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "model.py").write_text(
@@ -222,6 +223,6 @@ def test_the_command_passes_the_number_on(
     )
     options = ("--model_type", "own.model", "--model_path", SAMPLE / "model")
     for given, asked in ((("--num_threads", "3"), 3), ((), None)):
-        done = run_cli("predict", sample_clip, *options, *given, PYTHONPATH=str(tmp_path))
+        done = run_process("predict", sample_clip, *options, *given, PYTHONPATH=str(tmp_path))
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1] == f"vidbench: asked for {asked} threads"

@@ -27,8 +27,8 @@ from vidbench.terminal.signals import (
 _PAIRS = zip(OPTIONS[::2], OPTIONS[1::2], strict=True)
 
 
-def resume(root: Path, run_cli: RunCli, *options: str) -> Contents:
-    done = run_cli("evaluate", *(options or OPTIONS))
+def resume(root: Path, run_process: RunCli, *options: str) -> Contents:
+    done = run_process("evaluate", *(options or OPTIONS))
     assert done.returncode == 0, done.stderr
     assert not left_behind(root)
     return contents(root)
@@ -66,7 +66,7 @@ CASES = {
 
 @pytest.mark.parametrize(("stage", "number", "group"), CASES.values(), ids=CASES)
 def test_a_signal_stops_with_one_line_and_the_run_goes_on(
-    run_cli: RunCli,
+    run_process: RunCli,
     tmp_path: Path,
     uninterrupted: Contents,
     stage: Callable[[Path], bool],
@@ -85,12 +85,12 @@ def test_a_signal_stops_with_one_line_and_the_run_goes_on(
     batches = list(tmp_path.glob("results/*/batches/*.npz"))
     assert int(found[1]) == 4 * len(batches) < NUM_VIDEOS  # each that was begun is finished
     assert shlex.split(found[2]) == run.command
-    assert resume(tmp_path, run_cli) == uninterrupted
+    assert resume(tmp_path, run_process) == uninterrupted
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_signal_while_the_model_is_loaded(
-    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents
+    run_process: RunCli, tmp_path: Path, uninterrupted: Contents
 ) -> None:
     run = Run(tmp_path, *OPTIONS)
     run.wait_for(imports_tensorflow(run))
@@ -98,11 +98,11 @@ def test_a_signal_while_the_model_is_loaded(
     exit_code, lines = run.end()
     assert (exit_code, len(lines)) == (130, 1)
     assert "0 of 40 videos are done" in lines[0]
-    assert resume(tmp_path, run_cli) == uninterrupted
+    assert resume(tmp_path, run_process) == uninterrupted
 
 
 def test_a_signal_while_the_run_is_scored(
-    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents
+    run_process: RunCli, tmp_path: Path, uninterrupted: Contents
 ) -> None:
     run = Run(tmp_path, *OPTIONS)
     run.wait_for(has("results/*/scores.npz"))
@@ -110,12 +110,12 @@ def test_a_signal_while_the_run_is_scored(
     exit_code, lines = run.end()
     assert exit_code in (143, 0, -signal.SIGTERM)  # it may have been done already
     assert all("40 of 40 videos are done" in line for line in lines)
-    assert resume(tmp_path, run_cli) == uninterrupted
+    assert resume(tmp_path, run_process) == uninterrupted
 
 
 @pytest.mark.parametrize("group", [True, False], ids=["group", "main"])
 def test_a_signal_while_a_server_is_slow(
-    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents, group: bool
+    run_process: RunCli, tmp_path: Path, uninterrupted: Contents, group: bool
 ) -> None:
     with serve(SAMPLE) as server:
         server.faults.answers["/val/part_0.tar.gz"] = [stalling(70_000)]
@@ -126,7 +126,7 @@ def test_a_signal_while_a_server_is_slow(
         exit_code, lines = run.end()  # while the server waits still
         assert (exit_code, len(lines)) == (130, 1)
         assert "no video was predicted yet" in lines[0]
-        assert resume(tmp_path, run_cli, *options) == uninterrupted
+        assert resume(tmp_path, run_process, *options) == uninterrupted
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
 
 
 def test_the_same_signal_to_a_process_and_to_its_group_counts_once(
-    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents
+    run_process: RunCli, tmp_path: Path, uninterrupted: Contents
 ) -> None:
     run = Run(tmp_path, *OPTIONS)
     run.wait_for(has("results/*/batches/*.npz", 3))
@@ -157,7 +157,7 @@ def test_the_same_signal_to_a_process_and_to_its_group_counts_once(
     run.send(signal.SIGTERM, group=True)
     exit_code, lines = run.end()
     assert (exit_code, len(lines)) == (143, 1)
-    assert resume(tmp_path, run_cli) == uninterrupted
+    assert resume(tmp_path, run_process) == uninterrupted
 
 
 def test_the_line_names_what_was_typed_and_never_the_option_that_starts_again(
@@ -263,11 +263,11 @@ def resize(disk: Path, size: str) -> None:
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
-    run_cli: RunCli, tmp_path: Path, uninterrupted: Contents, small_disk: Path
+    run_process: RunCli, tmp_path: Path, uninterrupted: Contents, small_disk: Path
 ) -> None:
     for size in ("4k", "100k"):  # at the first batch, and at the table of all
         resize(small_disk, size)
-        done = run_cli("evaluate", *OPTIONS)
+        done = run_process("evaluate", *OPTIONS)
         assert done.returncode == 1, done.stderr
         *_, line = done.stderr.splitlines()
         assert line.startswith(f"vidbench: {Path('results') / 'saved_model'}")
@@ -275,4 +275,4 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
         assert "Traceback" not in done.stderr
         assert not left_behind(tmp_path)
     resize(small_disk, "10m")
-    assert resume(tmp_path, run_cli) == uninterrupted
+    assert resume(tmp_path, run_process) == uninterrupted

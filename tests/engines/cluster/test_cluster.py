@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.clusters import OUTPUTS, RUN, clustered, outputs
 from tests.helpers.clusters import alone as alone
-from tests.helpers.command import RunCli
+from tests.helpers.command import Finished, RunCli
 from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.ray_processes import own_ray, ray_processes
 from tests.helpers.s3_server import S3Server
@@ -36,12 +36,18 @@ def quiet_corner() -> Iterator[dict[str, str]]:
             time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_this_machine_alone_is_a_cluster_too(
-    run_cli: RunCli, tmp_path: Path, alone: dict[str, bytes], quiet_corner: dict[str, str]
+    run_process: RunCli, tmp_path: Path, alone: dict[str, bytes], quiet_corner: dict[str, str]
 ) -> None:
-    done = run_cli(*RUN, "--ray_address", "local", "--profile", **quiet_corner)
+    done = run_process(*RUN, "--ray_address", "local", "--profile", **quiet_corner)
     assert done.returncode == 0, done.stderr
     assert outputs(tmp_path) == alone
+    assert_cluster_is_described(done)
+
+
+def assert_cluster_is_described(done: Finished) -> None:
+    """The command says what its own cluster is, and nothing else of Ray."""
     lines = [line for line in done.stderr.splitlines() if "core_worker.cc" not in line]
     assert "dashboard http://127.0.0.1:" in lines[0]
     assert "of 1 thread and" in done.stderr
@@ -58,9 +64,9 @@ def test_this_machine_alone_is_a_cluster_too(
     ],
 )
 def test_an_address_without_a_cluster_is_one_line(
-    run_cli: RunCli, tmp_path: Path, address: str, says: str
+    run_process: RunCli, tmp_path: Path, address: str, says: str
 ) -> None:
-    done = run_cli(*RUN, "--ray_address", address)
+    done = run_process(*RUN, "--ray_address", address)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -71,7 +77,7 @@ def test_all_folders_may_lie_on_a_server_of_objects(
     tmp_path: Path,
     s3: S3Server,
     alone: dict[str, bytes],
-    run_cli: RunCli,
+    run_process: RunCli,
     quiet_corner: dict[str, str],
 ) -> None:
     prefix = s3.prefix()
@@ -84,8 +90,9 @@ def test_all_folders_may_lie_on_a_server_of_objects(
         "VIDBENCH_STAND_INS": str(tmp_path / "one"),
         "AWS_MAX_ATTEMPTS": "2",
     }
-    done = run_cli(*RUN, *folders, "--ray_address", "local", **stand_ins)
+    done = run_process(*RUN, *folders, "--ray_address", "local", "--profile", **stand_ins)
     assert done.returncode == 0, done.stderr
+    assert_cluster_is_described(done)
     (url,) = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("results")]
     assert url.startswith(f"{prefix}/results/")
     assert {path.name for path in tmp_path.iterdir()} == {"one"}
@@ -98,18 +105,21 @@ def test_all_folders_may_lie_on_a_server_of_objects(
     assert not [path for path in (tmp_path / "one").rglob("*") if path.suffix in (".h5", ".tmp")]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0,
     reason="no right to mount",
 )
-def test_a_node_that_does_not_share_a_folder_is_told_of(run_cli: RunCli, tmp_path: Path) -> None:
+def test_a_node_that_does_not_share_a_folder_is_told_of(
+    run_process: RunCli, tmp_path: Path
+) -> None:
     for name in ("cache", "data"):
         (tmp_path / name).mkdir()
     hide = f'mount -t tmpfs none {tmp_path}/cache && exec "$@"'
     with clustered(1) as head:
         head.join("unshare", "--mount", "sh", "-c", hide, "sh")
         options = ("--data_dir", "data", "--cache_dir", "cache", "--ray_address", head.address)
-        done = run_cli(*RUN, *options, **head.environment)
+        done = run_process(*RUN, *options, **head.environment)
     assert done.returncode == 2, done.stderr
     assert "does not see what lies in --cache_dir here" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "results").exists()
@@ -137,20 +147,11 @@ def test_a_url_where_no_cluster_reads_it_is_one_line(
 
 
 @pytest.mark.parametrize("name", ["ray", "pyarrow"])
-def test_a_missing_package_is_one_line(tmp_path: Path, name: str) -> None:
-    program = (
-        "import sys\n"
-        "sys.modules[sys.argv.pop(1)] = None\n"
-        "from vidbench.cli.main import main\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, name, *RUN, "--ray_address", "local"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_missing_package_is_one_line(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    done = run_cli(*RUN, "--ray_address", "local")
     assert done.returncode == 2, done.stderr
     assert f"needs {name}, which is not installed" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -27,7 +27,7 @@ from tests.helpers.patience import PATIENCE_SECONDS
 
 pytest.importorskip("ray", reason="needs the extra ray")
 
-pytestmark = pytest.mark.timeout(3 * PATIENCE_SECONDS)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * PATIENCE_SECONDS)]
 
 
 def test_a_lost_node_loses_nothing_and_each_tarball_is_fetched_once(
@@ -56,7 +56,6 @@ def has(folder: Path, pattern: str) -> bool:
     return any(folder.glob(pattern))
 
 
-@pytest.mark.slow
 def test_lost_workers_lose_nothing(
     tmp_path: Path, alone: dict[str, bytes], two_nodes: Cluster
 ) -> None:
@@ -74,9 +73,8 @@ def test_lost_workers_lose_nothing(
     assert outputs(tmp_path) == alone
 
 
-@pytest.mark.slow
 def test_a_driver_goes_on_from_the_shards_that_are_done(
-    run_cli: RunCli, tmp_path: Path, alone: dict[str, bytes], two_nodes: Cluster
+    run_process: RunCli, tmp_path: Path, alone: dict[str, bytes], two_nodes: Cluster
 ) -> None:
     process = start(tmp_path, two_nodes)
     wait_for(shards_of(tmp_path, 1), process)
@@ -93,7 +91,7 @@ def test_a_driver_goes_on_from_the_shards_that_are_done(
     process.kill()
     process.communicate()
 
-    done = run_cli(*RUN)  # on one machine
+    done = run_process(*RUN)  # on one machine
     assert done.returncode == 0, done.stderr
     assert outputs(tmp_path) == alone
     assert "112 of 112 videos to predict" not in done.stderr
@@ -101,13 +99,13 @@ def test_a_driver_goes_on_from_the_shards_that_are_done(
 
 
 def test_a_tarball_that_is_missing_is_said_in_one_line(
-    run_cli: RunCli, tmp_path: Path, two_nodes: Cluster
+    run_process: RunCli, tmp_path: Path, two_nodes: Cluster
 ) -> None:
     root = tmp_path / "served"
     shutil.copytree(SAMPLE, root, ignore=shutil.ignore_patterns("part_2.tar.gz", "model"))
     with serve(root) as server:
         options = ("--dataset_path", server.url, "--ray_address", two_nodes.address)
-        done = run_cli(*RUN, *options, **two_nodes.environment)
+        done = run_process(*RUN, *options, **two_nodes.environment)
     assert done.returncode == 1
     assert "part_2.tar.gz" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

@@ -67,10 +67,10 @@ def submit(head: dict[str, str], *options: object) -> subprocess.CompletedProces
 
 
 def test_a_job_gives_the_bytes_of_one_machine(
-    head: dict[str, str], run_cli: RunCli, tmp_path: Path
+    head: dict[str, str], run_process: RunCli, tmp_path: Path
 ) -> None:
     sample = f"@{REPOSITORY / 'scripts/config.txt'}"
-    alone = run_cli("evaluate", sample, "--model_path", REPOSITORY / "data/sample/model", *FEW)
+    alone = run_process("evaluate", sample, "--model_path", REPOSITORY / "data/sample/model", *FEW)
     assert alone.returncode == 0, alone.stderr
     names = ("data_dir", "cache_dir", "results_dir")
     folders = [word for name in names for word in (f"--{name}", tmp_path / "shared" / name)]
