@@ -13,10 +13,12 @@ import pytest
 from hypothesis import settings
 
 from tests.helpers.command import RunCli, run_apart, run_here
+from tests.helpers.evaluating import sample_config
 from tests.helpers.http_server import FileServer, serve
 from tests.helpers.mirror import build_mirror
 from tests.helpers.paths import REPOSITORY, SAMPLE
 from tests.helpers.sample_videos import read_sample
+from vidbench.evaluate import Evaluation, evaluate
 
 DOCS = REPOSITORY / "tests" / "docs"
 
@@ -113,6 +115,25 @@ def i3d_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from benchmarks.i3d import save_tf2
 
     return save_tf2(tmp_path_factory.mktemp("models") / "i3d")
+
+
+@pytest.fixture(scope="session")
+def kept_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of the sample's videos and clips, for runs that test neither fetching nor decoding.
+
+    All processes of one session fill and read the same ones, as several runs may.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kept"
+    return {"data_dir": root / "raw", "cache_dir": root / "processed"}
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    kept_clips: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Evaluation:
+    """A finished run of twelve videos of the sample, which no test may change."""
+    return evaluate(sample_config(tmp_path_factory.mktemp("finished"), **kept_clips))
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from tests.helpers.http_server import FileServer
 from tests.helpers.loading import garble, stamps
 from tests.helpers.paths import REPOSITORY, SAMPLE
 from vidbench import compute_accuracy
-from vidbench.evaluate import evaluate
+from vidbench.evaluate import Evaluation, evaluate
 
 
 def saved(folder: Path) -> dict[str, Any]:
@@ -63,9 +63,17 @@ def test_i3d_is_evaluated_on_a_mirror_over_http(
     assert signature.endswith(metrics["signature"])
 
 
-def test_what_a_run_leaves(tmp_path: Path) -> None:
-    folder, metrics = evaluate(sample_config(tmp_path))[:2]
-    assert folder == only_run(tmp_path)
+@pytest.fixture(scope="module")
+def cold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project in which one run has fetched and decoded what it needed."""
+    root = tmp_path_factory.mktemp("cold")
+    evaluate(sample_config(root))
+    return root
+
+
+def test_what_a_run_leaves(cold: Path) -> None:
+    folder = only_run(cold)
+    metrics = read_json(folder / "metrics.json")
     assert folder.name.startswith("saved_model_sample-val_12_")
     names = {path.name for path in folder.iterdir()}
     tables = {"predictions.csv", "skipped.csv", "per_class.csv", "confusion.csv"}
@@ -80,10 +88,9 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
         *(f"score_{k}" for k in ranks),
         "note",
     ]
-    assert all((tmp_path / "data/raw" / path).is_file() for path in table["path"])
+    assert all((cold / "data/raw" / path).is_file() for path in table["path"])
     for k in (1, 5):
         assert compute_accuracy(table, num_top_classes=k)._asdict() == metrics[f"top{k}"]
-    assert metrics == read_json(folder / "metrics.json")
     run = read_json(folder / "run.json")
     assert {"config", "identity", "versions", "git_revision", "machine"} <= run.keys()
     (session,) = run["sessions"]
@@ -91,8 +98,9 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
     assert session["beside"].keys() == {"hash", "decode", "write_cache", "read_cache"}
 
 
-def test_all_scores_are_kept_in_requested_order(tmp_path: Path) -> None:
-    folder = evaluate(sample_config(tmp_path)).folder
+def test_all_scores_are_kept_in_requested_order(finished_run: Evaluation) -> None:
+    folder = finished_run.folder
+    assert finished_run.metrics == read_json(folder / "metrics.json")
     columns = saved(folder)
     table = pd.read_csv(folder / "predictions.csv")
     assert columns["video_id"].tolist() == table["video_id"].tolist()
@@ -102,34 +110,35 @@ def test_all_scores_are_kept_in_requested_order(tmp_path: Path) -> None:
     np.testing.assert_allclose(columns["scores"].max(axis=1), table["score_1"], atol=1e-6)
 
 
-def test_results_hold_nothing_of_time_or_place(tmp_path: Path) -> None:
-    one = evaluate(sample_config(tmp_path / "a")).folder
-    other = evaluate(sample_config(tmp_path / "b", num_workers=0)).folder
+def test_results_hold_nothing_of_time_or_place(cold: Path, tmp_path: Path) -> None:
+    one, other = only_run(cold), evaluate(sample_config(tmp_path, num_workers=0)).folder
     assert one.name == other.name
     assert outcome(one) == outcome(other)
-    assert str(tmp_path).encode() not in b"".join(outcome(one))
+    assert str(tmp_path).encode() not in b"".join(outcome(other))
 
 
-def test_batch_size_and_workers_do_not_change_the_predictions(tmp_path: Path) -> None:
-    one = evaluate(sample_config(tmp_path, batch_size=5, run_name="one")).folder
-    other = evaluate(sample_config(tmp_path, batch_size=12, run_name="other")).folder
+def test_batch_size_does_not_change_the_predictions(
+    tmp_path: Path, finished_run: Evaluation, kept_clips: dict[str, Path]
+) -> None:
+    one = finished_run.folder
+    other = evaluate(sample_config(tmp_path, batch_size=5, **kept_clips)).folder
     np.testing.assert_allclose(saved(one)["scores"], saved(other)["scores"], atol=1e-6)
     first, second = (pd.read_csv(folder / "predictions.csv") for folder in (one, other))
     assert first["pred_1"].tolist() == second["pred_1"].tolist()
 
 
 def test_a_second_run_decodes_nothing(tmp_path: Path) -> None:
-    first = evaluate(sample_config(tmp_path)).folder
+    first = evaluate(sample_config(tmp_path, num_videos=4)).folder
     before, expected = stamps(tmp_path), outcome(first)
     for video in (tmp_path / "data/raw").rglob("*.mp4"):
         garble(video)
-    again = evaluate(sample_config(tmp_path, overwrite_output_dir=True)).folder
+    again = evaluate(sample_config(tmp_path, num_videos=4, overwrite_output_dir=True)).folder
     assert outcome(again) == expected
     assert stamps(tmp_path) == before
 
 
 def test_a_finished_run_says_so_and_makes_its_files_again(run_cli: RunCli, tmp_path: Path) -> None:
-    arguments = ("evaluate", *SAMPLE_RUN, "--num_videos", 12)
+    arguments = ("evaluate", *SAMPLE_RUN, "--num_videos", 4)
     first = run_cli(*arguments)
     folder = only_run(tmp_path)
     expected = outcome(folder)
@@ -143,9 +152,9 @@ def test_a_finished_run_says_so_and_makes_its_files_again(run_cli: RunCli, tmp_p
     assert len(read_json(folder / "run.json")["sessions"]) == 1
 
 
-def test_another_top_n_needs_no_other_run(tmp_path: Path) -> None:
-    first = evaluate(sample_config(tmp_path))
-    second = evaluate(sample_config(tmp_path, top_n=3))
+def test_another_top_n_needs_no_other_run(tmp_path: Path, kept_clips: dict[str, Path]) -> None:
+    first = evaluate(sample_config(tmp_path, **kept_clips))
+    second = evaluate(sample_config(tmp_path, top_n=3, **kept_clips))
     assert second.folder == first.folder
     assert second.metrics["top1"] == first.metrics["top1"]
     assert {"top1", "top3"} == {name for name in second.metrics if name.startswith("top")}
@@ -156,23 +165,29 @@ def test_another_top_n_needs_no_other_run(tmp_path: Path) -> None:
     "change", [{"num_videos": 11}, {"seed": 1}, {"resize_type": "pad"}], ids=str
 )
 def test_what_decides_predictions_names_another_folder(
-    tmp_path: Path, change: dict[str, Any]
+    tmp_path: Path,
+    finished_run: Evaluation,
+    kept_clips: dict[str, Path],
+    change: dict[str, Any],
 ) -> None:
-    first = evaluate(sample_config(tmp_path)).folder
-    assert evaluate(sample_config(tmp_path, **change)).folder != first
+    other = evaluate(sample_config(tmp_path, **kept_clips, **change))
+    assert other.folder.name != finished_run.folder.name
 
 
-def test_a_folder_of_another_run_is_not_overwritten(tmp_path: Path) -> None:
-    folder = evaluate(sample_config(tmp_path, run_name="mine")).folder
+def test_a_folder_of_another_run_is_not_overwritten(
+    tmp_path: Path, kept_clips: dict[str, Path]
+) -> None:
+    folder = evaluate(sample_config(tmp_path, run_name="mine", num_videos=4, **kept_clips)).folder
     expected = outcome(folder)
     with pytest.raises(Exception, match="--run_name") as error:
-        evaluate(sample_config(tmp_path, run_name="mine", num_videos=5))
+        evaluate(sample_config(tmp_path, run_name="mine", num_videos=5, **kept_clips))
     assert error.value.exit_code == 2  # type: ignore[attr-defined]
     assert outcome(folder) == expected
 
 
-def test_a_damaged_video_stays_requested_and_is_retried_when_repaired(tmp_path: Path) -> None:
-    whole = evaluate(sample_config(tmp_path / "whole")).folder
+def test_a_damaged_video_stays_requested_and_is_retried_when_repaired(
+    tmp_path: Path, finished_run: Evaluation
+) -> None:
     config = sample_config(tmp_path)
     evaluate(sample_config(tmp_path, num_videos=1))  # fetches
     video = sorted((tmp_path / "data/raw").rglob("*.mp4"))[3]
@@ -185,22 +200,22 @@ def test_a_damaged_video_stays_requested_and_is_retried_when_repaired(tmp_path: 
     video.write_bytes(content)
     repaired = evaluate(config)
     assert repaired.folder == damaged.folder
-    assert outcome(repaired.folder) == outcome(whole)
+    assert outcome(repaired.folder) == outcome(finished_run.folder)
 
 
 def test_a_score_is_not_lost_with_its_video_when_its_batch_is_tried_again(tmp_path: Path) -> None:
-    config = sample_config(tmp_path, seed=1)
+    config = sample_config(tmp_path, seed=1, num_videos=4)
     paths = pd.read_csv(evaluate(config).folder / "predictions.csv")["path"]
     damaged, removed = (tmp_path / "data/raw" / path for path in paths[:2])
     content = damaged.read_bytes()
     damaged.write_bytes(content[:1500])
-    first = evaluate(sample_config(tmp_path, seed=1, overwrite_output_dir=True))
-    assert first.metrics["evaluated"] == 11
+    first = evaluate(sample_config(tmp_path, seed=1, num_videos=4, overwrite_output_dir=True))
+    assert first.metrics["evaluated"] == 3
     damaged.write_bytes(content)
     removed.unlink()
     again = evaluate(config)
     assert again.folder == first.folder
-    assert again.metrics["evaluated"] == 12
+    assert again.metrics["evaluated"] == 4
     assert again.metrics["skipped"] == {}
 
 
@@ -282,16 +297,16 @@ def has(pattern: str, count: int = 1) -> Moment:
     return lambda root: sum(1 for _ in root.glob(pattern)) >= count
 
 
-MOMENTS: dict[str, Moment] = {
-    "while fetching": has("data/raw/sample/val/*"),
-    "while decoding": has("data/processed/*/*/*.h5"),
-    "before the first batch": has("results/*/run.json"),
-    "after a batch": has("results/*/batches/*.npz"),
-    "in the midst": has("results/*/batches/*.npz", 4),
-}
-
-
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(has("data/raw/sample/val/*"), marks=pytest.mark.slow, id="while fetching"),
+        pytest.param(has("data/processed/*/*/*.h5"), id="while decoding"),
+        pytest.param(has("results/*/run.json"), marks=pytest.mark.slow, id="before a batch"),
+        pytest.param(has("results/*/batches/*.npz"), id="after a batch"),
+        pytest.param(has("results/*/batches/*.npz", 4), marks=pytest.mark.slow, id="in the midst"),
+    ],
+)
 def test_a_killed_run_resumes_to_the_same_bytes(
     run_cli: RunCli, tmp_path: Path, uninterrupted: tuple[bytes, bytes], moment: Moment
 ) -> None:

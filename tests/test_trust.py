@@ -15,7 +15,7 @@ import pytest
 from tests.helpers.command import RunCli
 from tests.helpers.evaluating import SAMPLE_RUN, sample_config
 from tests.helpers.paths import SAMPLE
-from vidbench.evaluate import evaluate
+from vidbench.evaluate import Evaluation, evaluate
 
 CLASSES = ("moving down", "shrinking", "turning clockwise")
 
@@ -32,14 +32,17 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_views_are_pooled_and_fewer_are_scored_from_the_same_pass(tmp_path: Path) -> None:
+def test_views_are_pooled_and_fewer_are_scored_from_the_same_pass(
+    tmp_path: Path, kept_clips: dict[str, Path]
+) -> None:
     def run(num_clips: int, num_crops: int, **others: Any) -> Mapping[str, Any]:
         config = sample_config(
             tmp_path,
-            num_videos=8,
+            num_videos=4,
             sampling="dense" if num_clips > 1 else "center",
             num_clips=num_clips,
             num_crops=num_crops,
+            **kept_clips,
             **others,
         )
         return evaluate(config).metrics
@@ -52,20 +55,17 @@ def test_views_are_pooled_and_fewer_are_scored_from_the_same_pass(tmp_path: Path
     assert run(1, 1)["fewer_views"] == {}
 
 
-def test_only_videos_of_some_classes_are_requested(tmp_path: Path, some_classes: Path) -> None:
-    folder, metrics = evaluate(sample_config(tmp_path, num_videos=None, classes=str(some_classes)))[
-        :2
-    ]
+def test_only_videos_of_some_classes_are_requested(
+    tmp_path: Path, some_classes: Path, kept_clips: dict[str, Path]
+) -> None:
+    asked = {"num_videos": None, "classes": str(some_classes), **kept_clips}
+    folder, metrics = evaluate(sample_config(tmp_path, **asked))[:2]
     assert {row["label"] for row in rows_of(folder / "predictions.csv")} == set(CLASSES)
     assert metrics["coverage"]["listed"] == metrics["requested"] == 24
     assert metrics["labels"]["num_classes"] == 3
     predicted = {row["pred_5"] for row in rows_of(folder / "predictions.csv")}
     assert not predicted <= set(CLASSES)
-    restricted = evaluate(
-        sample_config(
-            tmp_path, num_videos=None, classes=str(some_classes), restrict_choices=True, top_n=3
-        )
-    )
+    restricted = evaluate(sample_config(tmp_path, restrict_choices=True, top_n=3, **asked))
     assert restricted.folder != folder
     for row in rows_of(restricted.folder / "predictions.csv"):
         assert {row["pred_1"], row["pred_2"], row["pred_3"]} == set(CLASSES)
@@ -95,7 +95,7 @@ def test_classes_that_do_not_fit_are_refused_before_any_work(
 
 
 def test_a_model_of_other_classes_is_scored_where_it_has_them(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, kept_clips: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     model = shutil.copytree(SAMPLE / "model", tmp_path / "model")
     classes = (model / "classes.txt").read_text().splitlines()
@@ -103,7 +103,7 @@ def test_a_model_of_other_classes_is_scored_where_it_has_them(
     (model / "classes.txt").write_text(
         "\n".join("getting smaller" if name == lost else name for name in classes)
     )
-    config = sample_config(tmp_path, num_videos=None, model_path=str(model))
+    config = sample_config(tmp_path, num_videos=None, model_path=str(model), **kept_clips)
     with caplog.at_level(logging.WARNING):
         metrics = evaluate(config).metrics
     assert "no class for 1 of the 14" in caplog.text
@@ -126,22 +126,27 @@ def test_a_model_without_any_of_the_classes_is_refused(run_cli: RunCli, tmp_path
 
 
 def test_videos_on_the_training_list_are_counted_and_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    finished_run: Evaluation,
+    kept_clips: dict[str, Path],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    whole = evaluate(sample_config(tmp_path))
-    ids = [row["video_id"][:11] for row in rows_of(whole.folder / "predictions.csv")]
+    ids = [row["video_id"][:11] for row in rows_of(finished_run.folder / "predictions.csv")]
     training = tmp_path / "train.csv"
     lines = [f"moving down,{each},0,10,train" for each in [*ids[:3], "AAAAAAAAAAA"]]
     training.write_text("\n".join(["label,youtube_id,time_start,time_end,split", *lines]))
     with caplog.at_level(logging.WARNING):
-        metrics = evaluate(sample_config(tmp_path, training_list=training)).metrics
+        config = sample_config(tmp_path, training_list=training, **kept_clips)
+        metrics = evaluate(config).metrics
     assert metrics["leakage"]["leaked_videos"] == 3
     assert "3 of 12 videos" in caplog.text
-    assert whole.metrics["leakage"]["leaked_videos"] is None
+    assert finished_run.metrics["leakage"]["leaked_videos"] is None
 
 
-def test_pace_and_sizes_are_in_the_description_and_not_in_the_metrics(tmp_path: Path) -> None:
-    folder, metrics = evaluate(sample_config(tmp_path))[:2]
+def test_pace_and_sizes_are_in_the_description_and_not_in_the_metrics(
+    finished_run: Evaluation,
+) -> None:
+    folder, metrics = finished_run[:2]
     (session,) = json.loads((folder / "run.json").read_text())["sessions"]
     assert 0 < session["latency_ms"]["median"] <= session["latency_ms"]["p95"]
     assert session["videos_per_second"] > 0

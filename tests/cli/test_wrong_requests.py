@@ -229,17 +229,22 @@ def test_a_folder_in_which_nothing_may_be_written_is_refused(option: str) -> Non
     "wrong",
     [
         "--training_list=names",
-        "--classes=unknown_class",
-        "--num_clips=10",
-        "--top_n=401",
         "--fps=nan",
-        "--cache_dir=archive.tar.gz/cache",
-        "--run_name=",
-        "--preset=../x",
-        "--model_trained_on=kinetics-500",
-        "--kinetics_split=validate",
-        "@binary",
         "@folder",
+        *(
+            pytest.param(wrong, marks=pytest.mark.slow)
+            for wrong in (
+                "--classes=unknown_class",
+                "--num_clips=10",
+                "--top_n=401",
+                "--cache_dir=archive.tar.gz/cache",
+                "--run_name=",
+                "--preset=../x",
+                "--model_trained_on=kinetics-500",
+                "--kinetics_split=validate",
+                "@binary",
+            )
+        ),
     ],
 )
 def test_the_command_asks_no_server_and_imports_no_framework(

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.loading import decoders, eventually, sample, stamps
+from tests.helpers.loading import decoders, sample, stamps
 from tests.helpers.paths import REPOSITORY
-from tests.helpers.patience import PATIENCE_SECONDS
+from tests.helpers.patience import PATIENCE_SECONDS, eventually
 from tests.helpers.videos import write_video
 from vidbench.data.clips.cache import ClipCache
 from vidbench.data.clips.prepare import DecodeTask, Workers
@@ -151,7 +151,8 @@ def test_workers_run_before_a_framework_is_imported(tmp_path: Path) -> None:
         "import sys, pathlib\n"
         f"sys.path.insert(0, {str(REPOSITORY)!r})\n"
         "if __name__ == '__main__':\n"
-        "    from tests.helpers.loading import decoders, eventually, sample\n"
+        "    from tests.helpers.loading import decoders, sample\n"
+        "    from tests.helpers.patience import eventually\n"
         "    from vidbench.data.loader import batched\n"
         "    loader = sample(pathlib.Path.cwd())\n"
         "    records = loader.select(8).records\n"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
-from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.data.clips.source import CachePolicy
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.loader import VideoLoader
@@ -51,12 +48,3 @@ def _is_decoder(process: psutil.Process) -> bool:
         return "spawn_main" in " ".join(process.cmdline())
     except psutil.Error:  # it has ended meanwhile
         return False
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True

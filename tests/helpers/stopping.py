@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,11 @@ class Run:
 
     def send(self, number: int, *, group: bool) -> None:
         (os.killpg if group else os.kill)(self.pid, number)
+
+    def ends_within(self, seconds: float) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self._process.returncode is not None
 
     def end(self) -> tuple[int, list[str]]:
         """The exit code, and the lines on standard error, without what a run always says.

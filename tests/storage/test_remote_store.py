@@ -34,6 +34,7 @@ from tests.helpers.filled_folders import (
 )
 from tests.helpers.http_server import FileServer
 from tests.helpers.paths import SAMPLE
+from tests.helpers.patience import eventually
 from tests.helpers.s3_server import S3Server, require_moto, s3, s3_server  # noqa: F401 - fixtures
 from vidbench.config.opening import open_dataset
 from vidbench.config.places import dataset_source, local_folder, videos_location
@@ -207,8 +208,8 @@ def test_a_file_is_never_seen_half_written_even_if_its_writer_is_killed(
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         writer.stdout.close()
-        time.sleep(0.2)  # until the server has done with what it had been sent
-        assert folder.list("x") == list(folder.list_tree()) == ["x/file.bin"]
+        # The server may still be at what it had been sent.
+        assert eventually(lambda: folder.list("x") == list(folder.list_tree()) == ["x/file.bin"])
         _assert_whole(read(folder, "x/file.bin"))
 
 

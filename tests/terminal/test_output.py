@@ -60,7 +60,14 @@ def with_reader_gone(arguments: str, folder: Path) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--help", "models", "datasets --json", "check videos --num_workers 1", "evaluate --help"],
+    [
+        "models",
+        "check videos --num_workers 1",
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("--help", "datasets --json", "evaluate --help")
+        ),
+    ],
 )
 def test_a_command_whose_reader_is_gone_ends_quietly(
     arguments: str, videos: Path, tmp_path: Path
@@ -88,7 +95,14 @@ def test_a_lost_standard_error_does_not_stop_a_command(videos: Path, tmp_path: P
     assert b"2 videos: 0 ok, 2 broken, 0 truncated" in found.stdout
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        ">&-",
+        "<&- >&- 2>&-",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("2>&-", ">&- 2>&-")),
+    ],
+)
 def test_closed_streams_change_nothing_but_what_is_said(
     closed: str, videos: Path, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.command import RunCli
 from tests.helpers.paths import REPOSITORY, SAMPLE
 from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.terminal.logs import log_handler
@@ -359,20 +360,8 @@ def test_a_terminal_without_a_cursor_gets_lines(tmp_path: Path) -> None:
 # Real runs --------------------------------------------------------------------------------------
 
 
-def piped(cwd: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*EVALUATE, *options],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=True,
-        env={name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
-    )
-
-
-def test_a_run_in_a_pipe_leaves_dated_lines_and_nothing_of_others(tmp_path: Path) -> None:
-    done = piped(tmp_path, "--num_videos", "16", "--json")
+def test_a_run_in_a_pipe_leaves_dated_lines(run_cli: RunCli) -> None:
+    done = run_cli("evaluate", *OPTIONS, "--num_videos", 16, "--json")
     assert json.loads(done.stdout)["evaluated"] == 16
     lines = done.stderr.splitlines()
     assert all(map(DATED.match, lines)), lines
@@ -384,8 +373,12 @@ def test_a_run_in_a_pipe_leaves_dated_lines_and_nothing_of_others(tmp_path: Path
     assert "\x1b" not in done.stderr
 
 
-def test_a_verbose_run_says_the_rest(tmp_path: Path) -> None:
-    done = piped(tmp_path, "--num_videos", "4", "--json", "--verbose_logging")
+def test_a_verbose_run_says_the_rest(
+    run_process: RunCli, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    arguments = ("evaluate", *OPTIONS, "--num_videos", 4, "--verbose_logging")
+    done = run_process(*arguments, "--json")
     assert json.loads(done.stdout)["evaluated"] == 4
     assert TENSORFLOW.search(done.stderr)
     ours = [line for line in done.stderr.splitlines() if DATED.match(line)]
@@ -397,7 +390,7 @@ def test_a_verbose_run_says_the_rest(tmp_path: Path) -> None:
         ("DEBUG", "vidbench.cli.commands.evaluate", r"load_model took .* s"),
     ):
         assert any(re.fullmatch(rf"\S+ \S+ {level} {name}: {message}", line) for line in ours)
-    again = piped(tmp_path, "--num_videos", "4", "--verbose_logging", "--overwrite_output_dir")
+    again = run_cli(*arguments, "--overwrite_output_dir")
     assert len(set(re.findall(r"\S+\.mp4 is cached$", again.stderr, re.MULTILINE))) == 4
     assert "taking the graph kept as" in again.stderr
 
@@ -425,6 +418,7 @@ def test_ctrl_c_ends_the_bar_and_says_how_to_go_on_below_it(tmp_path: Path) -> N
     assert re.match(r"vidbench: stopped by SIGINT: \d+ of 112 videos are done; to go on: ", told)
 
 
+@pytest.mark.slow
 def test_ctrl_c_without_a_bar_leaves_the_line_alone(tmp_path: Path) -> None:
     code, sent = in_terminal(EVALUATE, tmp_path, interrupt_at="videos to predict")
     assert code == 130

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tests.helpers.evaluating import sample_config
 from tests.helpers.paths import REPOSITORY, SAMPLE
+from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.data.datasets.base import load_dataset
 from vidbench.data.loader import VideoLoader, batched
 from vidbench.data.spec import PreprocessSpec
@@ -169,7 +170,15 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "flipped",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in DAMAGES if name != "flipped"),
+    ],
+)
 def test_a_damaged_graph_is_made_again_with_a_warning(
+    name: str,
     fp32: SavedModelClassifier,
     graph_dir: Path,
     tmp_path: Path,
@@ -177,21 +186,21 @@ def test_a_damaged_graph_is_made_again_with_a_warning(
     scores: Scores,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    for name, damage in DAMAGES.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        damage(Path(shutil.copy(graph_dir / RECIPE.file_name(), folder)))
-        caplog.clear()
-        frozen_graph(RECIPE, folder)
-        assert "making it again" in caplog.text
-        caplog.clear()
-        before = kept(folder)
-        assert [path.name for path in before] == [RECIPE.file_name()]
-        np.testing.assert_array_equal(load(folder).predict(clips), scores)
-        assert kept(folder) == before
-        assert caplog.text == ""
+    folder = tmp_path / name
+    folder.mkdir()
+    DAMAGES[name](Path(shutil.copy(graph_dir / RECIPE.file_name(), folder)))
+    caplog.clear()
+    frozen_graph(RECIPE, folder)
+    assert "making it again" in caplog.text
+    caplog.clear()
+    before = kept(folder)
+    assert [path.name for path in before] == [RECIPE.file_name()]
+    np.testing.assert_array_equal(load(folder).predict(clips), scores)
+    assert kept(folder) == before
+    assert caplog.text == ""
 
 
+@pytest.mark.slow
 def test_processes_may_freeze_the_same_model_at_once(
     tmp_path: Path, clips: Clips, scores: Scores
 ) -> None:
@@ -202,7 +211,7 @@ def test_processes_may_freeze_the_same_model_at_once(
         f"assert frozen_graph(recipe, Path({str(tmp_path)!r})).meta.graph_def.node\n"
     )
     running = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
-    assert [process.wait(120) for process in running] == [0, 0]
+    assert [process.wait(PATIENCE_SECONDS) for process in running] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == [RECIPE.file_name()]
     np.testing.assert_array_equal(load(tmp_path).predict(clips), scores)
 
@@ -390,21 +399,28 @@ PROGRAMS = {
 }
 
 
-def test_keras_is_left_out_and_there_for_whoever_asks() -> None:
-    def start(program: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", program],
-            cwd=REPOSITORY,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    running = {name: start(program) for name, program in PROGRAMS.items()}
-    legacy = start(PROGRAMS["keras later"], TF_USE_LEGACY_KERAS="1")
-    for name, process in running.items():
-        out, errors = process.communicate()
-        assert out.split() == ["False", "True", "keras"], f"{name}: {errors}"
-    out, errors = legacy.communicate()
-    assert out.split() == ["False", "True", "tf_keras"], errors
+@pytest.mark.parametrize(
+    ("name", "legacy"),
+    [
+        ("keras later", "0"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("keras as an attribute", "0"),
+                ("keras first", "0"),
+                ("keras later", "1"),
+            )
+        ),
+    ],
+)
+def test_keras_is_left_out_and_there_for_whoever_asks(name: str, legacy: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAMS[name]],
+        cwd=REPOSITORY,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_USE_LEGACY_KERAS": legacy},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    expected = "tf_keras" if legacy == "1" else "keras"
+    assert done.stdout.split() == ["False", "True", expected], done.stderr
