@@ -52,40 +52,28 @@ FAMILY = ModelFamily(
 )
 
 
-def load(
-    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
-) -> HuggingFaceModel:
-    """The checkpoint of this name, or any at ``model_path``.
-
-    Args:
-        variant: One of :data:`VARIANTS`, or "".
-        model_path: A folder, or a name on Hugging Face (``owner/name``); with a variant, where
-            its checkpoint lies.
-        classes_file: Class names, one a line, for a checkpoint that only numbers them.
-
-    Raises:
-        ConfigError: There is no such variant, or neither variant nor path.
-    """
-    if variant and variant not in VARIANTS:
-        raise ConfigError(f"there is no huggingface/{variant}, only {', '.join(VARIANTS)}")
-    if not variant and not model_path:
-        raise ConfigError(
-            "model_type huggingface needs --model_path, a folder or a name on Hugging Face, or a "
-            f"variant such as huggingface/{next(iter(VARIANTS))}"
-        )
-    return HuggingFaceModel(variant, model_path, classes_file)
-
-
 class HuggingFaceModel:
     """A checkpoint, not loaded yet; constructing it does no I/O.
 
     Args:
         variant: One of :data:`VARIANTS`, or "" for any checkpoint.
-        model_path: A folder or a name on Hugging Face; None for the variant's own.
-        classes_file: Class names, one a line, or None for the checkpoint's own.
+        model_path: A folder, or a name on Hugging Face (``owner/name``); None for the variant's.
+        classes_file: Class names, one a line, for a checkpoint that only numbers them.
+
+    Raises:
+        ConfigError: There is no such variant, or neither variant nor path.
     """
 
-    def __init__(self, variant: str, model_path: str | None, classes_file: Path | None) -> None:
+    def __init__(
+        self, variant: str, *, model_path: str | None = None, classes_file: Path | None = None
+    ) -> None:
+        if variant and variant not in VARIANTS:
+            raise ConfigError(f"there is no huggingface/{variant}, only {', '.join(VARIANTS)}")
+        if not variant and not model_path:
+            raise ConfigError(
+                "model_type huggingface needs --model_path, a folder or a name on Hugging Face, or "
+                f"a variant such as huggingface/{next(iter(VARIANTS))}"
+            )
         self._variant = VARIANTS.get(variant)
         self._source = model_path or (self._variant.source if self._variant else "")
         self._classes_file = classes_file
@@ -181,6 +169,9 @@ class HuggingFaceModel:
             device=device,
             num_threads=num_threads,
         )
+
+
+load = HuggingFaceModel
 
 
 class HuggingFaceClassifier:

@@ -100,15 +100,6 @@ FAMILY = ModelFamily(
 )
 
 
-def load(variant: str, *, model_path: str | None = None) -> I3DLoader:
-    """I3D trained on ``kinetics-400`` or ``kinetics-600``.
-
-    Raises:
-        ConfigError: There is no such variant.
-    """
-    return I3DLoader(variant, model_path=model_path)
-
-
 class I3DLoader(HubModel, SavedModelLoader):
     """I3D, found in the first place that has it; constructing it does no I/O.
 
@@ -131,3 +122,6 @@ class I3DLoader(HubModel, SavedModelLoader):
         module = VARIANTS[trained_on]
         self._module, self._model_path = module, model_path
         self.pixel_range, self.golden = module.pixel_range, module.golden
+
+
+load = I3DLoader

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import re
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,25 +40,11 @@ FAMILY = ModelFamily(
 _UNKNOWN = re.compile(r"(Could not locate class|Unknown layer:) ['\"](?P<name>[^'\"]+)['\"]")
 
 
-def load(
-    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
-) -> KerasFile:
-    """The model at ``model_path``, a file ``.keras``, or ``.h5`` as Keras wrote before.
-
-    Raises:
-        ConfigError: There is no path, or a variant, which this family does not have.
-    """
-    if variant:
-        raise ConfigError(f"model_type keras_file has no variant {variant!r}: drop it")
-    if model_path is None:
-        raise ConfigError("model_type keras_file needs --model_path, a file .keras or .h5")
-    return KerasFile(model_path, classes_file=classes_file)
-
-
 class KerasFile(ModelFile):
     """A Keras model, read without running any code that the file holds."""
 
     family = "keras_file"
+    takes = "a file .keras or .h5"
     suffixes = (".keras", ".h5", ".hdf5")
     libraries = ("tensorflow",)  # which brings Keras
     extra = "tensorflow"
@@ -121,6 +106,9 @@ class KerasFile(ModelFile):
             return np.asarray(scores)
 
         return Network(signature, run, np.dtype(signature.input_dtype))
+
+
+load = KerasFile.from_options
 
 
 def _import_keras(num_threads: int | None) -> Any:

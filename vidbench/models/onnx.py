@@ -66,25 +66,11 @@ _FED = {"tensor(float)": "float32", "tensor(double)": "float64"} | {
 _OWN_DOMAINS = ("", "ai.onnx")
 
 
-def load(
-    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
-) -> OnnxFile:
-    """The model at ``model_path``, a file ``.onnx``.
-
-    Raises:
-        ConfigError: There is no path, or a variant, which this family does not have.
-    """
-    if variant:
-        raise ConfigError(f"model_type onnx has no variant {variant!r}: drop it")
-    if model_path is None:
-        raise ConfigError("model_type onnx needs --model_path, a file .onnx")
-    return OnnxFile(model_path, classes_file=classes_file)
-
-
 class OnnxFile(ModelFile):
     """An ONNX model; its weights may lie in other files beside it."""
 
     family = "onnx"
+    takes = "a file .onnx"
     suffixes = (".onnx",)
     libraries = ("onnxruntime",)
     extra = "onnx"
@@ -184,6 +170,9 @@ class OnnxFile(ModelFile):
             if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
                 raise ConfigError(f"{self._path} wants weights outside of its folder: {name!r}")
         return [self._path.parent / name for name in names]
+
+
+load = OnnxFile.from_options
 
 
 def _moved(node: Any, prefix: str) -> Any:

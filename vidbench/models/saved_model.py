@@ -46,21 +46,6 @@ FAMILY = ModelFamily(
 )
 
 
-def load(
-    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
-) -> SavedModelLoader:
-    """The model at ``model_path``.
-
-    Raises:
-        ConfigError: There is no path, or a variant, which this family does not have.
-    """
-    if variant:
-        raise ConfigError(f"model_type saved_model has no variant {variant!r}: drop the option")
-    if model_path is None:
-        raise ConfigError("model_type saved_model needs --model_path, a SavedModel folder")
-    return SavedModelLoader(model_path, classes_file=classes_file)
-
-
 class SavedModelLoader(DescribedModel):
     """A SavedModel with a class list; constructing it does no I/O.
 
@@ -73,14 +58,15 @@ class SavedModelLoader(DescribedModel):
     """
 
     family = "saved_model"
+    takes = "a SavedModel folder"
     golden: Golden | None = None  # logits that were published
     _described: str | None = None  # what a TOML file may lie in or beside
     _classes_file: Path | None = None
 
     def __init__(self, model_path: str, *, classes_file: Path | None = None) -> None:
+        super().__init__(model_path, classes_file=classes_file)
         self._model_path: str | None = model_path
         self._described = model_path
-        self._classes_file = classes_file
 
     @cached_property
     def description(self) -> Description:
@@ -231,3 +217,6 @@ class SavedModelLoader(DescribedModel):
             batch=(self.signature.input_shape or (None,))[0],
             ending=read_ending(self.weights.folder, self.signature),
         )
+
+
+load = SavedModelLoader.from_options

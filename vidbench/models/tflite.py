@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,25 +33,11 @@ _QUANTISED = (np.uint8, np.int8, np.int16)
 _FLEX = "Flex"  # what the names of TensorFlow's own operators begin with in a TFLite model
 
 
-def load(
-    variant: str, *, model_path: str | None = None, classes_file: Path | None = None
-) -> TFLiteFile:
-    """The model at ``model_path``, a file ``.tflite``.
-
-    Raises:
-        ConfigError: There is no path, or a variant, which this family does not have.
-    """
-    if variant:
-        raise ConfigError(f"model_type tflite has no variant {variant!r}: drop it")
-    if model_path is None:
-        raise ConfigError("model_type tflite needs --model_path, a file .tflite")
-    return TFLiteFile(model_path, classes_file=classes_file)
-
-
 class TFLiteFile(ModelFile):
     """A TFLite model, run on the CPU by the first interpreter that is installed."""
 
     family = "tflite"
+    takes = "a file .tflite"
     suffixes = (".tflite", ".lite")
     libraries = TFLITE_LIBRARIES
     extra = "tensorflow"
@@ -113,6 +98,9 @@ class TFLiteFile(ModelFile):
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{self._path} cannot be loaded: {one_line(error)}") from error
         return made
+
+
+load = TFLiteFile.from_options
 
 
 class _Runner:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from functools import cached_property
+from pathlib import Path
+from typing import Self
 
 from vidbench.data.spec import PreprocessSpec
+from vidbench.errors import ConfigError
 from vidbench.models._files.description import Description
 from vidbench.models._files.interface import PixelRange, decisive
 
@@ -15,6 +18,26 @@ class DescribedModel(ABC):
     """What the description of a model decides; see :class:`~vidbench.models.base.Model`."""
 
     family: str
+    takes: str  # what ``--model_path`` names, e.g. ``a file .onnx``
+
+    def __init__(self, model_path: str, *, classes_file: Path | None = None) -> None:
+        self._source = model_path
+        self._classes_file = classes_file
+
+    @classmethod
+    def from_options(
+        cls, variant: str, *, model_path: str | None = None, classes_file: Path | None = None
+    ) -> Self:
+        """The model at a path; this is ``load`` of a family without variants.
+
+        Raises:
+            ConfigError: There is no path, or a variant.
+        """
+        if variant:
+            raise ConfigError(f"model_type {cls.family} has no variant {variant!r}: drop it")
+        if model_path is None:
+            raise ConfigError(f"model_type {cls.family} needs --model_path, {cls.takes}")
+        return cls(model_path, classes_file=classes_file)
 
     @property
     @abstractmethod

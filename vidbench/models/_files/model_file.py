@@ -45,9 +45,8 @@ class ModelFile(DescribedModel):
     extra: str
 
     def __init__(self, model_path: str, *, classes_file: Path | None = None) -> None:
+        super().__init__(model_path, classes_file=classes_file)
         self._path = Path(model_path)
-        self._source = model_path
-        self._classes_file = classes_file
 
     @cached_property
     def description(self) -> Description:
