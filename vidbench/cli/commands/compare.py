@@ -121,8 +121,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     for one in comparison.runs:
         yield f"{one.name}"
         yield (
-            f"  {one.model} on {one.dataset}, {one.choices} classes to choose from, "
-            f"{one.videos} scored videos of known class"
+            f"  {one.model} on {one.dataset}: {one.videos} scored videos with a known class, "
+            f"{one.choices} choices"
         )
         yield f"  top-{comparison.k} on the common videos: {one.accuracy}"
     for pair in comparison.pairs:
