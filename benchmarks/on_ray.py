@@ -22,7 +22,7 @@ _REPOSITORY = Path(__file__).parents[1]
 _SAMPLE_SECONDS = 0.25
 _LINE = re.compile(
     r"^(?P<end>\d{4}-\S+ [\d:.+]+) INFO vidbench\.engines\.cluster\.stages: "
-    r"shard \S+: (?P<videos>\d+) videos (?P<what>decoded or found|predicted) in (?P<seconds>\S+) s",
+    r"shard \S+: (?P<videos>\d+) videos (?P<what>prepared|predicted) in (?P<seconds>\S+) s",
     re.MULTILINE,
 )
 
@@ -125,14 +125,14 @@ def read_shards(folder: Path) -> tuple[list[Shard], list[Shard]]:
     Args:
         folder: Where Ray keeps its sessions. What it passes on to the driver lacks the last lines.
     """
-    found: dict[str, list[Shard]] = {"decoded or found": [], "predicted": []}
+    found: dict[str, list[Shard]] = {"prepared": [], "predicted": []}
     for path in folder.glob("ray/session_2*/logs/worker-*.err"):
         pid = int(path.stem.rpartition("-")[2])
         for match in _LINE.finditer(path.read_text("utf-8", "replace")):
             end = datetime.fromisoformat(match["end"]).timestamp()
             shard = Shard(pid, end, int(match["videos"]), float(match["seconds"]))
             found[match["what"]].append(shard)
-    return found["decoded or found"], found["predicted"]
+    return found["prepared"], found["predicted"]
 
 
 def evaluate_on_ray(home: Path, num_videos: int, workers: int, *options: object) -> RayRun:

@@ -12,6 +12,7 @@ from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import BATCH_SIZE, SPEC, Clips, Workspace
 from vidbench.data.loader import VideoLoader, batched
 from vidbench.data.records import Selection, VideoRecord, Views
+from vidbench.engines.clip_scorers import ClipScorer
 from vidbench.engines.scoring import predict
 from vidbench.labels.class_lists import load_classes
 from vidbench.models.base import Classifier
@@ -84,8 +85,7 @@ class _Loop:
         predictions = Predictions.pending(records, _CLASSES)
         seconds = seconds_of(
             lambda: predict(
-                lambda: classifier,
-                loader,
+                ClipScorer(loader, _CLASSES, lambda: classifier),
                 records,
                 predictions,
                 self._batches,

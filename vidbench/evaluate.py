@@ -10,26 +10,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vidbench.config.label_matching import Labels, match_labels
-from vidbench.config.opening import open_loader, open_model
 from vidbench.config.places import require_files, sync_lists, videos_location
 from vidbench.config.run_config import RunConfig
 from vidbench.config.scope import warn_of_few_classes, warn_of_leakage
-from vidbench.data.loader import VideoLoader
 from vidbench.data.records import Selection
-from vidbench.data.views import fewer_views
 from vidbench.engines.base import Engine, Workload
 from vidbench.engines.one_machine import OneMachine
-from vidbench.engines.scoring import unfinished_batches
-from vidbench.models.base import Model
+from vidbench.engines.open_scorer import CheckedModel, check_model
+from vidbench.engines.scoring import Scorer, unfinished_batches
+from vidbench.models.base import AnyModel
 from vidbench.report import write_report
 from vidbench.runs.context import KnownLeakage, MatchedLabels, RunContext
+from vidbench.runs.evidence import settle_evidence
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.identity import RunIdentity
 from vidbench.runs.metrics_record import Metrics
 from vidbench.runs.predictions import Predictions
 from vidbench.storage.locations import join
-from vidbench.system.machine import default_batch_size
 from vidbench.system.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -66,9 +64,9 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
     """
     stopwatch = stopwatch or Stopwatch()
     with stopwatch("check"):
-        model = open_model(config)
+        checked = check_model(config)
     with open_engine(config) as engine:
-        return _evaluate(config, model, engine, stopwatch)
+        return _evaluate(config, checked, engine, stopwatch)
 
 
 @contextmanager
@@ -87,43 +85,51 @@ def open_engine(config: RunConfig) -> Iterator[Engine]:
         yield RayCluster(config, nodes)
 
 
-def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwatch) -> Evaluation:
+def _evaluate(
+    config: RunConfig, checked: CheckedModel, engine: Engine, stopwatch: Stopwatch
+) -> Evaluation:
+    model = checked.model
     with stopwatch("check"):
-        loader = open_loader(config, model, engine.fetch_tarballs)
-        sync_lists(config, loader.dataset)
-        labels = match_labels(config, model, loader.dataset)
+        scorer = checked.open_scorer(engine.fetch_tarballs)
+        dataset = scorer.dataset
+        sync_lists(config, dataset)
+        labels = match_labels(config, model, dataset)
     with stopwatch("fetch"):
-        selection = loader.select(config.num_videos, labels.classes if config.classes else None)
-    require_files(config, loader.dataset, selection.records)
+        classes = labels.classes if config.classes else None
+        selection = dataset.fetch(config.num_videos, classes)
+    scorer.check(selection.records)
+    require_files(config, dataset, selection.records)
     warn_of_few_classes(selection.records, labels)
     with stopwatch("open"):
-        folder = open_run(config, model, loader, selection, labels)
+        folder = open_run(config, model, scorer, selection, labels)
         predictions = folder.load(
             Predictions.pending(
                 selection.records,
                 model.classes,
                 labels.alignment.targets,
-                fewer_views(loader.spec),
+                scorer.fewer_views,
+                scorer.evidence,
             )
         )
-        batch_size = config.batch_size or default_batch_size(loader.spec.views_bytes)
-        skip_is_final = partial(engine.skip_is_final, loader)
+        batch_size = config.batch_size or scorer.batch_size
+        skip_is_final = partial(engine.skip_is_final, scorer)
         batches = unfinished_batches(predictions, selection.records, skip_is_final, batch_size)
     beside: Mapping[str, float] = {}
     if batches:
         videos = sum(map(len, batches))
         logger.info("%s: %d of %d videos to predict", folder.path, videos, len(predictions))
         records = selection.records
-        work = Workload(config, model, loader, records, predictions, batches, folder, stopwatch)
+        work = Workload(config, checked, scorer, records, predictions, batches, folder, stopwatch)
         beside, numbers = engine.predict(work)
         folder.add_session(videos, stopwatch.seconds, beside, numbers)
     else:
         logger.info("%s is finished: its predictions are scored again", folder.path)
+    predictions = settle_evidence(predictions)
     with stopwatch("score"):
         metrics = folder.finish(predictions, config.choose_top_n(labels.choices or model.classes))
     if not config.no_report:
         with stopwatch("report"):
-            location = videos_location(config, loader.dataset)
+            location = videos_location(config, dataset)
             write_report(FinishedRun(folder.path, location, config.cache_dir))
             folder.upload("report.html")
             folder.upload("thumbnails.zip")
@@ -131,15 +137,16 @@ def _evaluate(config: RunConfig, model: Model, engine: Engine, stopwatch: Stopwa
 
 
 def open_run(
-    config: RunConfig, model: Model, loader: VideoLoader, selection: Selection, labels: Labels
+    config: RunConfig, model: AnyModel, scorer: Scorer, selection: Selection, labels: Labels
 ) -> RunFolder:
     """The run's folder, new or as an earlier session left it."""
+    dataset = scorer.dataset
     identity = RunIdentity(
         model=model.name,
         weights=model.digest(),
-        dataset=loader.dataset.name,
-        split=loader.dataset.split,
-        spec=loader.spec,
+        dataset=dataset.name,
+        split=dataset.split,
+        spec=scorer.spec,
         video_ids=tuple(record.video_id for record in selection.records),
         precision=config.precision,
         labels=labels.alignment.describe(),
@@ -147,10 +154,10 @@ def open_run(
         truncated=config.truncated,
         frames=tuple(record.frames for record in selection.records if record.frames),
     )
-    leakage = warn_of_leakage(config, model.trained_on, loader.dataset, selection.records)
+    leakage = warn_of_leakage(config, model.trained_on, dataset, selection.records)
     context = RunContext(
         signature=identity.signature(),
-        views=loader.spec.views_name,
+        views=identity.views,
         num_listed=selection.num_listed,
         labels=MatchedLabels.of(labels.alignment),
         choices=labels.choices,
@@ -158,7 +165,7 @@ def open_run(
     )
     location = join(config.results_dir, config.run_name or identity.run_name())
     folder = RunFolder(location, identity)
-    places = {"videos": videos_location(config, loader.dataset), "cache": config.cache_dir}
+    places = {"videos": videos_location(config, dataset), "cache": config.cache_dir}
     overwrite = config.overwrite_output_dir
     folder.open(config.as_dict(), context, selection.unlisted, places, overwrite=overwrite)
     return folder

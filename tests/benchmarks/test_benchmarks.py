@@ -194,7 +194,7 @@ def test_the_logs_of_a_run_tell_who_did_what_when(tmp_path: Path) -> None:
     (tmp_path / "ray" / "session_latest").symlink_to(logs.parent)
     said = "INFO vidbench.engines.cluster.stages: shard"
     (logs / "worker-a1b2-01000000-28366.err").write_text(
-        f"2026-11-21 22:24:03.126+00:00 {said} 0-1: 2 videos decoded or found in 1.5 s, 0 skipped\n"
+        f"2026-11-21 22:24:03.126+00:00 {said} 0-1: 2 videos prepared in 1.5 s\n"
     )
     (logs / "worker-c3d4-01000000-77.err").write_text(
         "2026-11-21 22:24:03.000+00:00 DEBUG vidbench.data.loader: 2 videos\n"

@@ -49,7 +49,7 @@ def test_every_field_changes_the_digest_and_the_signature(field: str) -> None:
 
 
 def test_equal_identities_have_equal_digests() -> None:
-    assert replace(BASE, spec=replace(BASE.spec)).digest() == BASE.digest()
+    assert replace(BASE, spec=replace(PRESETS["hub"])).digest() == BASE.digest()
     assert len(BASE.digest()) == 8
 
 
@@ -88,7 +88,7 @@ def test_the_signature_names_all_that_a_number_depends_on() -> None:
         "kinetics-400/val",
         f"{{evaluated}} of 3 videos {digest_videos(BASE.video_ids)}",
         "3 exact classes",
-        f"100 frames uniform, center_square 224, stretch {BASE.spec.digest()}",
+        f"100 frames uniform, center_square 224, stretch {PRESETS['hub'].digest()}",
         "1x1 view",
         "fp32",
         f"vidbench {vidbench.__version__} pixels {PIXELS_VERSION}",
@@ -100,4 +100,15 @@ def test_the_description_holds_everything_but_the_videos() -> None:
     later: dict[str, Any] = {name: CHANGES[name] for name in ("truncated", "frames")}
     assert replace(BASE, **later).as_dict().keys() == named
     assert BASE.as_dict().keys() == named - later.keys()
-    assert BASE.as_dict()["spec"] == BASE.spec.canonical()
+    assert BASE.as_dict()["spec"] == PRESETS["hub"].canonical()
+
+
+def test_a_model_that_reads_files_has_no_spec() -> None:
+    files = replace(BASE, spec=None)
+    assert files.digest() != BASE.digest()
+    assert (files.spec_digest, files.views) == (None, "unknown")
+    assert files.signature().split(" | ")[4:] == [
+        "video files, read by the model",
+        f"vidbench {vidbench.__version__}",
+    ]
+    assert not files.as_dict().keys() & {"spec", "pixels_version"}

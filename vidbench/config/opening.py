@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vidbench.config.places import dataset_source, videos_location
+from vidbench.config.protocol import PROTOCOL_OPTIONS
 from vidbench.config.run_config import RunConfig
 from vidbench.data.clips.features import FeatureCache
 from vidbench.data.clips.source import CachePolicy
@@ -13,8 +14,23 @@ from vidbench.data.fetch.tarballs import FetchTarballs, fetch_and_list
 from vidbench.data.loader import VideoLoader
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
-from vidbench.models.base import FEATURES, Model, as_embedding_model, load_model
+from vidbench.models.base import (
+    FEATURES,
+    AnyModel,
+    FileModel,
+    Model,
+    as_embedding_model,
+    load_file_model,
+    load_model,
+)
 from vidbench.storage.locations import own_folder, working_folder
+
+_OF_CLIPS = (
+    *PROTOCOL_OPTIONS,
+    *("preset", "precision", "device", "no_cuda", "num_threads", "num_workers", "truncated"),
+    *("cache_compression", "overwrite_cache", "restrict_choices"),
+)
+"""Options that mean something to models that take clips, and give probabilities, alone."""
 
 
 def find_model(config: RunConfig) -> Model:
@@ -23,26 +39,57 @@ def find_model(config: RunConfig) -> Model:
     Raises:
         ConfigError: There is no such model, or it takes no such options.
     """
+    return load_model(config.model_name, **_model_options(config))
+
+
+def find_file_model(config: RunConfig) -> FileModel:
+    """The model, which reads files of videos itself, not loaded yet; nothing is read.
+
+    Raises:
+        ConfigError: There is no such model, or an option has no meaning for it.
+    """
+    usual = RunConfig()
+    for name in _OF_CLIPS:
+        if getattr(config, name) != getattr(usual, name):
+            raise ConfigError(
+                f"--{name} has no meaning for --model_type {config.model_type}, which reads the "
+                "files of videos itself: drop the option"
+            )
+    return load_file_model(config.model_name, **_model_options(config))
+
+
+def _model_options(config: RunConfig) -> dict[str, Any]:
     option, classes_file = "classes_file", config.classes_file
     if option in config.dataset_family.options and option not in config.model_family.options:
         classes_file = None  # it names the labels of the dataset alone
-    return load_model(
-        config.model_name,
-        model_path=config.model_path,
-        classes_file=classes_file,
-        prompts=config.prompts,
-    )
+    return {
+        "model_path": config.model_path,
+        "classes_file": classes_file,
+        "prompts": config.prompts,
+    }
 
 
 def open_model(config: RunConfig) -> Model:
     """The model, not loaded yet, whose weights are found and fit what is asked of them."""
     model = find_model(config)
     model.check(config.spec(model.spec))
+    _require_top_n(config, model)
+    return model
+
+
+def open_file_model(config: RunConfig) -> FileModel:
+    """The model, which reads files of videos itself, not loaded yet; it is there."""
+    model = find_file_model(config)
+    model.check()
+    _require_top_n(config, model)
+    return model
+
+
+def _require_top_n(config: RunConfig, model: AnyModel) -> None:
     if config.top_n is not None and config.top_n > len(model.classes):
         raise ConfigError(
             f"top_n is {config.top_n}, but the model has only {len(model.classes)} classes"
         )
-    return model
 
 
 def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_and_list) -> Dataset:
@@ -101,7 +148,7 @@ def open_worker_loader(
         open_dataset(config),
         spec,
         num_workers=1,
-        features=FeatureCache(config.cache_dir, embedding) if embedding else None,
+        features=open_feature_cache(config, embedding) if embedding else None,
         hashes=own_folder(config.cache_dir) / "files.sqlite" if own_hashes else None,
         sweep=False,  # after each shard; the driver does it, once
     )
@@ -127,7 +174,12 @@ def open_features(config: RunConfig, model: Model) -> FeatureCache | None:
     if config.model_family.input != FEATURES:
         return None
     digest = as_embedding_model(model).embedding_digest(config.precision)
-    return FeatureCache(config.cache_dir, digest)
+    return open_feature_cache(config, digest)
+
+
+def open_feature_cache(config: RunConfig, embedding: str) -> FeatureCache:
+    """Where features are kept that are made as this digest says."""
+    return FeatureCache(config.cache_dir, embedding)
 
 
 def cache_policy(config: RunConfig) -> CachePolicy:

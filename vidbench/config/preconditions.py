@@ -6,14 +6,14 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from vidbench.config.opening import find_model, open_dataset
+from vidbench.config.opening import find_model, open_dataset, open_file_model
 from vidbench.config.run_config import RunConfig, is_module
 from vidbench.data.leakage import read_source_ids
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.labels.aliases import read_aliases
 from vidbench.labels.class_lists import find_classes, list_names, load_classes, restrict
-from vidbench.models.base import ChecksPath, Model, count_classes
+from vidbench.models.base import FILES, ChecksPath, Model, count_classes
 from vidbench.storage.locations import join, working_folder
 from vidbench.storage.remote_store import require_remote
 from vidbench.system.machine import total_memory
@@ -73,6 +73,13 @@ def _check_folders(config: RunConfig) -> None:
 
 
 def _check_model(config: RunConfig) -> None:
+    if config.model_family.input == FILES:
+        open_file_model(config)
+    else:
+        _check_model_of_clips(config)
+
+
+def _check_model_of_clips(config: RunConfig) -> None:
     model = find_model(config)
     if config.model_path is not None:
         require_address("model_path", config.model_path)

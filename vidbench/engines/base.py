@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Protocol
 
 from vidbench.config.run_config import RunConfig
 from vidbench.data.fetch.tarballs import Extracted
-from vidbench.data.loader import VideoLoader
 from vidbench.data.records import VideoRecord
-from vidbench.models.base import Model
+from vidbench.engines.open_scorer import CheckedModel
+from vidbench.engines.scoring import Scorer
 from vidbench.runs.folder import RunFolder
 from vidbench.runs.predictions import Predictions
 from vidbench.system.stopwatch import Stopwatch
@@ -21,8 +21,8 @@ class Workload(NamedTuple):
 
     Attributes:
         config: What the run was asked for.
-        model: Not loaded yet.
-        loader: Gives clips.
+        checked: The model, and how its scorer is opened elsewhere.
+        scorer: Scores videos on this machine; its model is not loaded yet.
         records: All requested videos.
         predictions: Their table.
         batches: The places of the videos of each batch to predict.
@@ -31,8 +31,8 @@ class Workload(NamedTuple):
     """
 
     config: RunConfig
-    model: Model
-    loader: VideoLoader
+    checked: CheckedModel
+    scorer: Scorer
     records: Sequence[VideoRecord]
     predictions: Predictions
     batches: Sequence[range]
@@ -59,8 +59,8 @@ class Engine(Protocol):
         """As :func:`vidbench.data.fetch.tarballs.fetch_and_list`."""
         ...
 
-    def skip_is_final(self, loader: VideoLoader, record: VideoRecord) -> bool:
-        """Whether this skipped video need not be tried again."""
+    def skip_is_final(self, scorer: Scorer, record: VideoRecord, reason: str) -> bool:
+        """Whether this video, skipped for this reason, need not be tried again."""
         ...
 
     def predict(self, work: Workload) -> Measured:

@@ -30,6 +30,7 @@ from vidbench.report import write_report
 from vidbench.runs.context import KnownLeakage, MatchedLabels, RunContext
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.folder import RunFolder
+from vidbench.runs.identity import UNKNOWN
 from vidbench.runs.metrics_record import Metrics
 from vidbench.runs.predictions import Predictions
 from vidbench.storage.locations import join
@@ -38,9 +39,6 @@ logger = logging.getLogger(__name__)
 
 NO_PREDICTION = "no_prediction"
 """Skip reason of a requested video without a row in the file."""
-
-UNKNOWN = "unknown"
-"""Value in a run for facts that only the other program knows, such as the views of a video."""
 
 
 @dataclass(frozen=True, kw_only=True)

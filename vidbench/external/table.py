@@ -12,7 +12,7 @@ from vidbench.errors import ConfigError
 from vidbench.external.answers import Answers
 from vidbench.external.classes import name_columns, name_rankings
 from vidbench.external.scores import interpret, pool_rows
-from vidbench.metrics.ranking import LABEL, RANKING
+from vidbench.metrics.ranking import LABEL, RANKING, rank_scores
 
 Rows = NDArray[np.intp]
 
@@ -93,7 +93,7 @@ def _of_rankings(
     scores, ranked = np.full((count, len(classes)), np.nan, np.float32), np.zeros(count, np.intp)
     for row, ranking in zip(rows.tolist(), rankings, strict=True):
         scores[row] = 0
-        scores[row, [index_of[name] for name in ranking]] = 1 / np.arange(1, len(ranking) + 1)
+        scores[row, [index_of[name] for name in ranking]] = rank_scores(len(ranking))
         ranked[row] = len(ranking)
     if not ranked.any():
         raise ConfigError("the file names no class for any video")

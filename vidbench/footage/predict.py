@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from vidbench.config.opening import find_model
 from vidbench.config.run_config import RunConfig
 from vidbench.data.spec import PreprocessSpec
-from vidbench.engines.scoring import rehearsed
+from vidbench.engines.clip_scorers import rehearsed
 from vidbench.errors import VideoError
 from vidbench.footage.labelling import (
     Rules,

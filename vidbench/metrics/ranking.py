@@ -57,6 +57,11 @@ def has_scores(evidence: str) -> bool:
     return evidence in (PROBABILITIES, SIMILARITY)
 
 
+def rank_scores(count: int) -> Scores:
+    """Numbers in place of scores, for a ranking of so many classes: 1, 1/2, 1/3 and so on."""
+    return np.asarray(1 / np.arange(1, count + 1), np.float32)
+
+
 def count_ranked(scores: Scores) -> Classes:
     """Number of classes that each row of scores ranks, (videos,); 0 if a score is NaN.
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 import vidbench.models
-from vidbench.data.records import Views
+from vidbench.data.records import Skip, Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.metrics.ranking import EVIDENCE, PROBABILITIES
@@ -110,24 +110,36 @@ class EmbeddingClassifier(Classifier, Protocol):
         ...
 
 
-class Model(Protocol):
-    """A model that may not be loaded yet; constructing one does no I/O.
+class AnyModel(Protocol):
+    """What every model says of itself; constructing one does no I/O.
 
     Attributes:
         name: ``family`` or ``family/variant``, as in the results.
-        spec: What it expects to be done to pixels, where nobody says otherwise.
         trained_on: The dataset whose train split it has seen, e.g. ``kinetics-400``; None where
-            nobody says.
+            that is not stated.
     """
 
     name: str
-    spec: PreprocessSpec
     trained_on: str | None
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of the scores; bound to the weights."""
         ...
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of the weights' content and the class list."""
+        ...
+
+
+class Model(AnyModel, Protocol):
+    """A model that takes clips, and may not be loaded yet.
+
+    Attributes:
+        spec: What it expects to be done to pixels, unless options say otherwise.
+    """
+
+    spec: PreprocessSpec
 
     def check(self, spec: PreprocessSpec) -> None:
         """Check that clips of this spec fit the model; finds the weights, loads no framework.
@@ -136,10 +148,6 @@ class Model(Protocol):
             ConfigError: They do not fit, or the class list does not.
             ModelError: The weights cannot be found.
         """
-        ...
-
-    def digest(self) -> str:
-        """16 hexadecimal digits of the weights' content and the class list."""
         ...
 
     def load(
@@ -183,6 +191,50 @@ class EmbeddingModel(Protocol):
         cache_dir: Path | None = None,
     ) -> EmbeddingClassifier:
         """As :meth:`Model.load`."""
+        ...
+
+
+class Answer(NamedTuple):
+    """What a model that takes files says of one video.
+
+    Attributes:
+        classes: The best first, at least one.
+        scores: Of these classes, falling; empty where it gives none.
+    """
+
+    classes: tuple[str, ...]
+    scores: tuple[float, ...] = ()
+
+
+class FileClassifier(Protocol):
+    """A loaded model that reads the files of videos itself."""
+
+    def judge(self, files: Sequence[Path], seconds: float) -> Sequence[Answer | Skip]:
+        """What the model says of each file, or why it cannot judge it.
+
+        Args:
+            files: Absolute paths on this machine, each once.
+            seconds: For one file; what takes longer is given up.
+
+        Raises:
+            ModelError: It does not answer as it should, which another file would not change.
+        """
+        ...
+
+
+class FileModel(AnyModel, Protocol):
+    """A model that takes the files of videos, and may not be loaded yet."""
+
+    def check(self) -> None:
+        """Check that the model is there; runs nothing.
+
+        Raises:
+            ConfigError: It is not, or its class list is none.
+        """
+        ...
+
+    def load(self) -> FileClassifier:
+        """The model, ready to judge files."""
         ...
 
 
@@ -281,17 +333,38 @@ def load_model(name: str, **options: Any) -> Model:
     """The model ``family/variant``, from ``vidbench.models.<family>.load(variant, ...)``.
 
     Args:
-        name: E.g. ``i3d/kinetics-400``; a family with a dot is anybody's module.
+        name: E.g. ``i3d/kinetics-400``; a family with a dot is a module of yours.
         **options: Of :data:`OPTIONS`, as far as the family takes them: ``model_path``, weights to
             take; ``classes_file``, class names, one a line; ``prompts``, a file of classes and
             prompts. Those that are None count as not given.
 
     Raises:
-        ConfigError: There is no such model, or its options contradict one another.
+        ConfigError: There is no such model, its options contradict one another, or it takes the
+            files of videos instead of clips.
     """
+    if find_model_family(name).input == FILES:
+        raise ConfigError(
+            f"--model_type {name} takes whole files of videos, not clips of their frames: only "
+            "`vidbench evaluate` runs it"
+        )
+    return cast(Model, _load(name, options))
+
+
+def load_file_model(name: str, **options: Any) -> FileModel:
+    """The model of a family that takes files; as :func:`load_model`.
+
+    Raises:
+        ConfigError: There is no such model, its options contradict one another, or it takes clips.
+    """
+    if find_model_family(name).input != FILES:
+        raise ConfigError(f"--model_type {name} takes clips of frames, not files of videos")
+    return cast(FileModel, _load(name, options))
+
+
+def _load(name: str, options: Mapping[str, Any]) -> Any:
     family, (name, slash, variant) = find_model_family(name), name.partition("/")
     given = {option: value for option, value in options.items() if value is not None}
     for option in sorted(given.keys() - family.options):
         raise ConfigError(f"model_type {name} takes no --{option}: drop the option")
     load = import_family("model_type", name, vidbench.models).load
-    return cast(Model, load(variant if slash else family.default_variant, **given))
+    return load(variant if slash else family.default_variant, **given)

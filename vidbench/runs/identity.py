@@ -12,6 +12,9 @@ from vidbench.data.records import FrameFolder
 from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 from vidbench.runs.coverage import digest_videos
 
+UNKNOWN = "unknown"
+"""What stands in a run for what only the model knows, such as the views of a video."""
+
 
 class Identity(Protocol):
     """What decides the predictions in a run's folder, whoever made them."""
@@ -39,7 +42,7 @@ class RunIdentity:
         weights: Digest of the weights' content and of the class list.
         dataset: E.g. ``kinetics-400``.
         split: E.g. ``val``.
-        spec: What is done to pixels.
+        spec: What is done to pixels; None where the model reads the files of videos itself.
         video_ids: The requested videos, in order.
         precision: Of the model's arithmetic.
         labels: How the dataset's labels were matched with the model's classes.
@@ -53,7 +56,7 @@ class RunIdentity:
     weights: str
     dataset: str
     split: str
-    spec: PreprocessSpec
+    spec: PreprocessSpec | None
     video_ids: tuple[str, ...]
     precision: str = "fp32"
     labels: str = ""
@@ -62,9 +65,14 @@ class RunIdentity:
     frames: tuple[FrameFolder, ...] = ()
 
     @property
-    def spec_digest(self) -> str:
-        """Of what is done to pixels."""
-        return self.spec.digest()
+    def spec_digest(self) -> str | None:
+        """Of what is done to pixels; None where that is up to the model."""
+        return self.spec.digest() if self.spec else None
+
+    @property
+    def views(self) -> str:
+        """Clips x crops, e.g. ``10x3``."""
+        return self.spec.views_name if self.spec else UNKNOWN
 
     def digest(self) -> str:
         """8 hexadecimal digits of all of it."""
@@ -79,7 +87,6 @@ class RunIdentity:
 
     def signature(self) -> str:
         """One line that says what a number is of, with ``{evaluated}`` for the count of videos."""
-        views = f"{self.spec.views_name} view" + "s" * (self.spec.num_views > 1)
         choices = f", {len(self.choices)} to choose from" if self.choices else ""
         return " | ".join(
             [
@@ -87,14 +94,23 @@ class RunIdentity:
                 f"{self.dataset}/{self.split}",
                 f"{{evaluated}} of {len(self.video_ids)} videos {digest_videos(self.video_ids)}",
                 f"{self.labels}{choices}",
-                f"{self.spec.describe()} {self.spec.digest()}"
-                + (", truncated scored" if self.truncated == "score" else "")
-                + (f", frames {self._frames_digest()}" if self._frames_digest() else ""),
-                views,
-                self.precision,
-                f"vidbench {vidbench.__version__} pixels {PIXELS_VERSION}",
+                *self._sign_input(),
             ]
         )
+
+    def _sign_input(self) -> list[str]:
+        """What of the signature says how videos reach the model."""
+        version, spec = f"vidbench {vidbench.__version__}", self.spec
+        if spec is None:
+            return ["video files, read by the model", version]
+        return [
+            f"{spec.describe()} {spec.digest()}"
+            + (", truncated scored" if self.truncated == "score" else "")
+            + (f", frames {self._frames_digest()}" if self._frames_digest() else ""),
+            f"{spec.views_name} view" + "s" * (spec.num_views > 1),
+            self.precision,
+            f"{version} pixels {PIXELS_VERSION}",
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """All but the videos themselves, for ``run.json``."""
@@ -103,9 +119,7 @@ class RunIdentity:
             "weights": self.weights,
             "dataset": self.dataset,
             "split": self.split,
-            "spec": self.spec.canonical(),
-            "pixels_version": PIXELS_VERSION,
-            "precision": self.precision,
+            **self._describe_input(),
             "labels": self.labels,
             "choices": list(self.choices),
         }
@@ -114,6 +128,15 @@ class RunIdentity:
         if told := self._frames_digest():
             later["frames"] = told
         return known | later
+
+    def _describe_input(self) -> dict[str, Any]:
+        if self.spec is None:
+            return {"input": "files", "precision": UNKNOWN}
+        return {
+            "spec": self.spec.canonical(),
+            "pixels_version": PIXELS_VERSION,
+            "precision": self.precision,
+        }
 
     def _frames_digest(self) -> str:
         """Of rates and counts; empty where none is known."""

@@ -114,6 +114,7 @@ class Predictions:
         classes: tuple[str, ...],
         targets: Mapping[str, str] | None = None,
         fewer_views: Iterable[str] = (),
+        evidence: str = PROBABILITIES,
     ) -> Predictions:
         """The table of these videos before anything is predicted.
 
@@ -122,6 +123,7 @@ class Predictions:
             classes: The model's.
             targets: The model's class by label, where it has one; None where labels are classes.
             fewer_views: Names of the protocols with fewer views.
+            evidence: What the scores are to be, at least.
         """
         shape = len(records), len(classes)
         targets = {name: name for name in classes} if targets is None else targets
@@ -138,6 +140,7 @@ class Predictions:
             fewer_views={name: unknown_scores(shape) for name in fewer_views},
             sections=np.array([record.section or _WHOLE for record in records], np.float64),
             frames=np.array([record.frames or FrameFolder() for record in records], np.float64),
+            evidence=evidence,
         )
 
     @classmethod
@@ -231,9 +234,19 @@ class Predictions:
         scores: NDArray[np.float32],
         fewer_views: Mapping[str, NDArray[np.float32]] = _NOTHING,
         note: str = "",
+        ranked: int | None = None,
     ) -> None:
-        """Makes a row a scored one; ``fewer_views`` as the attribute, the note in ``details``."""
+        """Make a row a scored one.
+
+        Args:
+            row: Which.
+            scores: (classes,).
+            fewer_views: Likewise, by the protocols of the attribute.
+            note: What is wrong with the video, for ``details``.
+            ranked: How many classes the scores rank at most; None for all.
+        """
         self.scores[row], self.reasons[row], self.details[row] = scores, "", note
+        self.ranked[row] = len(self.classes) if ranked is None else ranked
         for name, column in self.fewer_views.items():
             column[row] = fewer_views[name]
 
@@ -271,6 +284,8 @@ class Predictions:
         with read_columns(path, (*_COLUMNS, "classes")) as saved:
             if tuple(saved.read("classes").tolist()) != self.classes:
                 raise VidbenchError(f"{path} has scores of other classes: remove it and run again")
+            if _EVIDENCE not in saved.names:  # probabilities, which rank all classes
+                columns.pop(_RANKED, None)
             if not columns.keys() <= set(saved.names):
                 raise VidbenchError(f"{path} has scores of other views: remove it and run again")
             video_ids = saved.read("video_id").tolist()

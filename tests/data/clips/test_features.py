@@ -25,6 +25,7 @@ from vidbench.data.datasets.base import load_dataset
 from vidbench.data.loader import VideoLoader
 from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 from vidbench.data.views import fewer_views
+from vidbench.engines.clip_scorers import ClipScorer, FeatureScorer
 from vidbench.engines.scoring import predict, unfinished_batches
 from vidbench.models.base import load_model
 from vidbench.runs.folder import RunFolder
@@ -177,7 +178,12 @@ class Run:
         )
         fewer = fewer_views(loader.spec)
         table = predictions or Predictions.pending(self.records, model.classes, {}, fewer)
-        batches = unfinished_batches(table, self.records, loader.skip_is_final, batch_size)
+        scorer = (
+            FeatureScorer(loader, model.classes, model.load, loader.features)
+            if loader.features
+            else ClipScorer(loader, model.classes, model.load)
+        )
+        batches = unfinished_batches(table, self.records, scorer.skip_is_final, batch_size)
         batches = batches[:stop_after]
         identity = RunIdentity(
             model=model.name,
@@ -188,7 +194,7 @@ class Run:
             video_ids=tuple(record.video_id for record in self.records),
         )
         folder = RunFolder(self.root / f"run{self.count}", identity)
-        predict(model.load, loader, self.records, table, batches, folder, Stopwatch())
+        predict(scorer, self.records, table, batches, folder, Stopwatch())
         return table
 
     def clips(self) -> list[Path]:

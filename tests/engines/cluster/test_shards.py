@@ -9,7 +9,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidbench.data.clips.cache import CacheKey
 from vidbench.data.loader import batched
 from vidbench.data.records import Skip, VideoRecord
 from vidbench.data.spec import PreprocessSpec
@@ -18,8 +17,6 @@ from vidbench.engines.cluster.shards import (
     Shard,
     cut_shards,
     dump_outcomes,
-    dump_results,
-    load_results,
     take_outcomes,
 )
 from vidbench.runs.predictions import PENDING, Predictions
@@ -64,15 +61,6 @@ def test_a_worker_gets_the_files_and_sections_that_are_meant(
     assert found.batches == shard.batches
     assert found.name == shard.name == f"shard 7-{6 + len(records)}"
     assert [(r.path, r.section) for r in found.records] == [(r.path, r.section) for r in records]
-
-
-@given(st.lists(st.tuples(st.sampled_from(["missing", "unreadable"]), st.text()) | st.none()))
-def test_results_come_back(given_results: list[tuple[str, str] | None]) -> None:
-    results = [
-        Skip(*one) if one else CacheKey(f"{place:064x}", SPEC)
-        for place, one in enumerate(given_results)
-    ]
-    assert load_results(dump_results(results), SPEC) == results
 
 
 @given(st.data(), st.integers(1, 6), st.integers(0, 2))

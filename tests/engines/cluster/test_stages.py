@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 
 from tests.helpers.paths import SAMPLE
 from tests.helpers.zero_shot_models import save_model
-from vidbench.config.opening import open_loader, open_model
+from vidbench.config.opening import open_dataset
 from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets.base import load_dataset
-from vidbench.data.views import fewer_views
 from vidbench.engines.cluster.shards import cut_shards, take_outcomes
-from vidbench.engines.cluster.stages import Decoder, Predictor, WorkerSetup
+from vidbench.engines.cluster.stages import Decoder, Predictor
+from vidbench.engines.open_scorer import WorkerSetup, check_model
 from vidbench.engines.scoring import unfinished_batches
 from vidbench.errors import ConfigError
 from vidbench.evaluate import evaluate
@@ -85,8 +86,9 @@ def test_shards_in_any_order_give_what_one_machine_gives(
 
 def by_shards(config: RunConfig) -> Predictions:
     job, records = job_of(config)
-    table = Predictions.pending(records, job.classes, {}, fewer_views(job.spec))
-    batches = unfinished_batches(table, records, lambda _: True, config.batch_size or 1)
+    scorer = job.open_scorer()
+    table = Predictions.pending(records, job.classes, {}, scorer.fewer_views, scorer.evidence)
+    batches = unfinished_batches(table, records, lambda *_: True, config.batch_size or 1)
     shards = cut_shards(batches, records, num_models=1)
     assert len(shards) > 2
     decode, predict = Decoder(job), Predictor(job)
@@ -96,19 +98,17 @@ def by_shards(config: RunConfig) -> Predictions:
 
 
 def job_of(config: RunConfig, **changed: Any) -> tuple[WorkerSetup, Any]:
-    model = open_model(config)
-    loader = open_loader(config, model)
-    features = loader.features
+    checked = check_model(config)
     known: dict[str, Any] = {
         "config": config,
-        "spec": loader.spec,
         "own_hashes": False,
-        "weights": model.digest(),
-        "classes": model.classes,
-        "features": features.digest if features else None,
+        "weights": checked.model.digest(),
+        "classes": checked.model.classes,
         "threads": None,  # tests of this process may have chosen
+        "open": checked.open_worker,
     }
-    return WorkerSetup(**(known | changed)), loader.select(config.num_videos).records
+    records = open_dataset(config).fetch(config.num_videos).records
+    return pickle.loads(pickle.dumps(WorkerSetup(**(known | changed)))), records  # noqa: S301 - own
 
 
 def test_a_node_with_other_weights_is_refused(data_dir: Path, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class _PendingClip(NamedTuple):
 
 _Begun = CacheKey | Skip | _PendingClip
 
-_MISSING = Skip("missing", "there is no such file: not fetched, or removed since")
+MISSING = Skip("missing", "there is no such file: not fetched, or removed since")
 
 
 class ClipSource:
@@ -210,9 +210,9 @@ class ClipSource:
         try:
             file = copied.enter_context(self._videos.local_copy((record.path or Path()).as_posix()))
         except FileNotFoundError:
-            return _MISSING
+            return MISSING
         if not _is_there(file, record):
-            return _MISSING
+            return MISSING
         task = self._task(record, file, cache, overwrite=overwrite)
         return _PendingClip(task, workers.submit(task), copied)
 

@@ -14,7 +14,8 @@ from vidbench.data.fetch.remote_tarballs import RemoteTarballs
 from vidbench.data.fetch.tarballs import PARALLEL_TARBALLS, LocalTarballs
 from vidbench.engines.cluster.plan import Node, Plan
 from vidbench.engines.cluster.shards import Shard
-from vidbench.engines.cluster.stages import Decoder, Fetcher, Predictor, WorkerSetup
+from vidbench.engines.cluster.stages import Decoder, Fetcher, Predictor
+from vidbench.engines.open_scorer import WorkerSetup
 from vidbench.errors import VidbenchError
 from vidbench.storage.store import at_once
 from vidbench.terminal.progress import progress

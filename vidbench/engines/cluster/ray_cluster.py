@@ -13,16 +13,15 @@ from vidbench.config.run_config import RunConfig
 from vidbench.data.fetch.remote_lists import upload_lists
 from vidbench.data.fetch.remote_tarballs import RemoteTarballs
 from vidbench.data.fetch.tarballs import Extracted, LocalTarballs, tarball_name
-from vidbench.data.loader import VideoLoader
 from vidbench.data.records import VideoRecord
 from vidbench.engines.base import Measured, Workload
 from vidbench.engines.cluster.pipeline import fetch_all, map_shards
 from vidbench.engines.cluster.plan import Node, plan
 from vidbench.engines.cluster.preflight import require_equal_nodes
 from vidbench.engines.cluster.shards import cut_shards, take_outcomes
-from vidbench.engines.cluster.stages import WorkerSetup
+from vidbench.engines.open_scorer import WorkerSetup
 from vidbench.engines.pace import Pace
-from vidbench.engines.scoring import Done
+from vidbench.engines.scoring import Done, Scorer
 from vidbench.storage.store import open_store
 from vidbench.system.stopwatch import Stopwatch
 from vidbench.terminal.progress import progress
@@ -68,7 +67,7 @@ class RayCluster:
         names = fetch_all(sources, tarballs, self._nodes)
         return [Extracted(folder / tarball_name(source), names[source]) for source in sources]
 
-    def skip_is_final(self, loader: VideoLoader, record: VideoRecord) -> bool:
+    def skip_is_final(self, scorer: Scorer, record: VideoRecord, reason: str) -> bool:
         """Yes, unless it was asked to try again: videos may lie where only workers see them."""
         return not self._config.retry_skipped
 
@@ -89,20 +88,18 @@ class RayCluster:
                 logger.debug("%s is kept", shard.name)
                 totals.add(json.loads(row["facts"]))
                 advance(len(shard.records))
-        work.loader.sweep()
+        work.scorer.sweep()
         cluster = {"nodes": len(self._nodes), **chosen._asdict()}
         return Measured(totals.beside.seconds, totals.summary() | {"cluster": cluster})
 
     def _job(self, work: Workload, threads: int) -> WorkerSetup:
-        features = work.loader.features
         return WorkerSetup(
             config=_absolute(work.config),
-            spec=work.loader.spec,
             own_hashes=len(self._nodes) > 1,
-            weights=work.model.digest(),
+            weights=work.checked.model.digest(),
             classes=work.predictions.classes,
-            features=features.digest if features else None,
             threads=threads,
+            open=work.checked.open_worker,
         )
 
 

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vidbench.data.clips.cache import CacheKey
 from vidbench.data.records import FrameFolder, Section, Skip, VideoRecord
-from vidbench.data.spec import PreprocessSpec
 from vidbench.runs.predictions import Predictions
 
 SHARD_VIDEOS = 64
@@ -87,19 +85,13 @@ def cut_shards(
     return [Shard(one, [records[row] for rows in one for row in rows]) for one in shards]
 
 
-def dump_results(results: Sequence[CacheKey | Skip]) -> str:
-    """Where clips are, or why there are none, as text."""
-    return json.dumps([one.sha256 if isinstance(one, CacheKey) else one for one in results])
-
-
-def load_results(text: str, spec: PreprocessSpec) -> list[CacheKey | Skip]:
-    """What :func:`dump_results` was given, for clips of this spec."""
-    return [CacheKey(one, spec) if isinstance(one, str) else Skip(*one) for one in json.loads(text)]
-
-
 def dump_outcomes(predictions: Predictions) -> dict[str, Any]:
     """The outcomes of a shard's videos: scores as bytes, reasons and details as text."""
-    texts = {"reasons": predictions.reasons.tolist(), "details": predictions.details.tolist()}
+    texts = {
+        "reasons": predictions.reasons.tolist(),
+        "details": predictions.details.tolist(),
+        "ranked": predictions.ranked.tolist(),
+    }
     fewer = predictions.fewer_views.values()
     scores = [array.tobytes() for array in (predictions.scores, *fewer)]
     return {"outcomes": json.dumps(texts), "scores": b"".join(scores)}
@@ -120,6 +112,6 @@ def take_outcomes(
         if not reason:
             views = zip(predictions.fewer_views, fewer, strict=True)
             pooled = {name: array[place] for name, array in views}
-            predictions.set_scores(row, scores[place], pooled, detail)
+            predictions.set_scores(row, scores[place], pooled, detail, texts["ranked"][place])
         elif predictions.reasons[row]:
             predictions.set_skip(row, Skip(reason, detail))

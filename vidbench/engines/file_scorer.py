@@ -1,0 +1,152 @@
+"""Score the files of videos with a model that reads them itself; nothing is decoded or cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from vidbench.data.clips.prepare import Workers
+from vidbench.data.clips.source import MISSING
+from vidbench.data.datasets.base import Dataset
+from vidbench.data.records import Skip, VideoRecord
+from vidbench.engines.scoring import Outcomes, ReadyBatch, Scored
+from vidbench.errors import ConfigError, ModelError
+from vidbench.metrics.ranking import rank_scores
+from vidbench.models.base import Answer, FileClassifier
+
+_BATCH_SIZE = 16
+_FAILURES = 16  # in a row, before the model is thought to fail for every video
+
+
+class FileScorer:
+    """See :class:`~vidbench.engines.scoring.Scorer`.
+
+    Args:
+        dataset: Source of the videos.
+        classes: That the model may name.
+        load: Loads the model.
+        evidence: What the model gives at least.
+        local_copy: Gives a file of this machine for a path of the dataset, while it is used.
+        seconds: For one video.
+        retry_skipped: Judge videos again that were skipped.
+    """
+
+    spec = None
+    fewer_views: Sequence[str] = ()
+    batch_size = _BATCH_SIZE
+    cache_bytes = 0
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        classes: Sequence[str],
+        load: Callable[[], FileClassifier],
+        *,
+        evidence: str,
+        local_copy: Callable[[str], AbstractContextManager[Path]],
+        seconds: float,
+        retry_skipped: bool = False,
+    ) -> None:
+        self.dataset = dataset
+        self.evidence = evidence
+        self._index = {name: place for place, name in enumerate(classes)}
+        self._load = load
+        self._local_copy = local_copy
+        self._seconds = seconds
+        self._retry_skipped = retry_skipped
+        self._failures = 0
+        self._succeeded = False
+
+    @property
+    def seconds_by_stage(self) -> Mapping[str, float]:
+        return {}
+
+    def check(self, records: Sequence[VideoRecord]) -> None:
+        """Raise ConfigError for sections and folders of frames, which no file holds alone."""
+        for record in records:
+            if record.section is not None:
+                raise ConfigError(
+                    f"{self.dataset.name} has sections of videos, e.g. {record.video_id!r}, and "
+                    "the model takes whole files: cut them out, and list the files"
+                )
+            if record.frames is not None:
+                raise ConfigError(
+                    f"{self.dataset.name} has folders of frames, e.g. {record.video_id!r}, and "
+                    "the model takes files: make each of them a video"
+                )
+
+    def skip_is_final(self, record: VideoRecord, reason: str) -> bool:
+        if not (self.dataset.folder / (record.path or "")).is_file():
+            return True
+        return reason != MISSING.reason and not self._retry_skipped
+
+    def require_room(self, records: Sequence[VideoRecord]) -> None:
+        """Nothing is cached."""
+
+    @cached_property
+    def _classifier(self) -> FileClassifier:
+        return self._load()
+
+    def load(self) -> None:
+        _ = self._classifier
+
+    def prepare(self, records: Sequence[VideoRecord], workers: Workers) -> str:
+        """Nothing: the model reads the files where they are."""
+        return ""
+
+    @contextmanager
+    def stream(
+        self,
+        records: Sequence[VideoRecord],
+        slots: Sequence[Sequence[int]],
+        prepared: str | None = None,
+    ) -> Iterator[Iterator[ReadyBatch]]:
+        yield (partial(self._judge, records, places) for places in slots)
+
+    def sweep(self) -> None:
+        """Nothing is cached."""
+
+    def _judge(self, records: Sequence[VideoRecord], places: Sequence[int]) -> Outcomes:
+        with ExitStack() as copies:
+            files = {row: self._file(records[row], copies) for row in places}
+            wanted = list(dict.fromkeys(filter(None, files.values())))
+            answers = dict(zip(wanted, self._answers(wanted), strict=True))
+        outcomes = {row: answers[file] if file else MISSING for row, file in files.items()}
+        return Outcomes(
+            {row: self._scored(one) for row, one in outcomes.items() if isinstance(one, Answer)},
+            {row: one for row, one in outcomes.items() if isinstance(one, Skip)},
+            len(wanted),
+        )
+
+    def _file(self, record: VideoRecord, copies: ExitStack) -> Path | None:
+        if record.path is None:
+            return None
+        try:
+            file = copies.enter_context(self._local_copy(record.path.as_posix())).absolute()
+        except FileNotFoundError:
+            return None
+        return file if file.is_file() else None
+
+    def _answers(self, files: Sequence[Path]) -> Sequence[Answer | Skip]:
+        answers = self._classifier.judge(files, self._seconds) if files else []
+        for answer in answers:
+            self._succeeded |= isinstance(answer, Answer)
+            self._failures += isinstance(answer, Skip)
+            if isinstance(answer, Skip) and self._failures >= _FAILURES and not self._succeeded:
+                raise ModelError(
+                    f"the model failed for the first {self._failures} videos, of the last because "
+                    f"{answer.detail}"
+                )
+        return answers
+
+    def _scored(self, answer: Answer) -> Scored:
+        """Scores of all classes as they are; otherwise only the order of the classes is kept."""
+        places = [self._index[name] for name in answer.classes]
+        scores = np.zeros(len(self._index), np.float32)
+        complete = len(places) == len(scores) == len(answer.scores)
+        scores[places] = answer.scores if complete else rank_scores(len(places))
+        return Scored(scores, ranked=len(places))
