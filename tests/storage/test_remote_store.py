@@ -175,7 +175,7 @@ def test_only_the_url_travels(machine: Machine) -> None:
     packed = pickle.dumps(here)
     there = machine("b")
     arrived = pickle.loads(packed)  # noqa: S301 - our own
-    assert arrived == here == there
+    assert arrived.address() == here.address() == there.address()
     assert arrived.local == there.local != here.local
     assert str(here.local).encode() not in packed
 
@@ -408,7 +408,7 @@ def test_a_shared_clip_is_the_local_one_byte_for_byte(
     assert there.find(KEY) == KEY
     np.testing.assert_array_equal(there.read(KEY), views())
     assert (
-        there.read_stored(KEY).num_bytes == ClipCache(tmp_path / "local").read_stored(KEY).num_bytes
+        there.read_noted(KEY).num_bytes == ClipCache(tmp_path / "local").read_noted(KEY).num_bytes
     )
     found = {key: read(folder, key) for key in folder.list_tree()}
     assert found == tree(tmp_path / "local")
@@ -689,13 +689,15 @@ def test_a_tarball_is_fetched_by_one_machine_and_known_to_others(
     source.write_bytes((SAMPLE / "val" / "part_0.tar.gz").read_bytes())
     here = RemoteTarballs(machine("a"), "kinetics/val")
     assert here.names(str(source)) is None
-    names = here.fetch(str(source))
+    here.fetch(str(source))
+    names = here.names(str(source))
     assert names
     assert not list((tmp_path / "a").rglob("*.mp4"))
     source.unlink()
     store = machine("b")
     there = RemoteTarballs(store, "kinetics/val")
-    assert there.fetch(str(source)) == there.names(str(source)) == names
+    there.fetch(str(source))
+    assert there.names(str(source)) == names
     with tarfile.open(SAMPLE / "val" / "part_0.tar.gz") as tar:
         for member in tar.getmembers():
             if member.isfile():
@@ -708,12 +710,14 @@ def test_a_tarball_is_fetched_by_one_machine_and_known_to_others(
 def test_a_tarball_that_was_put_in_part_is_fetched_again(machine: Machine) -> None:
     folder = machine("a")
     source = str(SAMPLE / "val" / "part_0.tar.gz")
-    names = RemoteTarballs(folder, "val").fetch(source)
+    RemoteTarballs(folder, "val").fetch(source)
+    names = RemoteTarballs(folder, "val").names(source)
+    assert names
     contents = {key: read(folder, key) for key in folder.list_tree()}
     folder.delete("val/part_0.files.json")
     folder.delete(f"val/part_0/{names[0]}")
     folder.put(f"val/part_0/{names[-1]}", memoryview(b"older"))
-    assert RemoteTarballs(machine("b"), "val").fetch(source) == names
+    RemoteTarballs(machine("b"), "val").fetch(source)
     assert {key: read(folder, key) for key in folder.list_tree()} == contents
 
 

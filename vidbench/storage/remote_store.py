@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -35,6 +35,8 @@ _PAUSES = (1.0, 4.0)  # seconds; s3fs and others have tried several times themse
 
 T = TypeVar("T")
 
+_swept: set[Path] = set()
+
 
 class RemoteStore:
     """A :class:`~vidbench.storage.store.Store` behind a URL; constructing it connects to nothing.
@@ -57,13 +59,7 @@ class RemoteStore:
         return RemoteStore, (self._url,)
 
     def __repr__(self) -> str:
-        return f"RemoteStore({without_password(self._url)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RemoteStore) and other._url == self._url
-
-    def __hash__(self) -> int:
-        return hash(self._url)
+        return f"RemoteStore({self.address()!r})"
 
     def address(self, key: str = "") -> str:
         url = without_password(self._url)
@@ -136,7 +132,9 @@ class RemoteStore:
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
         copies = self.local.parent / ".copies"
-        self._sweep_once(copies)
+        if copies not in _swept:  # what killed processes left, before this one makes its first
+            _swept.add(copies)
+            sweep(copies, "")
         private = temporary_path(copies / uuid.uuid4().hex)
         private.mkdir(parents=True)
         try:
@@ -194,7 +192,7 @@ class RemoteStore:
             "and how the store is reached (docs/shared_storage.md)"
         )
 
-    @cached_property
+    @property
     def _files(self) -> Any:
         """The file system; fsspec keeps one for all folders on it."""
         import fsspec
@@ -209,12 +207,6 @@ class RemoteStore:
     def _path(self, key: str) -> str:
         root = str(self._files._strip_protocol(self._url)).rstrip("/")
         return f"{root}/{key}" if key else root
-
-    def _sweep_once(self, copies: Path) -> None:
-        """Removes the copies of killed processes, before this one makes its first."""
-        if not self.__dict__.setdefault("_swept", False):
-            sweep(copies, "")
-            self.__dict__["_swept"] = True
 
 
 def require_remote(option: str, url: str) -> None:

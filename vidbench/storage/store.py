@@ -39,11 +39,9 @@ class Store(Protocol):
 
     def address(self, key: str = "") -> str:
         """Where others find the file, without a password."""
-        ...
 
     def exists(self, key: str) -> bool:
         """Whether there is such a file."""
-        ...
 
     def get(self, key: str, check: Check | None = None) -> memoryview:
         """The file's content.
@@ -55,23 +53,18 @@ class Store(Protocol):
         Raises:
             FileNotFoundError: There is no such file.
         """
-        ...
 
     def put(self, key: str, content: memoryview | Path) -> None:
         """Makes or replaces a file, whole or not at all; a path names a file to copy."""
-        ...
 
     def list(self, folder: str = "") -> list[str]:
         """Keys of what lies right below, without temporary files; empty if there is no folder."""
-        ...
 
     def delete(self, key: str) -> None:
         """Deletes the file, if there is one."""
-        ...
 
     def delete_tree(self, key: str = "") -> None:
         """Deletes the folder with all that is in it, or the file, if there is one."""
-        ...
 
     def local_copy(self, key: str) -> AbstractContextManager[Path]:
         """A file of this machine to read meanwhile: a copy, or the file itself.
@@ -79,15 +72,12 @@ class Store(Protocol):
         Raises:
             FileNotFoundError: There is no such file; a local one is not looked at.
         """
-        ...
 
     def download(self, key: str) -> bool:
         """Whether there is such a file; if so, it is at ``local / key`` now, whole."""
-        ...
 
     def evict(self) -> None:
         """Removes the working folder of a remote store."""
-        ...
 
 
 def open_store(location: Location) -> Store:

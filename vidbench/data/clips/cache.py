@@ -39,20 +39,6 @@ class CacheKey(NamedTuple):
     spec: PreprocessSpec
 
 
-class StoredClip(NamedTuple):
-    """A clip as the cache has it.
-
-    Attributes:
-        views: (views, frames, height, width, 3), uint8 RGB.
-        note: What is odd about its video; empty for most.
-        num_bytes: Of its file.
-    """
-
-    views: Views
-    note: str
-    num_bytes: int
-
-
 class Usage(NamedTuple):
     """What the cache holds of one spec; a truncated video may count as both a video and skipped."""
 
@@ -126,9 +112,9 @@ class ClipCache:
         Raises:
             CacheError: It is gone, damaged, another one, or was not written by this class.
         """
-        return self.read_stored(key).views
+        return self.read_noted(key).views
 
-    def read_stored(self, key: CacheKey) -> StoredClip:
+    def read_noted(self, key: CacheKey) -> NotedClip:
         """The clip as :meth:`read` gives it, what is odd about its video, and its size.
 
         Raises:
@@ -136,11 +122,7 @@ class ClipCache:
         """
         name = _name(key, ".h5")
         try:
-            content = self._store.get(name, require_length)
-            return StoredClip(*unpack_clip(verify_seal(content), *key), len(content))
-        except FileNotFoundError as error:
-            reason = "there is no such file"
-            raise CacheError(f"{self._store.address(name)} cannot be read: {reason}") from error
+            return unpack_clip(verify_seal(self._store.get(name, require_length)), *key)
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, CacheError) as error:
             raise CacheError(f"{self._store.address(name)} cannot be read: {error}") from error
 

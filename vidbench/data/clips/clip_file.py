@@ -25,10 +25,12 @@ class NotedClip(NamedTuple):
     Attributes:
         views: (views, frames, height, width, 3), uint8 RGB.
         note: On one line; empty for most.
+        num_bytes: Of the file that it was read from.
     """
 
     views: Views
     note: str
+    num_bytes: int = 0
 
 
 def pack_clip(sha256: str, spec: PreprocessSpec, clip: NotedClip, *, compress: bool) -> memoryview:
@@ -73,7 +75,7 @@ def unpack_clip(content: NDArray[np.uint8], sha256: str, spec: PreprocessSpec) -
         if dataset.shape != spec.views_shape:
             raise CacheError(f"its shape is {dataset.shape}, not {spec.views_shape}")
         views = _restore(dataset) if "filter" in dataset.attrs else _view(dataset, content)
-        return NotedClip(views, _text(file.attrs.get("note", "")))
+        return NotedClip(views, _text(file.attrs.get("note", "")), len(content))
 
 
 def _refuse_another(file: h5py.File, sha256: str, spec: PreprocessSpec) -> None:

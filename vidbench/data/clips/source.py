@@ -183,7 +183,7 @@ class ClipSource:
             return None
 
     def _read(self, key: CacheKey, cache: ClipCache) -> Views:
-        views, note, num_bytes = cache.read_stored(key)
+        views, note, num_bytes = cache.read_noted(key)
         if note:
             self._notes[key] = note
         if self._policy.score_truncated and (damage := cache.damage(key)):

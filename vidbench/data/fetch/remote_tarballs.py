@@ -55,33 +55,29 @@ class RemoteTarballs:
             raise SharedError(f"{address} is not a list of files: remove it and run again")
         return [str(name) for name in names]
 
-    def fetch(self, source: str) -> list[str]:
-        """Put a tarball's files into the store, unless they are there; return their names.
+    def fetch(self, source: str) -> None:
+        """Fetch a tarball and put its files, unless the store has all of them.
 
-        Files that any machine has fetched are not fetched again. A tarball that two machines fetch
-        at once is put twice, with equal files.
+        A tarball that two machines fetch at once is put twice, with equal files.
 
         Raises:
             FetchError, ArchiveError: The tarball cannot be fetched or extracted.
-            DiskFullError: This machine has no room for its files, which it stores temporarily.
+            DiskFullError: This machine has no room for its files, which it holds for a while.
             SharedError: The store cannot be read or written.
         """
         with locked(self.store.local / self.folder / ".locks" / "shared", tarball_name(source)):
-            names = self.names(source)
-            return self._fetch(source) if names is None else names
+            if self.names(source) is None:
+                self._fetch(source)
 
-    def _fetch(self, source: str) -> list[str]:
-        name, staging = tarball_name(source), self.store.local / self.folder / _STAGING
+    def _fetch(self, source: str) -> None:
+        staging = self.store.local / self.folder / _STAGING
         sweep(staging, "")
-        extracted = fetch_tarball(source, staging)
-        names = list_extracted(extracted).names
-        at_once(
-            lambda file: self.store.put(f"{self.folder}/{name}/{file}", extracted / file), names
-        )
+        folder, names = list_extracted(fetch_tarball(source, staging))
+        target = f"{self.folder}/{tarball_name(source)}"
+        at_once(lambda name: self.store.put(f"{target}/{name}", folder / name), names)
         self.store.put(self._listing(source), memoryview(json.dumps(names).encode()))
-        shutil.rmtree(extracted.rename(temporary_path(extracted)), ignore_errors=True)
+        shutil.rmtree(folder.rename(temporary_path(folder)), ignore_errors=True)
         logger.debug("put %d files of %s", len(names), source)
-        return names
 
     def _listing(self, source: str) -> str:
         return f"{self.folder}/{tarball_name(source)}{LISTING}"

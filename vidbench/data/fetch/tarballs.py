@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Event
@@ -66,31 +65,6 @@ def fetch_and_list(sources: Sequence[str], folder: Path) -> list[Extracted]:
 def list_extracted(folder: Path) -> Extracted:
     """Files in the folder of an extracted tarball."""
     return Extracted(folder, sorted(path.name for path in folder.iterdir()))
-
-
-@dataclass(frozen=True)
-class LocalTarballs:
-    """Tarballs of one split that are extracted on this machine.
-
-    Attributes:
-        folder: Has a folder for each tarball.
-    """
-
-    folder: Path
-
-    def names(self, source: str) -> list[str] | None:
-        """Names of a tarball's files; None if it is not extracted yet."""
-        found = self.folder / tarball_name(source)
-        return list_extracted(found).names if found.exists() else None
-
-    def fetch(self, source: str) -> list[str]:
-        """Fetch and extract a tarball, unless it is here already; return the names of its files.
-
-        Raises:
-            FetchError, ArchiveError: It cannot be fetched or extracted.
-            DiskFullError: There is no room for it.
-        """
-        return list_extracted(fetch_tarball(source, self.folder)).names
 
 
 def fetch_tarballs(sources: Sequence[str], folder: Path) -> list[Path]:

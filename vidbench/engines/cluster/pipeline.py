@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from vidbench import errors
-from vidbench.data.fetch.remote_tarballs import RemoteTarballs
-from vidbench.data.fetch.tarballs import PARALLEL_TARBALLS, LocalTarballs
+from vidbench.data.fetch.tarballs import PARALLEL_TARBALLS
 from vidbench.engines.cluster.plan import Node, Plan
 from vidbench.engines.cluster.shards import Shard
 from vidbench.engines.cluster.stages import Decoder, Fetcher, Predictor
 from vidbench.engines.open_scorer import WorkerSetup
 from vidbench.errors import VidbenchError
-from vidbench.storage.store import at_once
 from vidbench.terminal.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -46,13 +43,13 @@ def map_shards(shards: Sequence[Shard], job: WorkerSetup, plan: Plan) -> Iterato
 
 
 def fetch_all(
-    sources: Sequence[str], tarballs: LocalTarballs | RemoteTarballs, nodes: Sequence[Node]
-) -> dict[str, list[str]]:
-    """Names of the files of each tarball, by source; all nodes fetch those that are not there.
+    sources: Sequence[str], fetch: Callable[[str], object], nodes: Sequence[Node]
+) -> None:
+    """Fetch tarballs on all nodes.
 
     Args:
         sources: Of the tarballs.
-        tarballs: Where their files are kept.
+        fetch: Fetches one of them, and keeps its files where all nodes find them.
         nodes: The machines.
 
     Raises:
@@ -60,22 +57,20 @@ def fetch_all(
     """
     import ray.data
 
-    names = dict(zip(sources, at_once(tarballs.names, sources), strict=True))
-    if waiting := [source for source, found in names.items() if found is None]:
-        rows = ray.data.from_items(
-            [{"source": source} for source in waiting], override_num_blocks=len(waiting)
-        )
-        processes = min(PARALLEL_TARBALLS * len(nodes), len(waiting))
-        done = _mapped(rows, Fetcher, [tarballs], processes, num_cpus=0.1)
-        with progress(f"fetch {len(waiting)} tarballs", len(waiting), "tarballs") as advance:
-            fetched = []
-            for row in _rows(done):
-                fetched.append(row)
-                advance(1)
-        if failures := [row for row in fetched if row["error"]]:
-            raise getattr(errors, failures[0]["error"])(failures[0]["text"])
-        names |= {row["source"]: json.loads(row["files"]) for row in fetched}
-    return {source: found or [] for source, found in names.items()}
+    if not sources:
+        return
+    rows = ray.data.from_items(
+        [{"source": source} for source in sources], override_num_blocks=len(sources)
+    )
+    processes = min(PARALLEL_TARBALLS * len(nodes), len(sources))
+    done = _mapped(rows, Fetcher, [fetch], processes, num_cpus=0.1)
+    failures: list[Row] = []
+    with progress(f"fetch {len(sources)} tarballs", len(sources), "tarballs") as advance:
+        for row in _rows(done):
+            failures += [row] if row["error"] else []
+            advance(1)
+    if failures:
+        raise getattr(errors, failures[0]["error"])(failures[0]["text"])
 
 
 def _retries() -> dict[str, int]:

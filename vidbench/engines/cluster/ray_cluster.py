@@ -6,13 +6,20 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vidbench.config.run_config import RunConfig
 from vidbench.data.fetch.remote_lists import upload_lists
 from vidbench.data.fetch.remote_tarballs import RemoteTarballs
-from vidbench.data.fetch.tarballs import Extracted, LocalTarballs, tarball_name
+from vidbench.data.fetch.tarballs import (
+    Extracted,
+    fetch_tarball,
+    list_extracted,
+    tarball_name,
+    unfetched,
+)
 from vidbench.data.records import VideoRecord
 from vidbench.engines.base import Measured, Workload
 from vidbench.engines.cluster.pipeline import fetch_all, map_shards
@@ -22,7 +29,7 @@ from vidbench.engines.cluster.shards import cut_shards, take_outcomes
 from vidbench.engines.open_scorer import WorkerSetup
 from vidbench.engines.pace import Pace
 from vidbench.engines.scoring import Done, Scorer
-from vidbench.storage.store import open_store
+from vidbench.storage.store import at_once, open_store
 from vidbench.system.stopwatch import Stopwatch
 from vidbench.terminal.progress import progress
 from vidbench.terminal.signals import finish_before_stopping
@@ -59,13 +66,20 @@ class RayCluster:
         self._nodes = nodes
 
     def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Extracted]:
-        tarballs: RemoteTarballs | LocalTarballs = LocalTarballs(folder.absolute())
         if "data_dir" in self._config.remote:
-            store = open_store(self._config.data_dir)
-            tarballs = RemoteTarballs(store, folder.relative_to(store.local).as_posix())
-            upload_lists(store, tarballs.folder)
-        names = fetch_all(sources, tarballs, self._nodes)
-        return [Extracted(folder / tarball_name(source), names[source]) for source in sources]
+            return self._fetch_to_store(sources, folder)
+        fetch = partial(fetch_tarball, folder=folder.absolute())
+        fetch_all(unfetched(sources, folder), fetch, self._nodes)
+        return [list_extracted(folder / tarball_name(source)) for source in sources]
+
+    def _fetch_to_store(self, sources: Sequence[str], folder: Path) -> list[Extracted]:
+        store = open_store(self._config.data_dir)
+        tarballs = RemoteTarballs(store, folder.relative_to(store.local).as_posix())
+        upload_lists(store, tarballs.folder)
+        known = zip(sources, at_once(tarballs.names, sources), strict=True)
+        fetch_all([one for one, names in known if names is None], tarballs.fetch, self._nodes)
+        found = zip(sources, at_once(tarballs.names, sources), strict=True)
+        return [Extracted(folder / tarball_name(one), names or []) for one, names in found]
 
     def skip_is_final(self, scorer: Scorer, record: VideoRecord, reason: str) -> bool:
         """Yes, unless it was asked to try again: videos may lie where only workers see them."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vidbench.data.clips.prepare import Workers
-from vidbench.data.fetch.remote_tarballs import RemoteTarballs
-from vidbench.data.fetch.tarballs import LocalTarballs
 from vidbench.engines.cluster.shards import Shard, dump_outcomes
 from vidbench.engines.open_scorer import WorkerSetup
 from vidbench.engines.scoring import fill
@@ -101,22 +99,19 @@ class Fetcher:
     """Fetches and extracts tarballs, one after another.
 
     Args:
-        tarballs: Where their files are kept.
+        fetch: Fetches the tarball from its source.
     """
 
-    def __init__(self, tarballs: LocalTarballs | RemoteTarballs) -> None:
+    def __init__(self, fetch: Callable[[str], object]) -> None:
         set_up_logging()
-        self._tarballs = tarballs
+        self._fetch = fetch
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The row, and in ``files`` the names of the tarball's files.
-
-        What goes wrong with a tarball stands in ``error``, so that the others are kept.
-        """
+        """The row, and in ``error`` what went wrong, so that the other tarballs are kept."""
         source = row["source"]
         try:
-            files = self._tarballs.fetch(source)
+            self._fetch(source)
         except VidbenchError as error:
-            return {**row, "files": "[]", "error": type(error).__name__, "text": str(error)}
+            return {**row, "error": type(error).__name__, "text": str(error)}
         logger.info("fetched %s", source)
-        return {**row, "files": json.dumps(files), "error": "", "text": ""}
+        return {**row, "error": "", "text": ""}
