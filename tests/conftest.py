@@ -19,6 +19,7 @@ from tests.helpers.mirror import build_mirror
 from tests.helpers.paths import REPOSITORY, SAMPLE
 from tests.helpers.sample_videos import read_sample
 from vidbench.evaluate import Evaluation, evaluate
+from vidbench.storage.locks import locked
 
 DOCS = REPOSITORY / "tests" / "docs"
 
@@ -49,6 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return not has_cluster, -tests[item.path], item.path.name
 
     items.sort(key=order)
+
+
+def folder_of_session(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this session share."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +121,10 @@ def i3d_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The I3D network with random weights as a SavedModel."""
     from benchmarks.i3d import save_tf2
 
-    return save_tf2(tmp_path_factory.mktemp("models") / "i3d")
+    folder = folder_of_session(tmp_path_factory)
+    with locked(folder / "locks", "i3d"):
+        path = folder / "i3d"
+        return path if path.exists() else save_tf2(folder / "i3d.part").rename(path)
 
 
 @pytest.fixture(scope="session")
@@ -123,8 +133,7 @@ def kept_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     All processes of one session fill and read the same ones, as several runs may.
     """
-    base = tmp_path_factory.getbasetemp()
-    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kept"
+    root = folder_of_session(tmp_path_factory) / "kept"
     return {"data_dir": root / "raw", "cache_dir": root / "processed"}
 
 

@@ -46,9 +46,10 @@ TABLES = ("per_class.csv", "confusion.csv", "skipped.csv")
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+def evaluated(tmp_path_factory: pytest.TempPathFactory, kept_clips: dict[str, Path]) -> FinishedRun:
     """The sample, evaluated by its model."""
-    config = sample_config(tmp_path_factory.mktemp("evaluated"), num_videos=None, no_report=True)
+    options = {"num_videos": None, "no_report": True, **kept_clips}
+    config = sample_config(tmp_path_factory.mktemp("evaluated"), **options)
     return FinishedRun(evaluate(config).folder)
 
 

@@ -625,7 +625,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("family", ["huggingface", "saved_model"])
+@pytest.mark.parametrize(
+    "family", ["huggingface", pytest.param("saved_model", marks=pytest.mark.slow)]
+)
 def test_an_evaluation_imports_one_framework_and_says_nothing_of_it(
     family: str, tmp_path: Path
 ) -> None:

@@ -414,11 +414,15 @@ def tiny_file(folder: Path, compression: str | None) -> tuple[ClipCache, Path]:
 
 
 @each_kind
-def test_a_flip_of_any_bit_is_noticed(tmp_path: Path, compression: str | None) -> None:
+@pytest.mark.parametrize(
+    "bits", [pytest.param(1, id="one of each byte"), pytest.param(8, marks=pytest.mark.slow)]
+)
+def test_a_flip_of_any_bit_is_noticed(tmp_path: Path, compression: str | None, bits: int) -> None:
     cache, path = tiny_file(tmp_path, compression)
     content = path.read_bytes()
     with path.open("r+b", buffering=0) as file:
-        for place, bit in product(range(len(content)), range(8)):
+        for place, number in product(range(len(content)), range(bits)):
+            bit = (place + number) % 8
             os.pwrite(file.fileno(), bytes([content[place] ^ 1 << bit]), place)
             with pytest.raises(CacheError):
                 cache.read(key_of(TINY))
@@ -572,18 +576,19 @@ def test_a_full_disk_keeps_what_is_whole_and_nothing_else(
     np.testing.assert_array_equal(cache.read(KEY), views())
 
 
-def test_pruning_while_others_write_and_prune_fails_nowhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", [60, pytest.param(400, marks=pytest.mark.slow)])
+def test_pruning_while_others_write_and_prune_fails_nowhere(tmp_path: Path, turns: int) -> None:
     cache = ClipCache(tmp_path)
     with ProcessPoolExecutor(3, mp_context=SPAWN) as pool:
-        working = [pool.submit(_write_often, cache, number) for number in range(2)]
-        working.append(pool.submit(_prune_often, cache))
+        working = [pool.submit(_write_often, cache, number, turns) for number in range(2)]
+        working.append(pool.submit(_prune_often, cache, turns))
         while not all(future.done() for future in working):
             cache.usage()
             cache.sweep()
             cache.prune("all")
         for future in working:
             future.result()
-    _write_often(cache, 0)
+    _write_often(cache, 0, turns)
     cache.sweep()
     assert not list(tmp_path.rglob(".*.tmp"))
     (usage,) = cache.usage()
@@ -593,16 +598,16 @@ def test_pruning_while_others_write_and_prune_fails_nowhere(tmp_path: Path) -> N
         np.testing.assert_array_equal(cache.read(CacheKey(path.stem, SPEC)), views())
 
 
-def _write_often(cache: ClipCache, number: int) -> None:
-    for turn in range(400):
+def _write_often(cache: ClipCache, number: int, turns: int) -> None:
+    for turn in range(turns):
         key = CacheKey(f"{number * 20 + turn % 20:064x}", SPEC)
         cache.write(key, views())
         with suppress(CacheError):  # pruned meanwhile
             np.testing.assert_array_equal(cache.read(key), views())
 
 
-def _prune_often(cache: ClipCache) -> None:
-    for _ in range(400):
+def _prune_often(cache: ClipCache, turns: int) -> None:
+    for _ in range(turns):
         cache.prune("all")
 
 
@@ -685,9 +690,12 @@ def test_a_clip_of_a_truncated_video_says_so_until_it_is_written_whole(tmp_path:
     assert cache.find(KEY) == KEY
 
 
-def test_a_truncated_video_never_looks_whole_however_its_writer_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pauses", [(0, 8), pytest.param((4, 12, 16), marks=pytest.mark.slow)])
+def test_a_truncated_video_never_looks_whole_however_its_writer_is_killed(
+    tmp_path: Path, pauses: tuple[int, ...]
+) -> None:
     cache = ClipCache(tmp_path)
-    for milliseconds in range(0, 20, 4):
+    for milliseconds in pauses:
         writer = SPAWN.Process(target=_write_truncated_for_ever, args=[cache, milliseconds])
         writer.start()
         while not list(tmp_path.rglob(f"{milliseconds:02x}*.h5")):
