@@ -10,7 +10,8 @@ if __name__ == "__main__":
 
     from vidbench.cli.arguments import parse_config
     from vidbench.config.label_matching import match_labels
-    from vidbench.config.opening import open_loader, open_model
+    from vidbench.config.opening import open_dataset
+    from vidbench.engines.open_scorer import check_model
     from vidbench.errors import VidbenchError
     from vidbench.terminal.logs import set_up_logging
 
@@ -23,12 +24,12 @@ if __name__ == "__main__":
     try:
         config = parse_config(arguments)
         set_up_logging(verbose=config.verbose_logging)
-        model = open_model(config)
-        loader = open_loader(config, model)
-        labels = match_labels(config, model, loader.dataset)
-        records = loader.select(config.num_videos, labels.classes if config.classes else None)[0]
+        model = check_model(config).model
+        dataset = open_dataset(config)
+        labels = match_labels(config, model, dataset)
+        records = dataset.fetch(config.num_videos, labels.classes if config.classes else None)[0]
     except VidbenchError as error:
         print(f"vidbench: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     on_disk = sum(record.path is not None for record in records)
-    print(f"{on_disk} of {len(records)} videos of {loader.dataset.name} are in {config.data_dir}")
+    print(f"{on_disk} of {len(records)} videos of {dataset.name} are in {config.data_dir}")

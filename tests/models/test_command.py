@@ -159,6 +159,14 @@ def test_an_executable_needs_no_python(tmp_path: Path, files: list[Path]) -> Non
     assert opened(script).judge(files, 60) == [Answer(("growing",))] * 3
 
 
+def test_a_script_without_its_first_line_is_told(tmp_path: Path, files: list[Path]) -> None:
+    script = tmp_path / "judge"
+    script.write_text("echo hello\n")
+    script.chmod(0o755)
+    with pytest.raises(ModelError, match=r"judge cannot be started: .*: its first line must be"):
+        opened(script).judge(files, 60)
+
+
 def test_many_long_paths_are_given_in_several_calls(program: Program, tmp_path: Path) -> None:
     folder = tmp_path / "/".join(["n" * 200] * 4)
     folder.mkdir(parents=True)

@@ -13,9 +13,16 @@ from vidbench.data.clips.prepare import Workers
 from vidbench.data.clips.source import MISSING
 from vidbench.data.datasets.base import Dataset
 from vidbench.data.records import Skip, VideoRecord
+from vidbench.data.views import require_probabilities
 from vidbench.engines.scoring import Outcomes, ReadyBatch, Scored
 from vidbench.errors import ConfigError, ModelError
-from vidbench.metrics.ranking import rank_scores
+from vidbench.metrics.ranking import (
+    PROBABILITIES,
+    RANKING,
+    has_scores,
+    name_evidence,
+    rank_scores,
+)
 from vidbench.models.base import Answer, FileClassifier
 
 _BATCH_SIZE = 16
@@ -133,6 +140,8 @@ class FileScorer:
 
     def _answers(self, files: Sequence[Path]) -> Sequence[Answer | Skip]:
         answers = self._classifier.judge(files, self._seconds) if files else []
+        if len(answers) != len(files):
+            raise ModelError(f"the model gave {len(answers)} answers for {len(files)} files")
         for answer in answers:
             self._succeeded |= isinstance(answer, Answer)
             self._failures += isinstance(answer, Skip)
@@ -144,9 +153,22 @@ class FileScorer:
         return answers
 
     def _scored(self, answer: Answer) -> Scored:
-        """Scores of all classes as they are; otherwise only the order of the classes is kept."""
-        places = [self._index[name] for name in answer.classes]
+        """Scores of all classes as they are; otherwise only the order of the classes is kept.
+
+        Raises:
+            ModelError: The model names other classes, or gives less than its family declares.
+        """
+        places = [self._index.get(name, -1) for name in answer.classes]
+        if not places or min(places) < 0 or len(set(places)) < len(places):
+            raise ModelError(f"the model names classes that it does not have: {answer.classes}")
         scores = np.zeros(len(self._index), np.float32)
         complete = len(places) == len(scores) == len(answer.scores)
+        if has_scores(self.evidence) and not complete:
+            raise ModelError(
+                f"the model's family declares {name_evidence(self.evidence)}, and it scored "
+                f"{len(answer.scores)} of {len(scores)} classes: declare evidence {RANKING!r}"
+            )
         scores[places] = answer.scores if complete else rank_scores(len(places))
+        if self.evidence == PROBABILITIES:
+            require_probabilities(scores[None], 1, list(self._index))
         return Scored(scores, ranked=len(places))

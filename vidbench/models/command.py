@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from errno import ENOEXEC
 from functools import cached_property
 from pathlib import Path
 
@@ -141,9 +142,9 @@ class Program:
         try:
             ended = run_program(command, seconds * len(files), _MOST_BYTES * len(files))
         except OSError as error:
+            hint = ": its first line must be one such as #!/bin/sh" * (error.errno == ENOEXEC)
             raise ModelError(
-                f"{self._command[-1]} cannot be started: {error.strerror}; a script needs a first "
-                "line such as #!/bin/sh"
+                f"{self._command[-1]} cannot be started: {error.strerror}{hint}"
             ) from error
         if len(ended.output) > _MOST_BYTES * len(files):
             raise ModelError(
