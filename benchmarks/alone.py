@@ -21,6 +21,7 @@ from benchmarks.workspace import BATCH_SIZE
 from vidbench.data.spec import PreprocessSpec
 from vidbench.data.video.decode import decode_views
 from vidbench.models.i3d import I3DLoader
+from vidbench.system.runtime import Runtime
 
 
 def main() -> int:
@@ -31,7 +32,7 @@ def main() -> int:
     spec = PreprocessSpec(num_frames=options.frames)
     clips = np.stack([decode_views(path, spec)[0] for path in paths])
     classifier = I3DLoader(model_path=str(options.model)).load(
-        precision="fp32", device="cpu", num_threads=1, cache_dir=options.graphs
+        Runtime(device="cpu", num_threads=1, cache_dir=options.graphs)
     )
     classifier.predict(clips[:1])
     print("ready", flush=True)

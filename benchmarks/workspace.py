@@ -17,6 +17,7 @@ from vidbench.data.video.decode import decode_views
 from vidbench.models._tensorflow.imports import import_tensorflow
 from vidbench.models.base import Classifier
 from vidbench.models.i3d import I3DLoader
+from vidbench.system.runtime import Runtime
 
 SPEC = PreprocessSpec()
 BATCH_SIZE = 4
@@ -93,6 +94,6 @@ class Workspace:
         if precision not in self._classifiers:
             model = I3DLoader(model_path=str(self.i3d()))
             self._classifiers[precision] = model.load(
-                precision=precision, device="cpu", cache_dir=self.out
+                Runtime(precision=precision, device="cpu", cache_dir=self.out)
             )
         return self._classifiers[precision]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vidbench.runs.compare import compare as compare
     from vidbench.runs.finished import FinishedRun as FinishedRun
     from vidbench.runs.outcomes import outcomes_of as outcomes_of
+    from vidbench.system.runtime import Runtime as Runtime
 
 _HOMES = {
     "open_loader": "vidbench.config.opening",
@@ -61,6 +62,7 @@ _HOMES = {
     "compare": "vidbench.runs.compare",
     "FinishedRun": "vidbench.runs.finished",
     "outcomes_of": "vidbench.runs.outcomes",
+    "Runtime": "vidbench.system.runtime",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -24,6 +24,7 @@ from tests.helpers.sample_videos import extract_sample
 from vidbench.data.datasets.base import Dataset, load_dataset
 from vidbench.errors import ConfigError, ModelError
 from vidbench.models.base import load_model
+from vidbench.system.runtime import Runtime
 
 DIRECTIONS = {
     "moving down": (0, 1),
@@ -186,7 +187,7 @@ def test_the_model_keeps_the_contract(place: Path) -> None:
     model.check(model.spec)
     assert model.classes == tuple(DIRECTIONS)
     with pytest.raises(ModelError, match="bf16"):
-        model.load(precision="bf16")
+        model.load(Runtime(precision="bf16"))
     copy = shutil.copy(weights, place / "copy.csv")
     assert load_model("mypackage.flow", model_path=str(copy)).digest() == model.digest()
     assert re.fullmatch("[0-9a-f]{16}", model.digest())
@@ -198,6 +199,19 @@ def test_the_model_keeps_the_contract(place: Path) -> None:
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
     for alone, together in zip(clips[:, None], scores, strict=True):
         np.testing.assert_allclose(classifier.predict(alone)[0], together, atol=1e-5)
+
+
+def test_a_model_that_is_loaded_with_keywords_is_told_what_to_write(place: Path) -> None:
+    path = place / "mypackage" / "former.py"
+    path.write_text(
+        "class Model:\n"
+        "    def load(self, *, precision='fp32', num_threads=None, cache_dir=None):\n"
+        "        return self\n\n\n"
+        "def load(variant):\n"
+        "    return Model()\n"
+    )
+    with pytest.raises(ConfigError, match=r"former is loaded with .*num_threads.*\.Runtime"):
+        load_model("mypackage.former")
 
 
 def test_a_clip_run_backwards_moves_the_other_way(place: Path, videos: list[Path]) -> None:

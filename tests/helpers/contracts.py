@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
-from inspect import Parameter, signature
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError, VidbenchError
 from vidbench.models.base import Model, model_entries
 from vidbench.storage.video_files import is_media
+from vidbench.system.runtime import Runtime
 
 BuildModel = Callable[[Path], Model]
 """Makes the model whose weights lie at a path."""
@@ -80,37 +81,37 @@ class ModelContract:
         assert re.fullmatch("[0-9a-f]{16}", build(weights).digest())
         assert build(copy).digest() == build(weights).digest()
 
-    def test_its_threads_may_be_limited(self, model: Model) -> None:
-        asked = signature(model.load).parameters["num_threads"]
-        assert (asked.kind, asked.default) == (Parameter.KEYWORD_ONLY, None)
+    def test_it_is_loaded_with_one_value(self, model: Model) -> None:
+        (asked,) = signature(model.load).parameters.values()
+        assert asked.default == Runtime()
 
     def test_it_gives_probabilities(self, model: Model, clips: Views) -> None:
         model.check(model.spec)
-        scores = model.load(device="cpu").predict(clips)
+        scores = model.load(Runtime(device="cpu")).predict(clips)
         assert scores.shape == (len(clips), len(model.classes))
         assert scores.dtype == np.float32
         assert scores.min() >= 0
         np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-4)
 
     def test_a_clip_has_the_same_scores_alone(self, model: Model, clips: Views) -> None:
-        classifier = model.load(device="cpu")
+        classifier = model.load(Runtime(device="cpu"))
         together = classifier.predict(clips)
         alone = np.concatenate([classifier.predict(clips[i : i + 1]) for i in range(len(clips))])
         np.testing.assert_allclose(alone, together, atol=self.tolerance)
         np.testing.assert_array_equal(classifier.predict(clips), together)
 
     def test_clips_of_other_content_have_other_scores(self, model: Model, clips: Views) -> None:
-        scores = model.load(device="cpu").predict(clips)
+        scores = model.load(Runtime(device="cpu")).predict(clips)
         assert not np.array_equal(scores[0], scores[1])
 
     def test_a_device_that_is_not_there_is_refused(self, model: Model) -> None:
         with pytest.raises(ModelError, match="cuda:7"):
-            model.load(device="cuda:7")
+            model.load(Runtime(device="cuda:7"))
 
     def test_another_precision_works_or_is_refused(self, model: Model, clips: Views) -> None:
-        exact = model.load(device="cpu").predict(clips)
+        exact = model.load(Runtime(device="cpu")).predict(clips)
         try:
-            half = model.load(device="cpu", precision="bf16").predict(clips)
+            half = model.load(Runtime(device="cpu", precision="bf16")).predict(clips)
         except (ConfigError, ModelError) as error:
             assert "bf16" in str(error)  # noqa: PT017 - either outcome is right
         else:

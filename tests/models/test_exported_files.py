@@ -17,6 +17,7 @@ from tests.helpers.model_files import refusal
 from vidbench.data.spec import PreprocessSpec
 from vidbench.models._tensorflow.imports import import_tensorflow
 from vidbench.models.base import Model, load_model
+from vidbench.system.runtime import Runtime
 
 if not os.environ.get("CI"):
     pytest.importorskip("onnx")
@@ -50,7 +51,7 @@ def open_model(path: Path) -> Model:
 def scores_of(path: Path, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
     model = open_model(path)
     model.check(SPEC)
-    return model.load(device="cpu").predict(clips)
+    return model.load(Runtime(device="cpu")).predict(clips)
 
 
 # ONNX -------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from vidbench.labels.class_lists import list_names, load_classes
 from vidbench.models._huggingface.published import VARIANTS
 from vidbench.models.base import load_model
 from vidbench.models.huggingface import FAMILY
+from vidbench.system.runtime import Runtime
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("torch")
@@ -169,7 +170,9 @@ def test_scores_are_probabilities_and_depend_on_no_other_clip(
     architecture: str, saved: dict[str, Path]
 ) -> None:
     clips = random_clips(5)
-    classifier = load_model("huggingface", model_path=str(saved[architecture])).load(device="cpu")
+    classifier = load_model("huggingface", model_path=str(saved[architecture])).load(
+        Runtime(device="cpu")
+    )
     together = classifier.predict(clips)
     assert together.shape == (5, 3)
     assert together.dtype == np.float32

@@ -19,6 +19,7 @@ from tests.helpers.model_files import refusal
 from vidbench.data.spec import PreprocessSpec
 from vidbench.models._tensorflow.imports import import_keras, import_tf_keras
 from vidbench.models.base import Model, load_model
+from vidbench.system.runtime import Runtime
 
 FRAMES, SIZE = 4, 32
 SPEC = PreprocessSpec(num_frames=FRAMES, crop_size=SIZE)
@@ -50,7 +51,7 @@ def open_model(path: Path) -> Model:
 def scores_of(path: Path, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
     model = open_model(path)
     model.check(SPEC)
-    return model.load(device="cpu").predict(clips)
+    return model.load(Runtime(device="cpu")).predict(clips)
 
 
 # Keras 2 ----------------------------------------------------------------------------------------

@@ -47,11 +47,13 @@ from vidbench.models._files.interface import Interface, decisive, to_pixels
 from vidbench.models._scores import Undeclared, to_probabilities
 from vidbench.models._tensorflow.imports import import_keras, import_tensorflow
 from vidbench.models.base import Model, load_model
+from vidbench.system.runtime import Runtime
 
 if not os.environ.get("CI"):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
 
+CPU = Runtime(device="cpu")
 SPEC = PreprocessSpec(num_frames=FRAMES, crop_size=SIZE)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PAGE = (REPOSITORY / "docs" / "model_files.md").read_text()
@@ -71,7 +73,7 @@ def test_scores_are_those_of_keras(name: str, files: Files) -> None:
     clips = random_clips(5)
     expected = files.probabilities(clips)
     assert np.ptp(expected, axis=0).max() > 0.1  # clips differ, and so do classes
-    found = model.load(device="cpu").predict(clips)
+    found = model.load(CPU).predict(clips)
     assert found.shape == (5, len(NAMES))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=TOLERANCES[name])
@@ -79,7 +81,7 @@ def test_scores_are_those_of_keras(name: str, files: Files) -> None:
 
 @pytest.mark.parametrize("name", TOLERANCES)
 def test_a_clip_alone_has_the_scores_that_it_has_in_a_batch(name: str, files: Files) -> None:
-    classifier = open_file(files.folder / name).load(device="cpu")
+    classifier = open_file(files.folder / name).load(CPU)
     clips = random_clips(4)
     together = classifier.predict(clips)
     alone = np.concatenate([classifier.predict(clip[None]) for clip in clips])
@@ -94,7 +96,7 @@ def test_real_clips_have_the_scores_that_keras_gives_them(
 
     paths = [path for path in sorted(real_clips.iterdir()) if path.suffix in (".mp4", ".avi")][:12]
     clips = np.concatenate([decode_views(path, SPEC) for path in paths])
-    found = open_file(files.folder / name).load(device="cpu").predict(clips)
+    found = open_file(files.folder / name).load(CPU).predict(clips)
     np.testing.assert_allclose(found, files.probabilities(clips), atol=TOLERANCES[name])
 
 
@@ -119,7 +121,7 @@ def test_clips_are_fed_in_the_layout_and_the_range_that_are_stated(
     clips = random_clips(3)
     fed = (clips / 255 - np.array(MEAN)) / np.array(STD)  # as torchvision's Normalize
     expected = softmax(files.keras.predict(fed.astype(np.float32), verbose=0), axis=1)
-    np.testing.assert_allclose(model.load(device="cpu").predict(clips), expected, atol=2e-5)
+    np.testing.assert_allclose(model.load(CPU).predict(clips), expected, atol=2e-5)
     if layout != "BTHWC":
         wrong = open_file(describe(path, '[pixels]\nlayout = "BTHWC"\n'))
         with pytest.raises(ConfigError, match=r"takes \[any, .*the clips are \[any, 8, 32, 32, 3"):
@@ -165,12 +167,12 @@ def test_probabilities_must_be_stated_and_get_no_second_softmax(
         path.write_bytes(converter.convert())
     clips = random_clips(3)
     with pytest.raises(ModelError, match='state output = "probabilities"'):
-        open_file(describe(path)).load(device="cpu").predict(clips)
+        open_file(describe(path)).load(CPU).predict(clips)
     stated = open_file(describe(path, 'output = "probabilities"\n'))
     np.testing.assert_allclose(
-        stated.load(device="cpu").predict(clips), files.probabilities(clips), atol=1e-6
+        stated.load(CPU).predict(clips), files.probabilities(clips), atol=1e-6
     )
-    forced = open_file(describe(path, 'output = "logits"\n')).load(device="cpu").predict(clips)
+    forced = open_file(describe(path, 'output = "logits"\n')).load(CPU).predict(clips)
     np.testing.assert_allclose(forced, softmax(files.probabilities(clips), axis=1), atol=1e-6)
 
 
@@ -216,7 +218,7 @@ def test_a_fixed_batch_is_filled_up(batch: int, files: Files, tmp_path: Path) ->
     model, clips = open_file(path), random_clips(6)
     model.check(SPEC)
     np.testing.assert_allclose(
-        model.load(device="cpu").predict(clips), files.probabilities(clips), atol=1e-6
+        model.load(CPU).predict(clips), files.probabilities(clips), atol=1e-6
     )
 
 
@@ -243,7 +245,7 @@ def test_other_floats_are_fed_as_they_are_asked_for(
 ) -> None:
     path = describe(save_onnx(files.keras, tmp_path / "net.onnx", dtype=dtype))
     clips = random_clips(3)
-    found = open_file(path).load(device="cpu").predict(clips)
+    found = open_file(path).load(CPU).predict(clips)
     np.testing.assert_allclose(found, files.probabilities(clips), atol=tolerance)
 
 
@@ -256,11 +258,12 @@ def test_whole_numbers_are_fed_as_pixels_are_unless_another_range_is_said(
     expected = softmax(files.keras.predict(clips.astype(np.float32), verbose=0), axis=1)
     plain = open_file(describe(path))
     plain.check(SPEC)
-    np.testing.assert_allclose(plain.load(device="cpu").predict(clips), expected, atol=1e-5)
+    np.testing.assert_allclose(plain.load(CPU).predict(clips), expected, atol=1e-5)
     said = open_file(describe(path, "[pixels]\nrange = [0, 255]\n"))
     assert said.digest() == plain.digest()
     np.testing.assert_array_equal(
-        said.load(device="cpu").predict(clips), plain.load(device="cpu").predict(clips)
+        said.load(CPU).predict(clips),
+        plain.load(CPU).predict(clips),
     )
     for wrong in ("range = [0, 1]", "range = [-1, 1]", "mean = [0.5, 0.5, 0.5]"):
         other = open_file(describe(path, f"[pixels]\n{wrong}\n"))
@@ -269,16 +272,16 @@ def test_whole_numbers_are_fed_as_pixels_are_unless_another_range_is_said(
         shifted = open_file(describe(path, "[pixels]\nrange = [-128, 127]\n"))
         shifted.check(SPEC)
         expected = softmax(files.keras.predict(clips - np.float32(128), verbose=0), axis=1)
-        np.testing.assert_allclose(shifted.load(device="cpu").predict(clips), expected, atol=1e-5)
+        np.testing.assert_allclose(shifted.load(CPU).predict(clips), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["net.keras", "net.tflite", "net.onnx"])
 def test_another_precision_or_device_is_refused(name: str, files: Files) -> None:
     model = open_file(files.folder / name)
     with pytest.raises(ConfigError, match="fp32 only"):
-        model.load(precision="bf16")
+        model.load(Runtime(precision="bf16"))
     with pytest.raises(ModelError, match="--device mps"):
-        model.load(device="mps")
+        model.load(Runtime(device="mps"))
 
 
 # Digests ----------------------------------------------------------------------------------------
@@ -322,7 +325,7 @@ def test_weights_beside_an_onnx_file_are_part_of_it(files: Files, tmp_path: Path
     model, clips = open_file(path), random_clips(3)
     model.check(SPEC)
     expected = files.probabilities(clips)
-    np.testing.assert_allclose(model.load(device="cpu").predict(clips), expected, atol=1e-6)
+    np.testing.assert_allclose(model.load(CPU).predict(clips), expected, atol=1e-6)
     before, beside = model.digest(), tmp_path / "net.weights"
     content = bytearray(beside.read_bytes())
     content[10] ^= 1
@@ -371,7 +374,7 @@ def test_a_file_of_another_kind_is_refused(
 
     def open_it() -> None:
         model.check(SPEC)
-        model.load(device="cpu")
+        model.load(CPU)
 
     assert str(path) in refusal(open_it)
 
@@ -393,7 +396,7 @@ def test_a_damaged_file_is_refused_or_runs_but_crashes_nothing(
         model.check(SPEC)
         model.digest()
         if name != "net.tflite":  # damaged instructions of these can crash an interpreter
-            model.load(device="cpu")
+            model.load(CPU)
     except (ConfigError, ModelError) as error:
         said = str(error)
     assert said.isprintable()
@@ -410,7 +413,7 @@ def test_code_in_a_keras_file_is_not_run(suffix: str, tmp_path: Path) -> None:
 
     def open_it() -> None:
         opened.check(SPEC)
-        opened.load(device="cpu")
+        opened.load(CPU)
 
     assert "Lambda layer, which is Python code" in refusal(open_it)
 
@@ -436,7 +439,7 @@ def test_another_number_of_classes_is_refused_before_a_batch(
 
     def open_it() -> None:
         model.check(SPEC)
-        model.load(device="cpu")
+        model.load(CPU)
 
     assert "class list has 2 names" in refusal(open_it)
 
@@ -448,7 +451,7 @@ def test_clips_of_another_shape_are_refused(name: str, files: Files) -> None:
 
     def run_it() -> None:
         model.check(other)
-        model.load(device="cpu").predict(random_clips(1, FRAMES + 1))
+        model.load(CPU).predict(random_clips(1, FRAMES + 1))
 
     assert "--num_frames" in refusal(run_it)
 

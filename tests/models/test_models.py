@@ -270,8 +270,8 @@ def test_unknown_models_are_refused() -> None:
 
 def test_loading_says_nothing_about_tensorflow_itself() -> None:
     program = (
-        "from vidbench import SavedModelLoader\n"
-        f"SavedModelLoader({str(SAMPLE / 'model')!r}).load(device='cpu')\n"
+        "from vidbench import Runtime, SavedModelLoader\n"
+        f"SavedModelLoader({str(SAMPLE / 'model')!r}).load(Runtime(device='cpu'))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

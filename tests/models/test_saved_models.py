@@ -19,6 +19,7 @@ from tests.helpers.paths import SAMPLE
 from vidbench.data.spec import PreprocessSpec
 from vidbench.models._tensorflow.imports import import_tensorflow, import_tf_keras
 from vidbench.models.base import Model, load_model
+from vidbench.system.runtime import Runtime
 
 FRAMES, SIZE = 4, 8
 SPEC = PreprocessSpec(num_frames=FRAMES, crop_size=SIZE)
@@ -81,7 +82,7 @@ def open_model(folder: Path) -> Model:
 def scores_of(folder: Path, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
     model = open_model(folder)
     model.check(SPEC)
-    return model.load(device="cpu").predict(clips)
+    return model.load(Runtime(device="cpu")).predict(clips)
 
 
 def test_a_number_of_frames_that_nothing_states_is_warned_of(

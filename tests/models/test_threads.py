@@ -29,6 +29,7 @@ from tests.helpers.patience import PATIENCE_SECONDS
 from vidbench.errors import ConfigError
 from vidbench.models._tensorflow.imports import import_keras, import_tensorflow, import_tflite
 from vidbench.models.base import Model, load_model
+from vidbench.system.runtime import Runtime
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("torch")
@@ -59,7 +60,9 @@ def predict_all(num_threads: int, folder: str) -> dict[str, Any]:
         shape = (batch, frames, size, size, 3)
         clips = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         before = psutil.Process().num_threads()
-        classifier = open_model(Path(folder), name).load(device="cpu", num_threads=num_threads)
+        classifier = open_model(Path(folder), name).load(
+            Runtime(device="cpu", num_threads=num_threads)
+        )
         found["scores"][name] = classifier.predict(clips).tolist()
         found["begun"][name] = psutil.Process().num_threads() - before
     import torch
@@ -94,7 +97,9 @@ def refused(
 ) -> str:
     """The error of a model that is loaded, or ""."""
     try:
-        open_model(folder, name).load(device="cpu", num_threads=num_threads, cache_dir=cache_dir)
+        open_model(folder, name).load(
+            Runtime(device="cpu", num_threads=num_threads, cache_dir=cache_dir)
+        )
     except ConfigError as error:
         return str(error)
     return ""
@@ -203,7 +208,9 @@ MADE = (
 
 
 def test_another_number_than_tensorflow_has_made_is_refused(folder: Path) -> None:
-    open_model(folder, "frozen").load(device="cpu", cache_dir=folder / "cache")  # keeps its graph
+    open_model(folder, "frozen").load(
+        Runtime(device="cpu", cache_dir=folder / "cache")  # keeps its graph
+    )
     (again,) = results([start(load_again, str(folder))])
     assert again == ["", "", "", MADE.format(3, 2), MADE.format(1, 2), ""]
 
@@ -226,8 +233,8 @@ def test_the_command_passes_the_number_on(
         "from vidbench.errors import ConfigError\n"
         "from vidbench.models.saved_model import SavedModelLoader\n\n\n"
         "class Model(SavedModelLoader):\n"
-        "    def load(self, *, num_threads=None, **options):\n"
-        "        raise ConfigError(f'asked for {num_threads} threads')\n\n\n"
+        "    def load(self, runtime):\n"
+        "        raise ConfigError(f'asked for {runtime.num_threads} threads')\n\n\n"
         "def load(variant, *, model_path=None):\n"
         "    return Model(model_path)\n"
     )

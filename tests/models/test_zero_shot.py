@@ -26,6 +26,7 @@ from vidbench.labels.class_lists import load_classes
 from vidbench.models._huggingface.prompts import CLASS_NAME, CLIP_TEMPLATES, Prompts, read_prompts
 from vidbench.models.base import load_model, model_entries
 from vidbench.runs.finished import FinishedRun
+from vidbench.system.runtime import Runtime
 
 Array = NDArray[np.float32]
 
@@ -195,7 +196,9 @@ def test_x_clip_takes_the_mean_of_prompts_that_have_seen_the_video(
 def test_a_clip_alone_gets_the_very_scores_that_it_has_in_a_batch(
     kind: str, precision: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    classifier = open_model(folders[kind], name_only(tmp_path / "p.json")).load(precision=precision)
+    classifier = open_model(folders[kind], name_only(tmp_path / "p.json")).load(
+        Runtime(precision=precision)
+    )
     clips = random_clips(5)
     scores = classifier.predict(clips)
     assert scores.shape == (5, len(CLASSES))
@@ -215,7 +218,7 @@ def test_bf16_is_near_fp32_and_is_not_it(
 ) -> None:
     model = open_model(folders[kind], name_only(tmp_path / "p.json"))
     clips = random_clips(3)
-    exact, rough = (model.load(precision=p).predict(clips) for p in ("fp32", "bf16"))
+    exact, rough = (model.load(Runtime(precision=p)).predict(clips) for p in ("fp32", "bf16"))
     assert 0 < np.abs(exact - rough).max() < 0.05
     assert model.embedding_digest("fp32") != model.embedding_digest("bf16")
 
@@ -251,19 +254,19 @@ def test_embeddings_of_prompts_are_kept_and_used(folders: dict[str, Path], tmp_p
     model = open_model(folders["clip"], name_only(tmp_path / "p.json"))
     clips = random_clips(2)
     without = model.load().predict(clips)
-    assert np.array_equal(model.load(cache_dir=tmp_path / "c").predict(clips), without)
+    assert np.array_equal(model.load(Runtime(cache_dir=tmp_path / "c")).predict(clips), without)
     (kept,) = (tmp_path / "c/features/text").iterdir()
     before = kept.stat().st_mtime_ns
-    assert np.array_equal(model.load(cache_dir=tmp_path / "c").predict(clips), without)
+    assert np.array_equal(model.load(Runtime(cache_dir=tmp_path / "c")).predict(clips), without)
     assert kept.stat().st_mtime_ns == before
     features = FeatureCache(tmp_path / "c", "any")
     embeddings = features.read_text(kept.stem)
     assert embeddings is not None
     features.write_text(kept.stem, embeddings[::-1])
-    turned = model.load(cache_dir=tmp_path / "c").predict(clips)
+    turned = model.load(Runtime(cache_dir=tmp_path / "c")).predict(clips)
     np.testing.assert_allclose(turned, without[:, ::-1], rtol=0, atol=1e-6)
     kept.write_bytes(kept.read_bytes()[:-1])
-    assert np.array_equal(model.load(cache_dir=tmp_path / "c").predict(clips), without)
+    assert np.array_equal(model.load(Runtime(cache_dir=tmp_path / "c")).predict(clips), without)
 
 
 # What is refused ------------------------------------------------------------------------------
@@ -326,7 +329,7 @@ def test_weights_that_would_be_unpickled_and_missing_devices_are_refused(
 ) -> None:
     model = open_model(folders["clip"], name_only(tmp_path / "p.json"))
     with pytest.raises(ModelError, match="cuda:99"):
-        model.load(device="cuda:99")
+        model.load(Runtime(device="cuda:99"))
     pickled = shutil.copytree(folders["clip"], tmp_path / "pickled")
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     with pytest.raises(ConfigError, match="unpickling"):

@@ -30,14 +30,13 @@ from vidbench.data.spec import (
 from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import list_names
 from vidbench.models.base import (
-    PRECISIONS,
     ModelFamily,
     find_model_family,
     model_families,
-    require_device,
 )
-from vidbench.storage.locations import Location, is_remote, without_password
+from vidbench.storage.locations import Location, is_remote, without_password, working_folder
 from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
+from vidbench.system.runtime import PRECISIONS, Runtime, require_device
 from vidbench.system.validation import require_address, require_file, require_number, require_text
 
 _RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mean
@@ -300,6 +299,16 @@ class RunConfig:
             classes: Those that the model may choose from.
         """
         return min(DEFAULT_TOP_N, len(classes)) if self.top_n is None else self.top_n
+
+    @property
+    def runtime(self) -> Runtime:
+        """On what the model runs, and in which precision."""
+        return Runtime(
+            precision=self.precision,
+            device=self.processor,
+            num_threads=self.num_threads,
+            cache_dir=working_folder(self.cache_dir),
+        )
 
     @property
     def processor(self) -> str:

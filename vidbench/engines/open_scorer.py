@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vidbench.config.opening import (
     find_file_model,
@@ -39,8 +39,8 @@ from vidbench.models.base import (
     Model,
     as_embedding_model,
 )
-from vidbench.storage.locations import working_folder
 from vidbench.storage.store import open_store
+from vidbench.system.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class WorkerSetup:
     classes: tuple[str, ...]
     threads: int | None
     open: Callable[[WorkerSetup], Scorer]
+
+    @property
+    def runtime(self) -> Runtime:
+        """On what a model of the cluster runs."""
+        return replace(self.config.runtime, num_threads=self.threads)
 
     def open_scorer(self) -> Scorer:
         """The scorer of one process of the cluster; its model is found when it is loaded."""
@@ -103,7 +108,7 @@ def _of_clips(config: RunConfig) -> CheckedModel:
 
 def _clip_scorer(config: RunConfig, model: Model, fetch_tarballs: FetchTarballs) -> Scorer:
     loader = open_loader(config, model, fetch_tarballs)
-    load = partial(model.load, **_runtime(config, config.num_threads))
+    load = partial(model.load, config.runtime)
     return ClipScorer(loader, model.classes, load)
 
 
@@ -113,7 +118,7 @@ def _clip_worker(setup: WorkerSetup, spec: PreprocessSpec) -> Scorer:
 
 
 def _load_again(setup: WorkerSetup, spec: PreprocessSpec) -> Classifier:
-    return _find_again(setup, spec).load(**_runtime(setup.config, setup.threads))
+    return _find_again(setup, spec).load(setup.runtime)
 
 
 def _of_features(config: RunConfig) -> CheckedModel:
@@ -133,7 +138,7 @@ def _feature_scorer(
     return FeatureScorer(
         open_loader(config, model, fetch_tarballs),
         model.classes,
-        partial(as_embedding_model(model).load, **_runtime(config, config.num_threads)),
+        partial(as_embedding_model(model).load, config.runtime),
         open_feature_cache(config, embedding),
     )
 
@@ -149,7 +154,7 @@ def _feature_worker(setup: WorkerSetup, spec: PreprocessSpec, embedding: str) ->
 
 def _load_embedding_again(setup: WorkerSetup, spec: PreprocessSpec) -> EmbeddingClassifier:
     model = as_embedding_model(_find_again(setup, spec))
-    return model.load(**_runtime(setup.config, setup.threads))
+    return model.load(setup.runtime)
 
 
 def _of_files(config: RunConfig) -> CheckedModel:
@@ -205,15 +210,6 @@ def _require_same(setup: WorkerSetup, model: AnyModel) -> None:
             f"--model_path: {os.uname().nodename} has other weights ({model.digest()}) than "
             f"the driver ({setup.weights}): name a folder that all nodes share"
         )
-
-
-def _runtime(config: RunConfig, threads: int | None) -> dict[str, Any]:
-    return {
-        "precision": config.precision,
-        "device": config.processor,
-        "num_threads": threads,
-        "cache_dir": working_folder(config.cache_dir),
-    }
 
 
 _BY_INPUT = {CLIPS: _of_clips, FEATURES: _of_features, FILES: _of_files}

@@ -23,7 +23,6 @@ from vidbench.footage.segments import Array
 from vidbench.footage.window_decoder import WindowDecoder
 from vidbench.footage.windows import Grid
 from vidbench.models.base import Classifier
-from vidbench.storage.locations import working_folder
 from vidbench.system.machine import default_batch_size
 
 
@@ -59,13 +58,7 @@ def open_window_model(config: RunConfig, options: PredictOptions) -> WindowModel
     model.check(spec)
     rules = Rules(options.threshold, options.share, options.top_n, options.include_clips)
     thresholds = find_thresholds(model, rules.threshold)
-    load = partial(
-        model.load,
-        precision=config.precision,
-        device=config.processor,
-        num_threads=config.num_threads,
-        cache_dir=working_folder(config.cache_dir),
-    )
+    load = partial(model.load, config.runtime)
     return WindowModel(
         classifier=rehearsed(load, spec, model.classes),
         classes=model.classes,

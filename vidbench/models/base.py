@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,7 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.metrics.ranking import EVIDENCE, PROBABILITIES
 from vidbench.system.plugins import import_family, list_families, read_declaration
-
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-
-PRECISIONS = ("fp32", "bf16")
-"""Exact, the default; and bfloat16, which is faster and shifts scores a little."""
+from vidbench.system.runtime import Runtime
 
 GRAPH_FOLDER = "graphs"
 """Of the cache: what models keep there, to start faster next time."""
@@ -150,22 +145,8 @@ class Model(AnyModel, Protocol):
         """
         ...
 
-    def load(
-        self,
-        *,
-        precision: str = "fp32",
-        device: str = "auto",
-        num_threads: int | None = None,
-        cache_dir: Path | None = None,
-    ) -> Classifier:
+    def load(self, runtime: Runtime = Runtime()) -> Classifier:
         """The model, ready to predict.
-
-        Args:
-            precision: Of its arithmetic, one of :data:`PRECISIONS`.
-            device: ``auto`` for a GPU if there is one, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-            num_threads: Processor threads; None for one a core. A framework has one number for
-                the whole process: of PyTorch the last model decides, of TensorFlow the first.
-            cache_dir: Where it may keep what makes the next start faster; None for nowhere.
 
         Raises:
             ConfigError: The framework computes in another number of threads already.
@@ -182,14 +163,7 @@ class EmbeddingModel(Protocol):
         """16 hexadecimal digits of what decides features: weights and precision, not classes."""
         ...
 
-    def load(
-        self,
-        *,
-        precision: str = "fp32",
-        device: str = "auto",
-        num_threads: int | None = None,
-        cache_dir: Path | None = None,
-    ) -> EmbeddingClassifier:
+    def load(self, runtime: Runtime = Runtime()) -> EmbeddingClassifier:
         """As :meth:`Model.load`."""
         ...
 
@@ -284,16 +258,6 @@ def as_embedding_model(model: Model) -> EmbeddingModel:
     return model
 
 
-def require_device(device: str) -> None:
-    """Check that this is how a device is named.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    if not _DEVICE.fullmatch(device):
-        raise ConfigError(f"--device {device!r} must be auto, cpu, cuda, cuda:<number> or mps")
-
-
 def find_model_family(name: str) -> ModelFamily:
     """The declaration of a model's family, or what is assumed of a module without one.
 
@@ -347,7 +311,7 @@ def load_model(name: str, **options: Any) -> Model:
             f"--model_type {name} takes whole files of videos, not clips of their frames: only "
             "`vidbench evaluate` runs it"
         )
-    return cast(Model, _load(name, options))
+    return _require_runtime(name, _load(name, options))
 
 
 def load_file_model(name: str, **options: Any) -> FileModel:
@@ -368,3 +332,16 @@ def _load(name: str, options: Mapping[str, Any]) -> Any:
         raise ConfigError(f"model_type {name} takes no --{option}: drop the option")
     load = import_family("model_type", name, vidbench.models).load
     return load(variant if slash else family.default_variant, **given)
+
+
+def _require_runtime(family: str, model: Any) -> Model:
+    """The model; raise ConfigError where it is loaded with keywords, as in earlier versions."""
+    try:
+        inspect.signature(model.load).bind(Runtime())
+    except TypeError as error:
+        raise ConfigError(
+            f"model_type {family} is loaded with {inspect.signature(model.load)}, not with one "
+            "vidbench.Runtime, which has precision, device, num_threads and cache_dir: write "
+            "`def load(self, runtime)`"
+        ) from error
+    return cast(Model, model)

@@ -39,6 +39,7 @@ from vidbench.models._huggingface.transformers_runtime import (
     weights_digest,
 )
 from vidbench.models.base import ModelEntry, ModelFamily
+from vidbench.system.runtime import Runtime
 
 FAMILY = ModelFamily(
     name="huggingface",
@@ -153,22 +154,9 @@ class HuggingFaceModel:
         parts = [weights_digest(checkpoint.folder), checkpoint.text, repr(self._scaling)]
         return hashlib.sha256("\n".join([*parts, *self.classes]).encode()).hexdigest()[:16]
 
-    def load(
-        self,
-        *,
-        precision: str = "fp32",
-        device: str = "auto",
-        num_threads: int | None = None,
-        cache_dir: Path | None = None,
-    ) -> HuggingFaceClassifier:
+    def load(self, runtime: Runtime = Runtime()) -> HuggingFaceClassifier:
         """The model, ready to predict; ``cache_dir`` is not used."""
-        return HuggingFaceClassifier(
-            self._checkpoint,
-            self._scaling,
-            precision=precision,
-            device=device,
-            num_threads=num_threads,
-        )
+        return HuggingFaceClassifier(self._checkpoint, self._scaling, runtime)
 
 
 load = HuggingFaceModel
@@ -180,9 +168,7 @@ class HuggingFaceClassifier:
     Args:
         checkpoint: What it is, and where.
         scaling: Of pixels.
-        precision: ``fp32`` or ``bf16``.
-        device: As ``--device`` names it.
-        num_threads: Processor threads; None for one a core.
+        runtime: On what it runs.
 
     Raises:
         ModelError: The weights do not fit the architecture, or there is no such device.
@@ -192,15 +178,12 @@ class HuggingFaceClassifier:
         self,
         checkpoint: Checkpoint,
         scaling: Scaling,
-        *,
-        precision: str,
-        device: str,
-        num_threads: int | None = None,
+        runtime: Runtime,
     ) -> None:
-        self._torch = torch = import_torch(num_threads)
-        self._device = choose_device(torch, device)
-        require_precision(torch, self._device, precision)
-        self._precision = precision
+        self._torch = torch = import_torch(runtime.num_threads)
+        self._device = choose_device(torch, runtime.device)
+        require_precision(torch, self._device, runtime.precision)
+        self._precision = runtime.precision
         self._scaling = scaling
         self._num_classes, self._architecture = checkpoint.num_classes, checkpoint.architecture
         self._model = load_weights(torch, checkpoint).to(self._device)

@@ -23,6 +23,7 @@ from vidbench.models._files.signature import Signature, Tensor, join
 from vidbench.models._tensorflow.classifier import choose_device, choose_threads
 from vidbench.models._tensorflow.imports import import_keras, import_tensorflow, import_tf_keras
 from vidbench.models.base import ModelEntry, ModelFamily
+from vidbench.system.runtime import Runtime
 from vidbench.terminal.sanitize import one_line
 
 FAMILY = ModelFamily(
@@ -69,14 +70,14 @@ class KerasFile(ModelFile):
     def read_ending(self) -> str | None:
         return self._config.ending(self.description.interface.output_name)
 
-    def open(self, device: str, num_threads: int | None) -> Network:
+    def open(self, runtime: Runtime) -> Network:
         """The network, run by TensorFlow, or what Keras is configured for."""
         tensorflow = import_tensorflow()
-        choose_device(tensorflow, device)
-        choose_threads(tensorflow, num_threads)
+        choose_device(tensorflow, runtime.device)
+        choose_threads(tensorflow, runtime.num_threads)
         tensorflow.config.experimental.enable_tensor_float_32_execution(False)
         is_old = self._config.is_old  # which refuses code before anything is loaded
-        keras = import_tf_keras() if is_old else _import_keras(num_threads)
+        keras = import_tf_keras() if is_old else _import_keras(runtime.num_threads)
         try:
             model = keras.models.load_model(self._path, compile=False, safe_mode=True)
         except Exception as error:  # of any kind, by what is wrong with the file

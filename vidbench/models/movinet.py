@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -21,6 +20,7 @@ from vidbench.models._tensorflow.streaming import StreamClassifier, read_stream_
 from vidbench.models._tensorflow.weights import HubModel, HubModule
 from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.models.saved_model import SavedModelLoader
+from vidbench.system.runtime import Runtime
 
 REFERENCE = "https://github.com/tensorflow/models/tree/master/official/projects/movinet"
 
@@ -187,22 +187,9 @@ class MoViNetStreamLoader(_Published):
         text = "\n".join([self.weights.digest(), *self.classes])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def load(
-        self,
-        *,
-        precision: str = "fp32",
-        device: str = "auto",
-        num_threads: int | None = None,
-        cache_dir: Path | None = None,
-    ) -> StreamClassifier:
+    def load(self, runtime: Runtime = Runtime()) -> StreamClassifier:
         """The model, ready to predict; it keeps nothing in ``cache_dir``."""
-        return StreamClassifier(
-            self.weights,
-            pixel_range=self.pixel_range,
-            precision=precision,
-            device=device,
-            num_threads=num_threads,
-        )
+        return StreamClassifier(self.weights, runtime, pixel_range=self.pixel_range)
 
 
 _LOADERS: Mapping[Mode, type[MoViNetLoader] | type[MoViNetStreamLoader]] = MappingProxyType(

@@ -20,6 +20,7 @@ from vidbench.models._scores import last_operation
 from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.storage.hashes import sha256_of
 from vidbench.system.machine import available_cores
+from vidbench.system.runtime import Runtime
 from vidbench.terminal.sanitize import one_line
 
 FAMILY = ModelFamily(
@@ -117,20 +118,23 @@ class OnnxFile(ModelFile):
 
         return last_operation(producer, self.signature.output_name) if self.signature else None
 
-    def open(self, device: str, num_threads: int | None) -> Network:
+    def open(self, runtime: Runtime) -> Network:
         """The network in a session of ONNX Runtime, which has threads of its own, or on a GPU."""
         import onnxruntime
 
-        providers = _providers(onnxruntime, device)
+        providers = _providers(onnxruntime, runtime.device)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads or available_cores()
+        options.intra_op_num_threads = runtime.num_threads or available_cores()
         options.log_severity_level = 3  # errors
         try:
             session = onnxruntime.InferenceSession(str(self._path), options, providers)
         except Exception as error:  # its errors have no common class
             raise ModelError(f"{self._path} cannot be loaded: {one_line(error)}") from error
-        if device.startswith("cuda") and "CUDAExecutionProvider" not in session.get_providers():
-            raise ModelError(f"--device {device}: ONNX Runtime cannot use it, see its log")
+        if (
+            runtime.device.startswith("cuda")
+            and "CUDAExecutionProvider" not in session.get_providers()
+        ):
+            raise ModelError(f"--device {runtime.device}: ONNX Runtime cannot use it, see its log")
         signature = self._signature(
             {value.name: _known(value) for value in session.get_inputs()},
             {value.name: _known(value) for value in session.get_outputs()},

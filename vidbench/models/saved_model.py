@@ -31,7 +31,8 @@ from vidbench.models._golden.record import Golden
 from vidbench.models._scores import require_output
 from vidbench.models._tensorflow.classifier import SavedModelClassifier
 from vidbench.models._tensorflow.weights import Weights, local_weights
-from vidbench.models.base import GRAPH_FOLDER, ModelEntry, ModelFamily
+from vidbench.models.base import ModelEntry, ModelFamily
+from vidbench.system.runtime import Runtime
 from vidbench.system.validation import require_file
 
 FAMILY = ModelFamily(
@@ -196,24 +197,14 @@ class SavedModelLoader(DescribedModel):
         """16 hexadecimal digits of the weights, the class list, and what is said of pixels."""
         return self.digest_of(self.weights.digest(), self.pixel_range)
 
-    def load(
-        self,
-        *,
-        precision: str = "fp32",
-        device: str = "auto",
-        num_threads: int | None = None,
-        cache_dir: Path | None = None,
-    ) -> SavedModelClassifier:
-        """The model, ready to predict; the arguments are those of the classifier."""
+    def load(self, runtime: Runtime = Runtime()) -> SavedModelClassifier:
+        """The model, ready to predict."""
         self._require_output()
         return SavedModelClassifier(
             self.weights,
+            runtime,
             pixel_range=self.pixel_range,
             interface=self.description.interface,
-            precision=precision,
-            device=device,
-            num_threads=num_threads,
-            graph_dir=None if cache_dir is None else cache_dir / GRAPH_FOLDER,
             batch=(self.signature.input_shape or (None,))[0],
             ending=read_ending(self.weights.folder, self.signature),
         )

@@ -17,6 +17,7 @@ from vidbench.models._scores import last_operation
 from vidbench.models._tensorflow.imports import TFLITE_LIBRARIES, import_tflite, without_noise
 from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.system.machine import available_cores
+from vidbench.system.runtime import Runtime
 from vidbench.terminal.sanitize import one_line
 
 FAMILY = ModelFamily(
@@ -72,11 +73,11 @@ class TFLiteFile(ModelFile):
         except ValueError as error:
             raise ConfigError(f"{self._path} is no whole TFLite model: {error}") from error
 
-    def open(self, device: str, num_threads: int | None) -> Network:
+    def open(self, runtime: Runtime) -> Network:
         """The network in an interpreter, which has threads of its own."""
-        if device not in ("auto", "cpu"):
-            raise ModelError(f"--device {device}: model_type tflite runs on the CPU only")
-        interpreter = self._interpreter(num_threads or available_cores())
+        if runtime.device not in ("auto", "cpu"):
+            raise ModelError(f"--device {runtime.device}: model_type tflite runs on the CPU only")
+        interpreter = self._interpreter(runtime.num_threads or available_cores())
         inputs = {end["name"]: end for end in interpreter.get_input_details()}
         outputs = {end["name"]: end for end in interpreter.get_output_details()}
         signature = self._signature(

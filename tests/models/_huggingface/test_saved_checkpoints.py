@@ -26,6 +26,7 @@ from tests.helpers.huggingface import CLASSES, channels_first, random_clips
 from tests.helpers.model_files import refusal
 from vidbench.models._huggingface.transformers_runtime import import_transformers
 from vidbench.models.base import Model, load_model
+from vidbench.system.runtime import Runtime
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("torch")
@@ -54,7 +55,7 @@ def check(folder: Path) -> None:
 
 def scores_of(folder: Path, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
     check(folder)
-    return open_model(folder).load(device="cpu").predict(clips)
+    return open_model(folder).load(Runtime(device="cpu")).predict(clips)
 
 
 def pixels_of(clips: NDArray[np.uint8]) -> Any:

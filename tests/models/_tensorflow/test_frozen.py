@@ -29,9 +29,9 @@ from vidbench.models._files.signature import read_signature
 from vidbench.models._tensorflow.classifier import SavedModelClassifier
 from vidbench.models._tensorflow.frozen import Recipe, frozen_graph
 from vidbench.models._tensorflow.weights import Weights
-from vidbench.models.base import PRECISIONS
 from vidbench.models.i3d import I3DLoader
 from vidbench.models.saved_model import SavedModelLoader
+from vidbench.system.runtime import PRECISIONS, Runtime
 
 Scores = NDArray[np.float32]
 Clips = NDArray[np.uint8]
@@ -95,7 +95,7 @@ sys.addaudithook(_listen)
 
 def load(graph_dir: Path | None, precision: str = "fp32") -> SavedModelClassifier:
     return SavedModelLoader(str(MODEL)).load(
-        cache_dir=graph_dir and graph_dir.parent, precision=precision
+        Runtime(cache_dir=graph_dir and graph_dir.parent, precision=precision)
     )
 
 
@@ -130,7 +130,8 @@ def test_scores_are_those_of_the_saved_model(clips: Clips, scores: Scores) -> No
 def test_scores_of_i3d_are_those_of_the_saved_model(
     i3d_path: Path, clips: Clips, graph_dir: Path
 ) -> None:
-    found = I3DLoader(model_path=str(i3d_path)).load(cache_dir=graph_dir.parent).predict(clips[:8])
+    classifier = I3DLoader(model_path=str(i3d_path)).load(Runtime(cache_dir=graph_dir.parent))
+    found = classifier.predict(clips[:8])
     assert_close(found, as_saved(i3d_path, clips[:8]))
 
 
@@ -332,12 +333,12 @@ def test_a_model_with_other_state_is_run_as_it_was_saved(
     folder = save_stateful(tmp_path / "model", kind)
     clips = np.random.default_rng(0).integers(0, 256, (5, 4, 8, 8, 3), np.uint8)
     weights = Weights(folder)
-    classifier = SavedModelClassifier(weights, graph_dir=tmp_path / "graphs")
+    classifier = SavedModelClassifier(weights, Runtime(cache_dir=tmp_path))
     assert "run as it was saved" in caplog.text
     assert str(folder) in caplog.text
     assert_close(classifier.predict(clips), as_saved(folder, clips))
     with pytest.raises(ModelError, match="fp32 only"):
-        SavedModelClassifier(weights, precision="bf16")
+        SavedModelClassifier(weights, Runtime(precision="bf16"))
     assert not list(tmp_path.glob("graphs/*"))
 
 

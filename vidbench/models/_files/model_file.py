@@ -26,6 +26,7 @@ from vidbench.models._files.interface import PixelRange, fed_range
 from vidbench.models._files.signature import Signature, Tensor, join
 from vidbench.models._scores import require_output
 from vidbench.storage.hashes import sha256_of
+from vidbench.system.runtime import Runtime
 from vidbench.system.validation import require_file
 
 
@@ -157,23 +158,18 @@ class ModelFile(DescribedModel):
         """16 hexadecimal digits of the weights, the class list, and what is done to pixels."""
         return self.digest_of(self.content_digest(), self._pixel_range)
 
-    def load(
-        self,
-        *,
-        precision: str = "fp32",
-        device: str = "auto",
-        num_threads: int | None = None,
-        cache_dir: Path | None = None,
-    ) -> ArrayClassifier:
+    def load(self, runtime: Runtime = Runtime()) -> ArrayClassifier:
         """The model, ready to predict.
 
         Raises:
             ConfigError: It cannot be run in so many threads, or in this precision.
             ModelError: It cannot be loaded, or has other classes.
         """
-        if precision != "fp32":
-            raise ConfigError(f"{self.family} runs in fp32 only, not {precision}: drop --precision")
-        network, described = self.open(device, num_threads), self.description
+        if runtime.precision != "fp32":
+            raise ConfigError(
+                f"{self.family} runs in fp32 only, not {runtime.precision}: drop --precision"
+            )
+        network, described = self.open(runtime), self.description
         num_scores, num_classes = count_scores(network.signature.output_shape), len(self.classes)
         require_count(self._path, num_scores, num_classes)
         self._require_meant(network.signature)
@@ -203,8 +199,8 @@ class ModelFile(DescribedModel):
         return None
 
     @abstractmethod
-    def open(self, device: str, num_threads: int | None) -> Network:
-        """The network, in so many threads, or in one a core.
+    def open(self, runtime: Runtime) -> Network:
+        """The network, ready to run.
 
         Raises:
             ConfigError: It cannot be run in so many.

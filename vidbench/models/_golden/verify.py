@@ -17,6 +17,7 @@ from vidbench.models._golden.record import FloatClip, Golden, require_clip
 from vidbench.models._tensorflow.frozen import PixelRange, serving_function
 from vidbench.models._tensorflow.imports import import_tensorflow
 from vidbench.models.saved_model import SavedModelLoader
+from vidbench.system.runtime import Runtime
 
 LOGIT_TOLERANCE = 1e-2
 """Of each published logit. The input is the published array, so only arithmetic may differ.
@@ -184,7 +185,7 @@ def verify(
     )
     del logits  # and the weights with it
     pixels = np.rint(_rescaled(clip, published, (0.0, 255.0))).astype(np.uint8)
-    (scores,) = model.load(cache_dir=cache_dir).predict(pixels)
+    (scores,) = model.load(Runtime(cache_dir=cache_dir)).predict(pixels)
     winner = int(scores.argmax())
     return Verification(
         model.name, golden, model.pixel_range, trials, model.classes[winner], float(scores[winner])

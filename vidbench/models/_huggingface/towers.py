@@ -22,6 +22,7 @@ from vidbench.models._huggingface.torch_runtime import (
 from vidbench.models._huggingface.transformers_runtime import (
     import_transformers,
 )
+from vidbench.system.runtime import Runtime
 
 Array = NDArray[np.float32]
 
@@ -36,13 +37,11 @@ class Network:
         model: What transformers made of it.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, precision: str, device: str, num_threads: int | None = None
-    ) -> None:
-        self.torch = import_torch(num_threads)
-        self.device = choose_device(self.torch, device)
-        require_precision(self.torch, self.device, precision)
-        self._precision = precision
+    def __init__(self, checkpoint: Checkpoint, runtime: Runtime) -> None:
+        self.torch = import_torch(runtime.num_threads)
+        self.device = choose_device(self.torch, runtime.device)
+        require_precision(self.torch, self.device, runtime.precision)
+        self._precision = runtime.precision
         self._checkpoint = checkpoint
         self.model = load_weights(self.torch, checkpoint).to(self.device)
 

@@ -30,6 +30,7 @@ from vidbench.models._huggingface.transformers_runtime import (
     weights_digest,
 )
 from vidbench.storage.hashes import sha256_of
+from vidbench.system.runtime import Runtime
 
 _VERSION = 1  # raised whenever features or embeddings of texts are made otherwise
 _TOKENIZER_FILES = ("*token*.json", "vocab.json", "merges.txt", "*.model")
@@ -186,28 +187,22 @@ class ZeroShotModel:
         versions = [metadata.version(library) for library in ("torch", "transformers")]
         return _digest(*self._decisive, precision, *versions)
 
-    def load(
-        self,
-        *,
-        precision: str = "fp32",
-        device: str = "auto",
-        num_threads: int | None = None,
-        cache_dir: Path | None = None,
-    ) -> ZeroShotClassifier:
+    def load(self, runtime: Runtime = Runtime()) -> ZeroShotClassifier:
         """The model, ready to predict; embeddings of prompts are kept in the cache.
 
         Raises:
             ConfigError: A prompt is too long.
             ModelError: The weights do not fit, or there is no such precision or device.
         """
-        network = Network(self._checkpoint, precision, device, num_threads)
+        network = Network(self._checkpoint, runtime)
         texts = [text for prompts in self._prompts.texts.values() for text in prompts]
         counts = [len(prompts) for prompts in self._prompts.texts.values()]
-        if cache_dir is None:
+        if runtime.cache_dir is None:
             embeddings = network.embed_texts(texts)
         else:
-            features = FeatureCache(cache_dir, self.embedding_digest(precision))
-            embeddings = self._embed_texts(network, texts, features, precision)
+            digest = self.embedding_digest(runtime.precision)
+            features = FeatureCache(runtime.cache_dir, digest)
+            embeddings = self._embed_texts(network, texts, features, runtime.precision)
         return self._family.classifier(network, embeddings, counts)
 
     def _embed_texts(

@@ -30,7 +30,9 @@ from vidbench.models._tensorflow.frozen import (
 from vidbench.models._tensorflow.imports import has_gpu, import_tensorflow
 from vidbench.models._tensorflow.kept_graphs import Frozen
 from vidbench.models._tensorflow.weights import Weights
+from vidbench.models.base import GRAPH_FOLDER
 from vidbench.system.machine import available_cores
+from vidbench.system.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +48,10 @@ class SavedModelClassifier:
 
     Args:
         weights: Where the SavedModel is.
+        runtime: On what it runs; ``bf16`` on a GPU is float16 with TF32 (not tried yet). The
+            frozen graph is kept in its cache.
         pixel_range: What 0 and 255 become; scaled inside the graph.
         interface: What else is done to them there, and what comes out.
-        precision: ``fp32``; or ``bf16``, which on a GPU is float16 with TF32 (not tried yet).
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
-        num_threads: Processor threads; None for one a core.
-        graph_dir: Keep the frozen graph here, and take it from here next time.
         batch: How many clips the signature takes, no fewer and no more; None for any number.
         ending: The network's last operation; where its file does not tell (None) and nobody says
             what it gives, its first scores are looked at.
@@ -64,29 +64,26 @@ class SavedModelClassifier:
     def __init__(
         self,
         weights: Weights,
+        runtime: Runtime = Runtime(),
         *,
         pixel_range: PixelRange = (0.0, 1.0),
         interface: Interface | None = None,
-        precision: str = "fp32",
-        device: str = "auto",
-        num_threads: int | None = None,
-        graph_dir: Path | None = None,
         batch: int | None = None,
         ending: str | None = OTHER,
     ) -> None:
         tf = import_tensorflow()
-        choose_device(tf, device)
-        choose_threads(tf, num_threads)
+        choose_device(tf, runtime.device)
+        choose_threads(tf, runtime.num_threads)
         on_gpu = has_gpu(tf)
         if not on_gpu:
-            warn_of_slow_bf16(precision)
+            warn_of_slow_bf16(runtime.precision)
         recipe = Recipe(
-            weights.folder, pixel_range, precision, not on_gpu, interface or Interface()
+            weights.folder, pixel_range, runtime.precision, not on_gpu, interface or Interface()
         )
-        tf.config.experimental.enable_tensor_float_32_execution(precision != "fp32")
+        tf.config.experimental.enable_tensor_float_32_execution(runtime.precision != "fp32")
         self._piece_values = math.inf if on_gpu else _PIECE_VALUES
         self._batch = batch
-        self._run = _runner(tf, recipe, None if on_gpu else graph_dir)
+        self._run = _runner(tf, recipe, None if on_gpu else _graph_dir(runtime))
         self._look = None
         if ending is None and recipe.interface.output is None:
             self._look = _Look(recipe)
@@ -104,6 +101,10 @@ class SavedModelClassifier:
         if self._look is not None:
             self._look = self._look.settled(clips)
         return np.asarray(self._run(clips), np.float32)
+
+
+def _graph_dir(runtime: Runtime) -> Path | None:
+    return None if runtime.cache_dir is None else runtime.cache_dir / GRAPH_FOLDER
 
 
 class _Look:

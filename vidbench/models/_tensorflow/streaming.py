@@ -21,6 +21,7 @@ from vidbench.models._tensorflow.classifier import choose_device, choose_threads
 from vidbench.models._tensorflow.frozen import PixelRange
 from vidbench.models._tensorflow.imports import has_gpu, import_tensorflow
 from vidbench.models._tensorflow.weights import Weights
+from vidbench.system.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -90,10 +91,8 @@ class StreamClassifier:
 
     Args:
         weights: Where the SavedModel is.
+        runtime: On what it runs, in ``fp32``.
         pixel_range: What 0 and 255 become.
-        precision: ``fp32``; there is no other.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
-        num_threads: Processor threads; None for one a core.
 
     Raises:
         ConfigError: TensorFlow computes in another number of threads already.
@@ -103,17 +102,15 @@ class StreamClassifier:
     def __init__(
         self,
         weights: Weights,
+        runtime: Runtime = Runtime(),
         *,
         pixel_range: PixelRange = (0.0, 1.0),
-        precision: str = "fp32",
-        device: str = "auto",
-        num_threads: int | None = None,
     ) -> None:
-        if precision != "fp32":
-            raise ModelError(f"a streaming model runs in fp32 only, not {precision}")
+        if runtime.precision != "fp32":
+            raise ModelError(f"a streaming model runs in fp32 only, not {runtime.precision}")
         self._tf = tf = import_tensorflow()
-        choose_device(tf, device)
-        choose_threads(tf, num_threads)
+        choose_device(tf, runtime.device)
+        choose_threads(tf, runtime.num_threads)
         logger.debug("streaming %s on %s", weights.folder, "a GPU" if has_gpu(tf) else "the CPU")
         tf.config.experimental.enable_tensor_float_32_execution(False)
         self._pixel_range = pixel_range
