@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,14 @@ from hypothesis import strategies as st
 from tests.helpers.command import RunCli
 from tests.helpers.paths import REPOSITORY, SAMPLE
 from vidbench.cli.arguments import build_parser, parse_config
+from vidbench.cli.main import _COMMANDS, main
+from vidbench.config.options import options_of
 from vidbench.config.run_config import RunConfig
 from vidbench.data.spec import PRESETS, PreprocessSpec
 from vidbench.errors import ConfigError
 
-FLAGS = {
-    "json",
-    "mlflow",
-    "no_cuda",
-    "no_report",
-    "overwrite_cache",
-    "overwrite_output_dir",
-    "profile",
-    "retry_skipped",
-    "verbose_logging",
-}
+FLAGS = {name for name, described in options_of(RunConfig).items() if described.kind is bool}
+FLAGS -= {"restrict_choices"}  # which needs another
 VALUES: dict[str, tuple[str, Any]] = {
     "annotations": ("https://mirror.example/val.csv", "https://mirror.example/val.csv"),
     "classes": ("example-60", "example-60"),
@@ -85,14 +77,7 @@ COMPANIONS: dict[str, dict[str, str | int]] = {  # without which an option contr
     "model_type": {"model_path": str(SAMPLE / "model")},
     "model_path": {"model_type": "saved_model"},
 }
-OPTIONS = (
-    FLAGS
-    | VALUES.keys()
-    | {
-        *("class_aliases", "classes_file", "prompts", "training_list", "restrict_choices"),
-        "videos_path",
-    }
-)
+OPTIONS = options_of(RunConfig).keys()
 
 
 def parse(*arguments: str, **environment: str) -> RunConfig:
@@ -116,9 +101,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_option_is_a_field_and_every_field_an_option() -> None:
     named = {option for action in build_parser()._actions for option in action.option_strings}
-    assert {field.name for field in fields(RunConfig)} - {"shared"} == OPTIONS
     former = {"kinetics_split", "kinetics_root_url"}
     assert named == {f"--{name}" for name in OPTIONS | former} | {"-h", "--help"}
+    files = {"class_aliases", "classes_file", "prompts", "training_list", "videos_path"}
+    assert FLAGS | VALUES.keys() | files | {"restrict_choices"} == OPTIONS
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_the_help_of_every_command_fits_a_terminal(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"usage: vidbench {command} ")
+    assert max(map(len, lines)) <= 80
 
 
 def test_former_names_of_options_are_valid() -> None:

@@ -1,8 +1,9 @@
-"""Every option of `vidbench evaluate` with all kinds of wrong values: one line, nothing done."""
+"""Requests that are wrong, by all that describes options: one line, and nothing is done."""
 
 from __future__ import annotations
 
 import io
+import math
 import os
 import subprocess
 import sys
@@ -11,94 +12,54 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.helpers.http_server import FileServer
-from vidbench.cli.arguments import build_parser, parse_config
+from vidbench.cli.arguments import parse_config
+from vidbench.config.options import Option, options_of
+from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets.base import load_dataset
 from vidbench.errors import ConfigError
 
-COUNTS = ("-1", "0", "1.5", "nan", "inf", "1e3", "9" * 12, "9" * 5000, "many", "")
-RATES = ("-1", "0", "nan", "inf", "-inf", "1e300", "many", "")
-SEEDS = ("-1", "0.5", "nan", "inf", "9" * 30, "9" * 5000, "x", "")
-NAMES = ("nonsense", "", " ", "\x1b[2J", "two\nlines", "../x", "\udcff")
-FILES = ("missing.txt", "folder", "", "binary", "empty", "latin", "x" * 300, "zip.tar.gz/x", "\0")
-FOLDERS = (
-    "file",
-    "file/below",
-    "archive.tar.gz/cache",
-    "dangling",
-    "",
-    "x" * 300,
-    "a\0b",
-    "\udcff",
+OPTIONS = options_of(RunConfig)
+NO_NAMES = ("", " ", "\x1b[2J", "two\nlines", "\udcff", "a\0b")
+NO_FILES = ("missing.txt", "folder", "x" * 300, "archive.tar.gz/x")
+NO_FOLDERS = (
+    *("file", "file/below", "archive.tar.gz/cache", "dangling", "x" * 300),
     "s3://bucket/folder",  # without --ray_address
 )
-FLAG = ("1", "")
+NO_PLAIN_NAMES = (".", "..", "a/b", "/a", "x" * 300)
 
-WRONG: dict[str, tuple[str, ...]] = {
-    "annotations": (*FILES, "csv_without_ids", "row_without_id", "of_train", "http://", "\x1b"),
-    "batch_size": COUNTS,
-    "cache_compression": (*NAMES, "gzip"),
-    "cache_dir": FOLDERS,
-    "classes": (*FILES, "kinetics-500", "unknown_class", "twice"),
-    "class_aliases": (*FILES, "names", "two_to_one", "of_numbers"),
-    "classes_file": (*FILES, "twice"),
-    "crop_size": COUNTS,
-    "data_dir": FOLDERS,
-    "dataset": (*NAMES, "base", "_shelf", "kinetics/401", "kinetics/", "sample/x"),
-    "decode_timeout": RATES,
-    "fps": RATES,
-    "frames_fps": RATES,
-    "frame_stride": COUNTS,
-    "json": FLAG,
+SPECIAL: dict[str, tuple[str, ...]] = {  # what its description alone does not say
+    "annotations": (
+        *("missing.txt", "binary", "empty", "latin", "csv_without_ids", "row_without_id"),
+        *("of_train", "http://"),
+    ),
+    "class_aliases": ("binary", "empty", "names", "two_to_one", "of_numbers"),
+    "classes": ("missing.txt", "folder", "kinetics-500", "unknown_class", "twice", "latin"),
+    "classes_file": ("twice", "binary", "empty"),
+    "dataset": ("nonsense", "../x", "base", "_shelf", "kinetics/401", "kinetics/", "sample/x"),
     "dataset_path": (
-        *("missing", "file", "", "ftp://x/", "http://", "https:///x", "http://[::1/"),
-        *("http://h:99999/", "http://h:x/", "file:///etc", "\x1b"),
+        *("missing", "file", "ftp://x/", "http://", "https:///x", "http://[::1/"),
+        *("http://h:99999/", "http://h:x/", "file:///etc"),
     ),
-    "split": (*NAMES, "validate"),
-    "device": (*NAMES, "gpu", "cuda:", "cuda:x", "cpu:1"),
-    "prompts": FILES,
-    "kinetics_version": (*NAMES, "500", "-400", "400.0"),
-    "model_path": (
-        *("missing", "", "file", "folder", "http://", "http://[::1/", "x" * 300, "a\0b"),
-        "ftp://x/model",
-    ),
-    "model_trained_on": (*NAMES, "kinetics-500"),
-    "model_type": (*NAMES, "base", "_weights", "i3d/kinetics-9", "saved_model"),
-    "no_cuda": FLAG,
-    "num_clips": (*COUNTS, "2"),
-    "num_crops": (*COUNTS, "2"),
-    "num_frames": COUNTS,
-    "num_models": (*COUNTS, "2"),
-    "num_tarballs": COUNTS,
-    "num_threads": COUNTS,
-    "num_videos": COUNTS,
-    "num_workers": tuple(value for value in COUNTS if value != "0"),
-    "overwrite_cache": FLAG,
-    "overwrite_output_dir": FLAG,
-    "precision": (*NAMES, "fp16"),
-    "preset": (*NAMES, "i3d/nonsense", "saved_model/x", "/", "_weights/x"),
-    "profile": FLAG,
-    "ray_address": ("", "a\0b"),
-    "resize_filter": (*NAMES, "linear"),
-    "resize_type": (*NAMES, "stretch"),
-    "restrict_choices": FLAG,
-    "results_dir": FOLDERS,
-    "retry_skipped": FLAG,
-    "run_name": ("", ".", "..", "a/b", "/a", "x" * 300, "a\0b", "\x1b[2J", "a\nb", "\udcff"),
-    "sampling": (*NAMES, "dense"),
-    "sampling_seed": (*SEEDS, "1"),
-    "seed": SEEDS,
-    "short_side": (*COUNTS, "256"),
-    "side_rounding": (*NAMES, "up", "down"),
-    "too_short": (*NAMES, "drop", "stretched"),
-    "top_n": (*COUNTS, "401"),
-    "training_list": (*FILES, "csv_without_ids", "row_without_id"),
-    "truncated": (*NAMES, "keep"),
-    "verbose_logging": FLAG,
-    "videos_path": ("missing", "file", "", "a\0b", "folder"),  # of a manifest alone
-    "mlflow": FLAG,
-    "no_report": FLAG,
+    "device": ("nonsense", "gpu", "cuda:", "cuda:x", "cpu:1"),
+    "kinetics_version": ("nonsense", "500", "-400", "400.0"),
+    "model_path": ("missing", "file", "folder", "http://", "http://[::1/", "x" * 300, "ftp://x/m"),
+    "model_trained_on": ("nonsense", "kinetics-500"),
+    "model_type": ("nonsense", "../x", "base", "_weights", "i3d/kinetics-9", "saved_model"),
+    "num_clips": ("2",),
+    "num_crops": ("2",),
+    "num_models": ("2",),
+    "preset": ("nonsense", "i3d/nonsense", "saved_model/x", "/", "_weights/x"),
+    "prompts": ("binary", "empty"),
+    "sampling_seed": ("1",),
+    "short_side": ("256",),
+    "split": ("nonsense", "validate"),
+    "top_n": ("401",),
+    "training_list": ("empty", "csv_without_ids", "row_without_id"),
+    "videos_path": ("folder",),  # of a manifest alone
 }
 CONTRADICTIONS = (
     "--classes example-60 --restrict_choices --top_n 61",
@@ -177,15 +138,39 @@ def refuse(*arguments: str) -> str:
     return message
 
 
-def test_every_option_has_wrong_values() -> None:
-    options = {action.dest for action in build_parser()._actions} - {"help"}
-    assert options == WRONG.keys()
+def wrong_values(described: Option) -> st.SearchStrategy[str]:
+    """Values that the description of an option excludes."""
+    if described.kind is bool:
+        return st.sampled_from(["1", ""])
+    if described.limits is not None:
+        low, high = described.limits
+        beyond = st.integers(max_value=math.ceil(low) - 1) | st.integers(min_value=int(high) + 1)
+        others = ["nan", "inf", "-inf", "9" * 5000, "many", ""]
+        return beyond.map(str) | st.sampled_from(others + ["1.5", "1e3"] * (described.kind is int))
+    if described.choices:
+        return st.text().filter(lambda text: text not in described.choices)
+    more = {"file": NO_FILES, "class_list": NO_FILES, "folder": ("missing", "file")}
+    more |= {"shared_folder": NO_FOLDERS, "plain": NO_PLAIN_NAMES}
+    return st.sampled_from([*NO_NAMES, *more.get(described.names, ())])
 
 
-@pytest.mark.parametrize("option", sorted(WRONG))
-def test_a_wrong_value_is_refused_before_anything_is_done(option: str, workplace: Path) -> None:
+@pytest.mark.parametrize("option", sorted(OPTIONS))
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_no_description_allows_is_refused_before_anything_is_done(
+    option: str, data: st.DataObject, workplace: Path
+) -> None:
     before = listing(workplace)
-    for value in WRONG[option]:
+    refuse(f"--{option}={data.draw(wrong_values(OPTIONS[option]))}")
+    assert listing(workplace) == before
+
+
+@pytest.mark.parametrize("option", sorted(SPECIAL))
+def test_what_files_and_families_exclude_is_refused_before_anything_is_done(
+    option: str, workplace: Path
+) -> None:
+    before = listing(workplace)
+    for value in SPECIAL[option]:
         refuse(f"--{option}={value}")
     assert listing(workplace) == before
 
@@ -228,21 +213,16 @@ def test_a_folder_in_which_nothing_may_be_written_is_refused(option: str) -> Non
 @pytest.mark.parametrize(
     "wrong",
     [
-        "--training_list=names",
-        "--fps=nan",
-        "@folder",
+        "--training_list=names",  # the content of a file
+        "--fps=nan",  # no number
+        "@binary",  # no file of options
         *(
             pytest.param(wrong, marks=pytest.mark.slow)
             for wrong in (
-                "--classes=unknown_class",
-                "--num_clips=10",
-                "--top_n=401",
-                "--cache_dir=archive.tar.gz/cache",
-                "--run_name=",
-                "--preset=../x",
-                "--model_trained_on=kinetics-500",
-                "--kinetics_split=validate",
-                "@binary",
+                "--num_clips=10",  # a contradiction
+                "--top_n=401",  # more than the model has
+                "--cache_dir=archive.tar.gz/cache",  # no folder
+                "--model_trained_on=kinetics-500",  # an unknown name
             )
         ),
     ],

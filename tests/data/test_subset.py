@@ -208,7 +208,7 @@ def test_another_manifest_is_refused_before_copying(
     ("options", "message"),
     [
         ([], "Give --per_class or --num_videos"),
-        (["--per_class", 0], "must be 1 or more"),
+        (["--per_class", 0], "must be from 1 to"),
         (["--num_videos", 3, "--per_class", 3], "1200 videos, which contradicts"),
         (["--num_videos", 3, "--min_size", 360], "give --copy_dir"),
         (["--num_videos", 3, "--copy_dir", "."], "must not lie in --copy_dir"),

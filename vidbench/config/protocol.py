@@ -1,15 +1,21 @@
-"""The protocol that is asked for: a preset or the model's own, and what goes over it."""
+"""The protocol that is asked for: a preset or the model's own, and the options that change it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from vidbench.config.options import ANY_COUNT, ANY_PIXELS, ANY_RATE, ANY_SEED, option
 from vidbench.data.spec import (
     KEEPING_SHAPE,
     OPEN_FIELDS,
     PRESETS,
+    RESIZE_FILTERS,
+    RESIZE_TYPES,
+    SAMPLINGS,
+    SIDE_ROUNDINGS,
+    TOO_SHORT,
     USUALLY_OPEN,
     PreprocessSpec,
 )
@@ -17,7 +23,54 @@ from vidbench.models.base import load_model
 
 PROTOCOL_OPTIONS = tuple(field.name for field in fields(PreprocessSpec))
 
+_PRESETS = ", ".join(f"{name} ({spec.describe()})" for name, spec in PRESETS.items())
 _SHORT_SIDE = 256  # the usual one: the paper of I3D, and most that came later
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolOptions:
+    """What is done to pixels; what is not given is the preset's."""
+
+    preset: str | None = option(
+        None,
+        f"a whole protocol: {_PRESETS}, or that of a model by its name (default: this model's)",
+        "NAME",
+        page="protocol",
+    )
+    num_frames: int | None = option(None, "frames in a clip", "N", limits=ANY_COUNT)
+    sampling: str | None = option(
+        None, "where clips lie in a video: {choices}", "NAME", choices=SAMPLINGS
+    )
+    fps: float | None = option(
+        None, "resample to this many frames per second first", "RATE", limits=ANY_RATE
+    )
+    frame_stride: int | None = option(None, "take every Nth frame", "N", limits=ANY_COUNT)
+    num_clips: int | None = option(None, "clips per video, averaged", "N", limits=(1, 1_000))
+    num_crops: int | None = option(None, "1 or 3 crops per clip, averaged", "N", limits=(1, 3))
+    sampling_seed: int | None = option(
+        None, "seed for --sampling random (default 0)", "N", limits=ANY_SEED
+    )
+    resize_type: str | None = option(
+        None, "how frames become squares: {choices}", "NAME", choices=RESIZE_TYPES
+    )
+    short_side: int | None = option(
+        None,
+        "length of the shorter side for --resize_type short_side (default 256)",
+        "PX",
+        limits=ANY_PIXELS,
+    )
+    resize_filter: str | None = option(
+        None, "how pixels are interpolated: {choices}", "NAME", choices=RESIZE_FILTERS
+    )
+    side_rounding: str | None = option(
+        None, "how the longer side is rounded: {choices}", "NAME", choices=SIDE_ROUNDINGS
+    )
+    crop_size: int | None = option(
+        None, "height and width of the model's input", "PX", limits=ANY_PIXELS
+    )
+    too_short: str | None = option(
+        None, "what becomes of a video that is too short: {choices}", "NAME", choices=TOO_SHORT
+    )
 
 
 def find_preset(name: str) -> PreprocessSpec:

@@ -2,76 +2,58 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidbench.config.protocol import PROTOCOL_OPTIONS, change, find_preset, fixed_by
-from vidbench.data.clips.cache import COMPRESSIONS
+from vidbench.config.option_groups import (
+    DecodingOptions,
+    EngineOptions,
+    ModelOptions,
+    OutputOptions,
+    VideoOptions,
+)
+from vidbench.config.options import check_options, nearest, options_of
+from vidbench.config.protocol import (
+    PROTOCOL_OPTIONS,
+    ProtocolOptions,
+    change,
+    find_preset,
+    fixed_by,
+)
 from vidbench.data.datasets.base import (
     DatasetFamily,
     all_dataset_families,
     dataset_families,
     find_dataset_family,
 )
-from vidbench.data.loader import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
 from vidbench.data.spec import (
     PRESETS,
-    RESIZE_FILTERS,
-    RESIZE_TYPES,
-    SAMPLINGS,
-    SIDE_ROUNDINGS,
-    TOO_SHORT,
     PreprocessSpec,
 )
 from vidbench.errors import ConfigError
-from vidbench.labels.class_lists import list_names
 from vidbench.models.base import (
     ModelFamily,
     find_model_family,
     model_families,
 )
-from vidbench.storage.locations import Location, is_remote, without_password, working_folder
-from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
-from vidbench.system.runtime import PRECISIONS, Runtime, require_device
-from vidbench.system.validation import require_address, require_file, require_number, require_text
-
-_RANGES: dict[str, tuple[float, float]] = {  # far beyond what anybody could mean
-    "batch_size": (1, 100_000),
-    "crop_size": (1, 10_000),
-    "decode_timeout": (0.001, 1_000_000),
-    "fps": (0.001, 1_000),
-    "frames_fps": (0.001, 1_000),
-    "frame_stride": (1, 100_000),
-    "num_clips": (1, 1_000),
-    "num_crops": (1, 3),
-    "num_frames": (1, 100_000),
-    "num_models": (1, 100_000),
-    "num_tarballs": (1, 1_000_000),
-    "num_threads": (1, 10_000),
-    "num_videos": (1, 100_000_000),
-    "num_workers": (0, 1_000),
-    "sampling_seed": (0, 2**64 - 1),
-    "seed": (0, 2**64 - 1),
-    "short_side": (1, 10_000),
-    "top_n": (1, 100_000),
-}
-
+from vidbench.storage.locations import is_remote, without_password, working_folder
+from vidbench.system.runtime import Runtime, require_device
+from vidbench.system.validation import require_address
 
 DEFAULT_TOP_N = 5
 """The k of the second accuracy unless another is asked for, if there are so many classes."""
 
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
-_FILES = ("class_aliases", "classes_file", "prompts", "training_list")
-_OR_LISTS = ("classes_file", "prompts")  # also names of class lists that ship
 _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class RunConfig:
+class RunConfig(
+    OutputOptions, EngineOptions, DecodingOptions, ProtocolOptions, VideoOptions, ModelOptions
+):
     """Everything that one evaluation is asked for; each field is the option of the same name.
 
     Folders are paths, or URLs of remote ones such as ``s3://bucket/prefix``.
@@ -80,75 +62,12 @@ class RunConfig:
         ConfigError: A value is out of range, or two options contradict one another.
     """
 
-    model_type: str = "i3d"
-    model_trained_on: str | None = None
-    model_path: str | None = None
-    classes_file: Path | None = None
-    prompts: Path | None = None
-    dataset: str = "kinetics"
-    kinetics_version: str | None = None
-    split: str | None = None
-    dataset_path: str | None = None
-    annotations: str | None = None
-    videos_path: Path | None = None
-    class_aliases: Path | None = None
-    num_tarballs: int | None = None
-    frames_fps: float | None = None
-    num_videos: int | None = None
-    seed: int | None = None
-    classes: str | None = None
-    restrict_choices: bool = False
-    training_list: Path | None = None
-    preset: str | None = None
-    num_frames: int | None = None
-    sampling: str | None = None
-    fps: float | None = None
-    frame_stride: int | None = None
-    num_clips: int | None = None
-    sampling_seed: int | None = None
-    resize_type: str | None = None
-    short_side: int | None = None
-    resize_filter: str | None = None
-    side_rounding: str | None = None
-    crop_size: int | None = None
-    num_crops: int | None = None
-    too_short: str | None = None
-    batch_size: int | None = None
-    top_n: int | None = None
-    num_workers: int | None = None
-    truncated: str = "skip"
-    decode_timeout: float = DEFAULT_TIMEOUT_SECONDS
-    data_dir: Location = DEFAULT_DATA_DIR
-    cache_dir: Location = DEFAULT_CACHE_DIR
-    cache_compression: str = "none"
-    results_dir: Location = Path("results")
-    run_name: str | None = None
-    no_cuda: bool = False
-    device: str = "auto"
-    precision: str = "fp32"
-    num_threads: int | None = None
-    ray_address: str | None = None
-    num_models: int | None = None
-    profile: bool = False
-    no_report: bool = False
-    mlflow: bool = False
-    json: bool = False
-    verbose_logging: bool = False
-    overwrite_output_dir: bool = False
-    overwrite_cache: bool = False
-    retry_skipped: bool = False
-
     def __post_init__(self) -> None:
-        for name in _option_names():
-            if isinstance(value := getattr(self, name), str | Path):
-                require_text(name, str(value))
-        for name in (*_FILES, "videos_path", *_FOLDERS):
+        check_options(self)
+        for name, described in options_of(RunConfig).items():
             value = getattr(self, name)
-            if value is not None and name not in self.remote:
+            if described.is_path and value is not None and not is_remote(value):
                 object.__setattr__(self, name, Path(value))
-        for name, limits in _RANGES.items():
-            if (value := getattr(self, name)) is not None:
-                require_number(name, value, *limits)
         self._refuse_unknown_names()
         self._refuse_contradictions()
         self._refuse_bad_paths()
@@ -158,19 +77,6 @@ class RunConfig:
             value = getattr(self, name).partition("/")[0]
             if value not in families and not is_module(value):
                 raise ConfigError(f"--{name} {nearest(value, families)}")
-        for name, valid in (
-            ("sampling", list(SAMPLINGS)),
-            ("resize_type", list(RESIZE_TYPES)),
-            ("resize_filter", list(RESIZE_FILTERS)),
-            ("side_rounding", list(SIDE_ROUNDINGS)),
-            ("too_short", list(TOO_SHORT)),
-            ("truncated", ["skip", "score"]),
-            ("cache_compression", list(COMPRESSIONS)),
-            ("precision", list(PRECISIONS)),
-        ):
-            value = getattr(self, name)
-            if value is not None and value not in valid:
-                raise ConfigError(f"--{name} {nearest(value, valid)}")
         require_device(self.device)
         if self.preset is not None:
             self._refuse_unknown_preset(self.preset)
@@ -227,15 +133,6 @@ class RunConfig:
                 raise ConfigError(f"--{option} {nearest(variant, family.variants)}")
 
     def _refuse_bad_paths(self) -> None:
-        for option in _FILES:
-            path = getattr(self, option)
-            if path is not None and not (option in _OR_LISTS and str(path) in list_names()):
-                require_file(option, path)
-        if self.videos_path is not None and not self.videos_path.is_dir():
-            raise ConfigError(f"--videos_path {str(self.videos_path)!r} is no folder: name one")
-        name = self.run_name
-        if name is not None and (Path(name).name != name or name == ".."):
-            raise ConfigError(f"--run_name {name!r} must be one plain folder name")
         if self.dataset_path is not None and "dataset_path" not in self.remote:
             require_address("dataset_path", self.dataset_path)
             self._refuse_source(self.dataset_path)
@@ -336,12 +233,8 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """The options by name, with paths as text, and without the passwords of addresses."""
-        values = {name: _publishable(getattr(self, name)) for name in _option_names()}
+        values = {name: _publishable(getattr(self, name)) for name in options_of(RunConfig)}
         return values | {name: without_password(url) for name, url in self.remote.items()}
-
-
-def _option_names() -> list[str]:
-    return [field.name for field in fields(RunConfig)]
 
 
 def _publishable(value: Any) -> Any:
@@ -353,11 +246,3 @@ def _publishable(value: Any) -> Any:
 def is_module(name: str) -> bool:
     """Whether this names somebody's own module: identifiers with dots between them."""
     return "." in name and all(part.isidentifier() for part in name.split("."))
-
-
-def nearest(name: str, valid: Sequence[str]) -> str:
-    """What to say of an unknown name: the valid one that is most like it, or begins so."""
-    asked = name.partition("=")[0]
-    longer = [each for each in valid if each.startswith(asked)]
-    close = difflib.get_close_matches(asked, longer or valid, n=1, cutoff=0.0)
-    return f"{name!r} is unknown: the nearest valid one is {close[0]!r}"

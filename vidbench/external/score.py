@@ -20,6 +20,7 @@ from vidbench.data.records import Selection, Skip, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.external.identity import ForeignIdentity
 from vidbench.external.matching import match_rows
+from vidbench.external.options import ScoreOptions
 from vidbench.external.read import read_answers
 from vidbench.external.table import ForeignTable, tabulate
 from vidbench.labels.aliases import read_aliases
@@ -42,24 +43,18 @@ NO_PREDICTION = "no_prediction"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreRequest:
+class ScoreRequest(ScoreOptions):
     """A request to score a file.
 
     Attributes:
         file: File of predictions: CSV, .npz or JSON lines.
         config: Which videos to score, and where the run goes; model options are ignored.
         options: The given options by name, to be stored in ``run.json``.
-        model_name: Name of the model; None for the name of the file.
-        scores_are: One of :data:`~vidbench.external.scores.KINDS`.
-        pool: One of :data:`~vidbench.external.scores.POOLS`.
     """
 
     file: Path
     config: RunConfig
     options: dict[str, Any]
-    model_name: str | None = None
-    scores_are: str = "auto"
-    pool: str = "mean"
 
 
 class Scored(NamedTuple):

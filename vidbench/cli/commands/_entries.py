@@ -51,8 +51,6 @@ class Listing:
             prog=f"vidbench {self.command}",
             description=f"List the {self.command} that come with vidbench, or show all details of "
             "some. A name with a dot, such as mypackage.mymodule, is a module of your own.",
-            add_config_file_help=False,
-            allow_abbrev=False,
         )
         parser.add_argument(
             "name", metavar="NAME", nargs="?", help="one of them, or a family such as the part "

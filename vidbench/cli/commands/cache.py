@@ -22,7 +22,6 @@ def run(arguments: Sequence[str]) -> None:
     parser = OneLineParser(
         prog="vidbench cache",
         description="Show the clips, models and features kept on disk, or remove some.",
-        add_config_file_help=False,
     )
     parser.add_argument("--cache_dir", type=local_path, default=DEFAULT_CACHE_DIR, metavar="DIR")
     parser.add_argument(

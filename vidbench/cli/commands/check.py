@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from vidbench.cli.arguments import OneLineParser, add_dataset_options, local_path
+from vidbench.cli.arguments import (
+    OneLineParser,
+    add_options,
+    add_positional,
+    parse_options,
+    plain_parser,
+    take_options,
+)
 from vidbench.config.opening import open_dataset
+from vidbench.config.option_groups import VideoOptions
+from vidbench.config.options import check_options, option
 from vidbench.config.run_config import RunConfig
-from vidbench.data.loader import DEFAULT_DATA_DIR
 from vidbench.data.video.check import check_videos
 from vidbench.data.video.scan import Scan, Status
 from vidbench.errors import ConfigError, VidbenchError
@@ -24,14 +32,30 @@ from vidbench.terminal.progress import above_bar, progress
 from vidbench.terminal.tables import Table
 
 _COLUMNS = ("path", "status", "reason", "note")
-_DATASET_OPTIONS = (
+_SPLIT = (
     "dataset",
     "kinetics_version",
     "split",
     "dataset_path",
+    "videos_path",
+    "annotations",
     "frames_fps",
     "data_dir",
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """What is checked besides a split, and what is written."""
+
+    path: Path | None = option(None, "a folder of videos, or one video", "PATH")
+    num_workers: int | None = option(
+        None, "processes (default: one a core; 0: none)", "N", limits=(0, 1_000)
+    )
+    csv: Path | None = option(
+        None, "write path, status, reason and note of every video to this CSV file", "FILE"
+    )
+    json: bool = option(False, "print them as JSON")
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -41,10 +65,11 @@ def run(arguments: Sequence[str]) -> None:
         ConfigError: There is nothing to check, or the CSV file is there already.
         VidbenchError: Some videos are not whole.
     """
-    options = _parser().parse_args(arguments)
-    _refuse_contradictions(options)
+    given = parse_options(_parser(), arguments, {})
+    options = take_options(given, CheckOptions)
+    _refuse_contradictions(options, given)
     set_up_logging()
-    found = find_videos(options.path) if options.path else _split_on_disk(options)
+    found = find_videos(options.path) if options.path else _split_on_disk(RunConfig(**given))
     scans = _check(options, found)
     rows = [_row(*pair) for pair in zip(found.videos, scans, strict=True)]
     if options.csv is not None:
@@ -59,48 +84,32 @@ def run(arguments: Sequence[str]) -> None:
         raise VidbenchError(f"not whole, and skipped by a run: {bad} of {_count(len(scans))}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
-        prog="vidbench check",
-        description="Decode every video below a folder, every frame of it, and say which are "
-        "truncated or broken. The exit code is 0 if all are whole, 1 if some are not, and 2 if "
-        "there is nothing to check.",
-        add_config_file_help=False,
-        allow_abbrev=False,
+def _parser() -> OneLineParser:
+    parser = plain_parser(
+        "vidbench check",
+        "Decode every frame of every video below a folder, and say which are truncated or "
+        "broken. The exit code is 0 if all are whole, 1 if some are not, and 2 if there is "
+        "nothing to check.",
     )
-    add = parser.add_argument
-    add("path", metavar="PATH", type=local_path, nargs="?", help="a folder of videos, or one video")
-    add("--dataset", metavar="NAME", help="kinetics or sample: check a split's videos on disk")
-    add_dataset_options(parser)
-    add(
-        "--data_dir",
-        metavar="DIR",
-        type=local_path,
-        default=DEFAULT_DATA_DIR,
-        help="fetched videos",
+    add_positional(parser, CheckOptions, "path")
+    add_options(parser, CheckOptions, ["num_workers", "csv", "json"])
+    add_options(
+        parser.add_argument_group("instead of PATH, the videos of a split on disk"),
+        VideoOptions,
+        _SPLIT,
     )
-    add("--num_workers", metavar="N", type=int, help="processes (default: one a core; 0: none)")
-    add(
-        "--csv",
-        metavar="FILE",
-        type=local_path,
-        help="write path, status, reason and note of every video",
-    )
-    add("--json", action="store_true", help="print them as JSON")
     return parser
 
 
-def _refuse_contradictions(options: argparse.Namespace) -> None:
-    if (options.path is None) == (options.dataset is None):
+def _refuse_contradictions(options: CheckOptions, given: Mapping[str, Any]) -> None:
+    if (options.path is None) == ("dataset" not in given):
         raise ConfigError("check what? Give either PATH or --dataset")
-    if options.num_workers is not None and options.num_workers < 0:
-        raise ConfigError(f"--num_workers is {options.num_workers}, must be 0 or more")
+    check_options(options)
     if options.csv is not None and options.csv.exists():
         raise ConfigError(f"--csv {options.csv} exists: name another file, or remove it")
 
 
-def _split_on_disk(options: argparse.Namespace) -> Found:
-    config = RunConfig(**{name: getattr(options, name) for name in _DATASET_OPTIONS})
+def _split_on_disk(config: RunConfig) -> Found:
     dataset = open_dataset(config)
     videos = [dataset.folder / path for path in dataset.paths_on_disk()]
     if not videos:
@@ -111,7 +120,7 @@ def _split_on_disk(options: argparse.Namespace) -> Found:
     return Found(videos, [], [], [], {})
 
 
-def _check(options: argparse.Namespace, found: Found) -> list[Scan]:
+def _check(options: CheckOptions, found: Found) -> list[Scan]:
     """What is found out of each video; what is told of one is said at once, unless JSON follows."""
     workers = default_num_workers() if options.num_workers is None else options.num_workers
     scans = []

@@ -72,8 +72,6 @@ def _parse(arguments: Sequence[str]) -> Any:
     parser = OneLineParser(
         prog="vidbench compare",
         description="Compare runs, two by two, on the videos that all of them scored.",
-        add_config_file_help=False,
-        allow_abbrev=False,
     )
     parser.add_argument("runs", type=local_path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument(

@@ -45,8 +45,6 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     parser = OneLineParser(
         prog="vidbench figures",
         description="Draw finished runs: accuracies, classes, confusions, calibration, latency.",
-        add_config_file_help=False,
-        allow_abbrev=False,
     )
     parser.add_argument("runs", type=local_path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument(

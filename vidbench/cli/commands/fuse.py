@@ -41,8 +41,6 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     parser = OneLineParser(
         prog="vidbench fuse",
         description="Average the scores of finished runs of the same videos into a new run.",
-        add_config_file_help=False,
-        allow_abbrev=False,
     )
     parser.add_argument("runs", type=local_path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument(

@@ -26,8 +26,6 @@ def run(arguments: Sequence[str]) -> None:
     parser = OneLineParser(
         prog="vidbench leaderboard",
         description="Rank the finished runs of a folder by top-1 accuracy.",
-        add_config_file_help=False,
-        allow_abbrev=False,
     )
     parser.add_argument("results_dir", type=local_path, metavar="RESULTS_DIR")
     parser.add_argument("--dataset", metavar="NAME", help="only runs on it, e.g. kinetics-400")

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from vidbench.cli.arguments import parse_options
+from vidbench.cli.arguments import parse_options, take_options
 from vidbench.cli.commands._predict_options import build_parser
 from vidbench.config.run_config import RunConfig
 from vidbench.data.records import FrameFolder
@@ -53,9 +53,7 @@ def run(arguments: Sequence[str]) -> None:
         VidbenchError: Some videos could not be predicted, or the source cannot be read.
     """
     given = parse_options(build_parser(), arguments)
-    request = PredictOptions(
-        **{name: given.pop(name) for name in PredictOptions._fields if name in given}
-    )
+    request = take_options(given, PredictOptions)
     check(request)
     config = RunConfig(**given)
     set_up_logging(verbose=config.verbose_logging)

@@ -46,8 +46,6 @@ def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog="vidbench report",
         description="Score a finished run again from its folder, and write its report.html.",
-        add_config_file_help=False,
-        allow_abbrev=False,
     )
     parser.add_argument("run", type=local_path, metavar="RUN", help="the run's folder")
     parser.add_argument("--top_n", type=int, metavar="N", help="k of the second accuracy")

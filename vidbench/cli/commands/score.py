@@ -6,21 +6,31 @@ import json
 import logging
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from vidbench.cli.arguments import add_score_options, new_parser, parse_options
+from vidbench.cli.arguments import (
+    OneLineParser,
+    add_options,
+    new_parser,
+    parse_options,
+    take_options,
+)
 from vidbench.cli.commands._results import result_lines
+from vidbench.config.option_groups import ModelOptions, OutputOptions, VideoOptions
 from vidbench.config.preconditions import check_videos
-from vidbench.config.run_config import RunConfig, nearest
-from vidbench.errors import ConfigError, VidbenchError
+from vidbench.config.run_config import RunConfig
+from vidbench.errors import VidbenchError
+from vidbench.external.options import ScoreOptions
 from vidbench.external.read import require_predictions
-from vidbench.external.scores import KINDS, POOLS
 from vidbench.terminal.logs import set_up_logging
 
 logger = logging.getLogger(__name__)
 
-_OWN = ("file", "model_name", "scores_are", "pool")
+_TEXTS = {
+    "classes_file": "the model's classes, one a line, where the file has numbers",
+    "model_trained_on": "what the model was trained on, e.g. kinetics-400",
+}
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -30,10 +40,12 @@ def run(arguments: Sequence[str]) -> None:
         ConfigError: The request is wrong, or the file does not fit the dataset.
         VidbenchError: None of the requested videos has a prediction.
     """
-    given = _parse(arguments)
-    own: dict[str, Any] = {name: given[name] for name in _OWN if name in given}
-    config = RunConfig(**{name: value for name, value in given.items() if name not in _OWN})
-    require_predictions(own["file"])
+    given = parse_options(_parser(), arguments)
+    options = dict(given)
+    file = given.pop("file")
+    how = take_options(given, ScoreOptions)
+    config = RunConfig(**given)
+    require_predictions(file)
     check_videos(config)
     set_up_logging(verbose=config.verbose_logging)
     from vidbench.external.score import ScoreRequest, score
@@ -41,8 +53,9 @@ def run(arguments: Sequence[str]) -> None:
 
     experiment = connect() if config.mlflow else None
     known = config.as_dict()
-    options = {name: str(own[name]) if name in own else known[name] for name in given}
-    folder, metrics = score(ScoreRequest(config=config, options=options, **own))
+    options = {name: known.get(name, str(value)) for name, value in options.items()}
+    request = ScoreRequest(file=file, config=config, options=options, **asdict(how))
+    folder, metrics = score(request)
     if config.json:
         print(json.dumps({"folder": str(folder), **metrics.as_json()}, indent=2))
     else:
@@ -54,24 +67,17 @@ def run(arguments: Sequence[str]) -> None:
         raise VidbenchError(f"no requested video has a prediction: see {folder / 'skipped.csv'}")
 
 
-def _parse(arguments: Sequence[str]) -> dict[str, Any]:
+def _parser() -> OneLineParser:
     parser = new_parser(
         "vidbench score",
         "Top-1 and top-k accuracy of predictions that another program made, with intervals; the "
         "run's folder is like that of an evaluated model.",
+        positional="FILE",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="CSV, .npz or JSON lines")
-    group = parser.add_argument_group("predictions")
-    group.add_argument("--model_name", metavar="NAME", help="what made them (default: the file's)")
-    group.add_argument(
-        "--scores_are", metavar="KIND", help=f"{', '.join(KINDS)} (default auto: found out)"
-    )
-    group.add_argument(
-        "--pool", metavar="HOW", help=f"several rows of a video: {', '.join(POOLS)} (default mean)"
-    )
-    add_score_options(parser)
-    given = parse_options(parser, arguments)
-    for name, valid in (("scores_are", KINDS), ("pool", POOLS)):
-        if given.get(name) is not None and given[name] not in valid:
-            raise ConfigError(f"--{name} {nearest(given[name], valid)}")
-    return given
+    predictions = parser.add_argument_group("predictions")
+    add_options(predictions, ScoreOptions)
+    add_options(predictions, ModelOptions, _TEXTS, _TEXTS)
+    add_options(parser.add_argument_group("videos"), VideoOptions)
+    add_options(parser.add_argument_group("results"), OutputOptions)
+    return parser

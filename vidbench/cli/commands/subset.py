@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import difflib
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from vidbench.cli.arguments import OneLineParser, add_dataset_options, local_path
+from vidbench.cli.arguments import parse_options, take_options
+from vidbench.cli.commands._subset_options import (
+    SubsetOptions,
+    build_parser,
+    refuse_contradictions,
+)
 from vidbench.config.opening import open_dataset
 from vidbench.config.run_config import RunConfig
 from vidbench.data.datasets.base import Dataset
-from vidbench.data.loader import DEFAULT_DATA_DIR
 from vidbench.data.records import VideoRecord
 from vidbench.data.subset import (
     ClassCount,
@@ -29,7 +32,8 @@ from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import find_classes
 from vidbench.storage.csv_cells import unescape_cell
 from vidbench.storage.files import replacing
-from vidbench.system.validation import require_folder, require_number, require_target
+from vidbench.storage.locations import working_folder
+from vidbench.system.validation import require_folder
 from vidbench.terminal.logs import set_up_logging
 from vidbench.terminal.tables import Table
 
@@ -37,19 +41,6 @@ Draw = Callable[[Collection[str]], tuple[VideoRecord, ...]]
 """The videos drawn, leaving out those with the ids given."""
 
 _NAMED = 8  # classes that a line names
-_DATASET_OPTIONS = (
-    "dataset",
-    "kinetics_version",
-    "split",
-    "dataset_path",
-    "annotations",
-    "frames_fps",
-    "videos_path",
-    "num_tarballs",
-    "num_videos",
-    "seed",
-    "data_dir",
-)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -58,10 +49,12 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: The request is wrong, the split has no labels, or another manifest is there.
     """
-    options = _parser().parse_args(arguments)
+    given = parse_options(build_parser(), arguments, {})
+    options = take_options(given, SubsetOptions)
     set_up_logging()
-    config = RunConfig(**{name: getattr(options, name) for name in _DATASET_OPTIONS})
-    _refuse_contradictions(options)
+    refuse_contradictions(options)
+    config = RunConfig(**given, num_videos=options.num_videos, seed=options.seed)
+    require_folder("data_dir", working_folder(config.data_dir), written=False)
     dataset = open_dataset(config)
     classes = _read_classes(options, dataset)
     records, _, num_listed = dataset.fetch(classes=classes)
@@ -77,64 +70,7 @@ def run(arguments: Sequence[str]) -> None:
     _print(options, count_classes(records, classes, copies.chosen), copies)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
-        prog="vidbench subset",
-        description="Draw a small subset of a split, evenly over its classes and equally on every "
-        "machine, and list it in a manifest.",
-        add_config_file_help=False,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--dataset", metavar="NAME", default="kinetics", help="kinetics (default) or sample")
-    add_dataset_options(parser)
-    add("--num_tarballs", metavar="N", type=int, help="draw from the first N tarballs only")
-    add(
-        "--data_dir",
-        metavar="DIR",
-        type=local_path,
-        default=DEFAULT_DATA_DIR,
-        help="fetched videos",
-    )
-    add("--classes", metavar="LIST", help="file of class names, one a line, or a list's name")
-    add("--per_class", metavar="N", type=int, help="videos of each class")
-    add("--num_videos", metavar="N", type=int, help="videos in all, evenly over the classes")
-    add("--seed", metavar="N", type=int, default=0, help="another one draws others (default 0)")
-    add("--output", metavar="FILE", type=local_path, help="the manifest, CSV")
-    add("--copy_dir", metavar="DIR", type=local_path, help="copy the videos there, with names "
-        "that tell nothing; the key to them goes beside the manifest")  # fmt: skip
-    add("--min_size", metavar="PX", type=int, help="enlarge copies whose shorter side is below it")
-    add("--overwrite", action="store_true", help="write over another manifest")
-    add("--dry_run", action="store_true", help="fetch and count only, write no manifest or copy")
-    add("--json", action="store_true", help="print the counts as JSON")
-    return parser
-
-
-def _refuse_contradictions(options: argparse.Namespace) -> None:
-    if options.per_class is not None and options.per_class < 1:
-        raise ConfigError(f"--per_class is {options.per_class}, must be 1 or more")
-    if options.min_size is not None:
-        require_number("min_size", options.min_size, 1, 10_000)
-    if options.per_class is None and options.num_videos is None:
-        raise ConfigError("how many videos? Give --per_class or --num_videos")
-    if options.output is None and not options.dry_run:
-        raise ConfigError("where to? Give --output FILE, or --dry_run to count only")
-    if options.min_size is not None and options.copy_dir is None:
-        raise ConfigError("--min_size changes copies: give --copy_dir too")
-    require_folder("data_dir", options.data_dir, written=False)
-    if options.output is not None:
-        require_target("output", options.output)
-    if options.copy_dir is not None:
-        require_folder("copy_dir", options.copy_dir)
-    if options.copy_dir is not None and options.output is not None:
-        folder = options.output.parent.resolve()
-        if folder.is_relative_to(options.copy_dir.resolve()):
-            raise ConfigError(
-                "--output must not lie in --copy_dir: whoever gets the copies would get the labels"
-            )
-
-
-def _read_classes(options: argparse.Namespace, dataset: Dataset) -> tuple[str, ...]:
+def _read_classes(options: SubsetOptions, dataset: Dataset) -> tuple[str, ...]:
     known = dataset.classes
     classes = known if options.classes is None else find_classes(options.classes)
     if unknown := [name for name in classes if name not in set(known)]:
@@ -152,9 +88,9 @@ def _read_classes(options: argparse.Namespace, dataset: Dataset) -> tuple[str, .
     return classes
 
 
-def _write(options: argparse.Namespace, dataset: Dataset, draw: Draw) -> Copies:
+def _write(options: SubsetOptions, dataset: Dataset, draw: Draw) -> Copies:
     """The subset, after copying it where asked to, and writing what belongs to the manifest."""
-    output: Path = options.output
+    output = options.manifest
     copier = _copier(options, dataset)
     _refuse_other_draw(options, draw, copier)
     if copier is None:
@@ -172,7 +108,7 @@ def _write(options: argparse.Namespace, dataset: Dataset, draw: Draw) -> Copies:
     return copies
 
 
-def _copier(options: argparse.Namespace, dataset: Dataset) -> Copier | None:
+def _copier(options: SubsetOptions, dataset: Dataset) -> Copier | None:
     if options.copy_dir is None:
         return None
     # Another size gets other names, so that a copy is never taken for one of another size.
@@ -188,13 +124,13 @@ def _write_skips(path: Path, copies: Copies, overwrite: bool) -> None:
         path.unlink(missing_ok=True)  # it would tell of another subset
 
 
-def _refuse_other_draw(options: argparse.Namespace, draw: Draw, copier: Copier | None) -> None:
+def _refuse_other_draw(options: SubsetOptions, draw: Draw, copier: Copier | None) -> None:
     """Refuses before any copy is made where the manifest that is there lists other files."""
-    if options.output.exists() and not options.overwrite:
-        skipped = _read_column(_beside(options.output, "skipped"), "source_id") if copier else []
+    if options.manifest.exists() and not options.overwrite:
+        skipped = _read_column(_beside(options.manifest, "skipped"), "source_id") if copier else []
         names = [copier.name(r) if copier else Path(str(r.path)).stem for r in draw(skipped)]
-        if [Path(path).stem for path in _read_column(options.output, "path")] != names:
-            raise ConfigError(_other_content(options.output))
+        if [Path(path).stem for path in _read_column(options.manifest, "path")] != names:
+            raise ConfigError(_other_content(options.manifest))
 
 
 def _read_column(path: Path, name: str) -> list[str]:
@@ -222,7 +158,7 @@ def _beside(output: Path, what: str) -> Path:
     return output.with_name(f"{output.stem}_{what}.csv")
 
 
-def _print(options: argparse.Namespace, counts: Sequence[ClassCount], copies: Copies) -> None:
+def _print(options: SubsetOptions, counts: Sequence[ClassCount], copies: Copies) -> None:
     columns = ("class", *ClassCount._fields[1:])
     rows = [dict(zip(columns, count, strict=True)) for count in counts]
     if options.json:
@@ -235,26 +171,24 @@ def _print(options: argparse.Namespace, counts: Sequence[ClassCount], copies: Co
     if options.copy_dir is not None and not options.dry_run:
         print(f"copies    {copies.made} made, {copies.kept} there already", file=said)
     if not options.dry_run:
-        print(f"manifest  {options.output}", file=said)
+        print(f"manifest  {options.manifest}", file=said)
     for line in _warnings(options, counts, copies):
         print(line, file=sys.stderr)
 
 
-def _warnings(
-    options: argparse.Namespace, counts: Sequence[ClassCount], copies: Copies
-) -> list[str]:
+def _warnings(options: SubsetOptions, counts: Sequence[ClassCount], copies: Copies) -> list[str]:
     """All by which the subset is less than was asked for, or more than the manifest lists."""
-    wanted = options.per_class or max(1, options.num_videos // len(counts))
+    wanted = options.per_class or max(1, (options.num_videos or 0) // len(counts))
     lines = []
     if (unlisted := sum(not count.listed for count in counts)) and not options.json:
         lines.append(f"classes without a listed video, which the table leaves out: {unlisted}")
     if copies.skips:
-        where = _beside(options.output, "skipped")
+        where = _beside(options.manifest, "skipped")
         lines.append(f"videos that cannot be read: {len(copies.skips)}, see {where}; others of "
                      "their classes are taken where there are any")  # fmt: skip
     if short := [count for count in counts if _is_short(count, wanted, copies)]:
         lines.append(f"classes that have fewer videos than {wanted}: {_name_some(short)}")
-    asked = options.num_videos or options.per_class * len(counts)
+    asked = options.num_videos or (options.per_class or 0) * len(counts)
     if len(copies.chosen) < asked:
         lines.append(f"chosen: {len(copies.chosen)} videos of {asked} asked for")
     if others := _count_others(options, copies):
@@ -276,7 +210,7 @@ def _is_short(count: ClassCount, wanted: int, copies: Copies) -> bool:
     return count.on_disk - unread < wanted
 
 
-def _count_others(options: argparse.Namespace, copies: Copies) -> int:
+def _count_others(options: SubsetOptions, copies: Copies) -> int:
     if options.copy_dir is None or options.dry_run:
         return 0
     names = {path.name for path in copies.paths.values()}

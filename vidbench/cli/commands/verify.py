@@ -44,8 +44,6 @@ def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog="vidbench verify",
         description="Compare a model's logits with those that its authors published of one clip.",
-        add_config_file_help=False,
-        allow_abbrev=False,
     )
     parser.add_argument("model", metavar="MODEL", help="e.g. i3d/kinetics-400")
     parser.add_argument(
