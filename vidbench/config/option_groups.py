@@ -84,7 +84,7 @@ class VideoOptions:
         former="kinetics_root_url",
     )
     videos_path: Path | None = option(
-        None, "base folder of relative paths in a list of videos", "DIR", names="folder"
+        None, "base folder of relative paths in a list of videos", "DIR", names="local_folder"
     )
     annotations: str | None = option(
         None,

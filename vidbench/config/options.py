@@ -14,7 +14,7 @@ from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import list_names
 from vidbench.system.validation import require_file, require_number, require_text
 
-Names = Literal["", "file", "class_list", "folder", "shared_folder", "plain"]
+Names = Literal["", "file", "class_list", "local_folder", "shared_folder", "plain"]
 
 ANY_COUNT = (1, 100_000)
 ANY_RATE = (0.001, 1_000)
@@ -80,7 +80,7 @@ class Option:
         listed = self.names == "class_list" and value in list_names()
         if self.names in ("file", "class_list") and not listed:
             require_file(name, Path(value))
-        if self.names == "folder" and not Path(value).is_dir():
+        if self.names == "local_folder" and not Path(value).is_dir():
             raise ConfigError(f"--{name} {value!r} is no folder: name one")
         if self.names == "plain" and (Path(value).name != value or value == ".."):
             raise ConfigError(f"--{name} {value!r} must be one plain folder name")
