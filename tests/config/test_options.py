@@ -87,7 +87,7 @@ def test_a_run_config_is_a_flat_value_of_options() -> None:
 
 def test_a_description_alone_says_what_is_valid() -> None:
     for names, valid, wrong in (
-        ("folder", ".", "nowhere"),
+        ("local_folder", ".", "nowhere"),
         ("plain", "a run", "a/b"),
         ("class_list", "kinetics-400", "kinetics-4"),
     ):
