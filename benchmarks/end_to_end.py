@@ -9,7 +9,7 @@ from shutil import rmtree
 
 from benchmarks.growth import evaluate_sample
 from benchmarks.mirror import build_mirror, build_sample_mirror
-from benchmarks.programs import Finished, evaluate, run_module
+from benchmarks.programs import Finished, Watch, evaluate, memory, run_module
 from benchmarks.rows import Row, interleaved
 from benchmarks.workspace import BATCH_SIZE, Workspace
 from vidbench.system.machine import available_cores
@@ -51,20 +51,27 @@ class _Pair:
         self._model = workspace.i3d()
         self.plain_stages = ""
 
-    def plain(self, state: str, *, batch_size: int = BATCH_SIZE, watch: bool = False) -> Finished:
+    def plain(
+        self, state: str, *, batch_size: int = BATCH_SIZE, watch: Watch | None = None
+    ) -> Finished:
         """The plain way; ``cold`` without its pickles."""
         pickles = self._home / "pickles"
         if state == "cold":
             rmtree(pickles, ignore_errors=True)
         arguments = ("--clips", self._clips, "--cache", pickles, "--model", self._model)
         finished = run_module(
-            "benchmarks.plain", *arguments, "--batch_size", batch_size, watch_memory=watch
+            "benchmarks.plain", *arguments, "--batch_size", batch_size, watch=watch
         )
         self.plain_stages = finished.output.splitlines()[-1]
         return finished
 
     def ours(
-        self, precision: str, state: str, *, batch_size: int = BATCH_SIZE, watch: bool = False
+        self,
+        precision: str,
+        state: str,
+        *,
+        batch_size: int = BATCH_SIZE,
+        watch: Watch | None = None,
     ) -> Finished:
         """vidbench; ``cold`` without anything."""
         return evaluate(
@@ -76,7 +83,7 @@ class _Pair:
             f"--batch_size={batch_size}",
             f"--precision={precision}",
             keep=state == "warm",
-            watch_memory=watch,
+            watch=watch,
         )
 
 
@@ -98,8 +105,8 @@ def _seconds(workspace: Workspace, pair: _Pair, state: str) -> Iterator[Row]:
 def _memory(workspace: Workspace, pair: _Pair) -> Iterator[Row]:
     """Once each: a peak hardly varies."""
     for batch_size, bound in ((BATCH_SIZE, "<= 0.5"), (2 * BATCH_SIZE, "")):
-        ours = pair.ours("fp32", "cold", batch_size=batch_size, watch=True).peak_bytes
-        plain = pair.plain("cold", batch_size=batch_size, watch=True).peak_bytes
+        ours = pair.ours("fp32", "cold", batch_size=batch_size, watch=memory).peaks["bytes"]
+        plain = pair.plain("cold", batch_size=batch_size, watch=memory).peaks["bytes"]
         measure = f"peak MB of all processes, fp32, batch {batch_size}, against the plain way's"
         goal = workspace.goal(bound)
         yield Row("end_to_end", "memory", measure, ours / 1e6, plain / 1e6, goal)

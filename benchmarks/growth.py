@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.cache import clip_bytes
 from benchmarks.mirror import build_sample_mirror
-from benchmarks.programs import Finished, evaluate
+from benchmarks.programs import Finished, Watch, evaluate, memory
 from benchmarks.rows import Row, interleaved
 from benchmarks.workspace import Workspace
 from vidbench.data.clips.cache import ClipCache
@@ -26,15 +26,25 @@ Numbers = Mapping[int, float]
 def rows(workspace: Workspace) -> Iterator[Row]:
     """The largest number of videos against a smaller one; the figure has them all."""
     sizes = _SMOKE_SIZES if workspace.smoke else _SIZES
-    runs = _Runs(workspace.temporary / "growth", sizes)
-    seconds = _medians(runs.seconds, sizes, workspace.rounds)
-    memory = _medians(runs.peak_megabytes, sizes, workspace.rounds)
-    cached = {size: runs.cached_megabytes(size) for size in sizes}
-    _draw(workspace.out / "growth.png", seconds, cached, memory)
-    yield from _rows(workspace, seconds, cached, memory)
+    homes = {size: workspace.temporary / "growth" / str(size) for size in sizes}
+    for size, home in homes.items():
+        build_sample_mirror(home / "mirror", size)
+
+    def run(size: int, watch: Watch | None = None) -> Finished:
+        """A program that starts with nothing cached."""
+        return evaluate_sample(homes[size], size, keep=False, watch=watch)
+
+    rounds = workspace.rounds
+    seconds = _medians(lambda size: run(size).seconds, sizes, rounds)
+    peaks = _medians(lambda size: run(size, memory).peaks["bytes"] / 1e6, sizes, rounds)
+    cached = {
+        size: clip_bytes(ClipCache(home / "run" / "cache")) / 1e6 for size, home in homes.items()
+    }
+    _draw(workspace.out / "growth.png", seconds, cached, peaks)
+    yield from _rows(workspace, seconds, cached, peaks)
 
 
-def evaluate_sample(home: Path, count: int, *, keep: bool, watch: bool = False) -> Finished:
+def evaluate_sample(home: Path, count: int, *, keep: bool, watch: Watch | None = None) -> Finished:
     """vidbench, started anew, on ``home/mirror`` with the sample's own light model."""
     return evaluate(
         home / "run",
@@ -45,27 +55,8 @@ def evaluate_sample(home: Path, count: int, *, keep: bool, watch: bool = False) 
         f"--model_path={SAMPLE / 'model'}",
         "--num_frames=16",
         keep=keep,
-        watch_memory=watch,
+        watch=watch,
     )
-
-
-class _Runs:
-    """Runs with nothing cached, by number of videos; each is a program started anew."""
-
-    def __init__(self, home: Path, sizes: Sequence[int]) -> None:
-        self._homes = {size: home / str(size) for size in sizes}
-        for size, folder in self._homes.items():
-            build_sample_mirror(folder / "mirror", size)
-
-    def seconds(self, size: int) -> float:
-        return evaluate_sample(self._homes[size], size, keep=False).seconds
-
-    def peak_megabytes(self, size: int) -> float:
-        return evaluate_sample(self._homes[size], size, keep=False, watch=True).peak_bytes / 1e6
-
-    def cached_megabytes(self, size: int) -> float:
-        """What the last run left of clips."""
-        return clip_bytes(ClipCache(self._homes[size] / "run" / "cache")) / 1e6
 
 
 def _medians(
@@ -75,9 +66,7 @@ def _medians(
     return {size: found[str(size)] for size in sizes}
 
 
-def _rows(
-    workspace: Workspace, seconds: Numbers, cached: Numbers, memory: Numbers
-) -> Iterator[Row]:
+def _rows(workspace: Workspace, seconds: Numbers, cached: Numbers, peaks: Numbers) -> Iterator[Row]:
     """Further videos are shown without start-up, which most of a short run consists of.
 
     They have no goal: of the first ones, many are decoded while TensorFlow is imported.
@@ -95,17 +84,17 @@ def _rows(
     measure = f"seconds per further video, {more} to {most} against {few} to {more}"
     yield Row("growth", case, measure, value, other)
     measure = f"peak MB of all processes, {against}"
-    yield Row("growth", case, measure, memory[most], memory[few], workspace.goal("<= 1.15"))
+    yield Row("growth", case, measure, peaks[most], peaks[few], workspace.goal("<= 1.15"))
 
 
-def _draw(path: Path, seconds: Numbers, cached: Numbers, memory: Numbers) -> None:
+def _draw(path: Path, seconds: Numbers, cached: Numbers, peaks: Numbers) -> None:
     """Three panels, each from zero, so that a straight line is seen as one."""
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     panels = figure.subplots(1, 3)
     for panel, numbers, title in (
         (panels[0], seconds, "seconds, nothing cached"),
         (panels[1], cached, "MB of cached clips"),
-        (panels[2], memory, "peak MB of all processes"),
+        (panels[2], peaks, "peak MB of all processes"),
     ):
         panel.plot(list(numbers), list(numbers.values()), marker="o", clip_on=False, zorder=3)
         panel.set_xlim(0, max(numbers) * 1.04)

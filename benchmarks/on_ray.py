@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import psutil
 
-_REPOSITORY = Path(__file__).parents[1]
-_SAMPLE_SECONDS = 0.25
+from benchmarks.programs import evaluate
+
 _LINE = re.compile(
     r"^(?P<end>\d{4}-\S+ [\d:.+]+) INFO vidbench\.engines\.cluster\.stages: "
     r"shard \S+: (?P<videos>\d+) videos (?P<what>prepared|predicted) in (?P<seconds>\S+) s",
@@ -64,10 +60,10 @@ class RayRun:
     seconds: float
     decoded: list[Shard]
     predicted: list[Shard]
-    driver_seconds: float = 0.0
-    driver_bytes: int = 0
-    model_bytes: int = 0
-    store_bytes: int = 0
+    driver_seconds: float = 0
+    driver_bytes: float = 0
+    model_bytes: float = 0
+    store_bytes: float = 0
 
     @property
     def rate(self) -> float:
@@ -147,42 +143,19 @@ def evaluate_on_ray(home: Path, num_videos: int, workers: int, *options: object)
     Raises:
         SystemExit: It failed, or not all videos were evaluated.
     """
-    folders = [f"--{name}_dir={home / name}" for name in ("data", "cache", "results")]
-    command = [sys.executable, "-m", "vidbench", "evaluate", *map(str, options), *folders]
-    command += ["--no_cuda", "--no_report", "--verbose_logging", "--ray_address=local"]
-    command += [f"--num_models={workers}", f"--num_workers={workers}", "--num_threads=1"]
-    command += [f"--num_videos={num_videos}"]
-    os.sync()  # what another program left to be written would slow this one down
-    with TemporaryDirectory(prefix="r") as ray, TemporaryFile("w+") as said:  # sockets: short names
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "RAY_TMPDIR": ray}
-        began = time.time()
-        process = subprocess.Popen(
-            command, stdout=said, stderr=said, cwd=_REPOSITORY, env=environment
-        )
-        watched = _watch(process)
-        seconds = time.time() - began
-        said.seek(0)
-        output = said.read()
+    cluster = ("--ray_address=local", f"--num_models={workers}", f"--num_workers={workers}")
+    others = ("--num_threads=1", f"--num_videos={num_videos}", "--no_report", "--verbose_logging")
+    asked = (*options, *cluster, *others)
+    with TemporaryDirectory(prefix="r") as ray:  # sockets: short names
+        finished = evaluate(home, num_videos, *asked, keep=True, watch=_look, RAY_TMPDIR=ray)
         decoded, predicted = read_shards(Path(ray))
-    done = f"{num_videos} evaluated of {num_videos} requested" in output
-    if process.returncode or not done or sum(one.videos for one in predicted) != num_videos:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
-    return RayRun(workers, began, seconds, decoded, predicted, **watched)
+    if (found := sum(one.videos for one in predicted)) != num_videos:
+        raise SystemExit(f"the logs tell of {found} predictions of {num_videos} videos")
+    return RayRun(workers, finished.began, finished.seconds, decoded, predicted, **finished.peaks)
 
 
-def _watch(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """The largest values of the driver, the models and the object store, until the driver ends."""
-    driver = psutil.Process(process.pid)
-    names = ("driver_seconds", "driver_bytes", "model_bytes", "store_bytes")
-    most: dict[str, Any] = dict.fromkeys(names, 0)
-    while process.poll() is None:
-        for name, value in _looked_at(driver):
-            most[name] = max(most[name], value)
-        time.sleep(_SAMPLE_SECONDS)
-    return most
-
-
-def _looked_at(driver: psutil.Process) -> Iterator[tuple[str, float]]:
+def _look(driver: psutil.Process) -> Iterator[tuple[str, float]]:
+    """What the driver, each model and the object store take."""
     with suppress(psutil.Error, OSError, KeyError):  # it has ended meanwhile
         times = driver.cpu_times()
         yield "driver_seconds", times.user + times.system

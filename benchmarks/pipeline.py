@@ -10,8 +10,9 @@ from shutil import rmtree
 from benchmarks.mirror import copy_distinct
 from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import BATCH_SIZE, SPEC, Clips, Workspace
+from vidbench.data.datasets._local_videos import Listing, LocalVideos
 from vidbench.data.loader import VideoLoader, batched
-from vidbench.data.records import Selection, VideoRecord, Views
+from vidbench.data.records import VideoRecord, Views
 from vidbench.engines.clip_scorers import ClipScorer
 from vidbench.engines.scoring import predict
 from vidbench.labels.class_lists import load_classes
@@ -24,27 +25,6 @@ from vidbench.system.stopwatch import Stopwatch
 _COUNT = 24
 _CLASSES = load_classes("kinetics-400")
 _COLD_BOUNDS = {"fp32": "<= 1.15", "bf16": "<= 1.35"}
-
-
-class _Videos:
-    """The videos as a dataset without labels; see :class:`vidbench.data.datasets.base.Dataset`."""
-
-    name, split = "clips", "val"
-    classes: tuple[str, ...] = ()
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.folder = paths[0].parent
-        self._names = [Path(path.name) for path in paths]
-
-    def fetch(
-        self, num_videos: int | None = None, classes: Sequence[str] | None = None
-    ) -> Selection:
-        names = self._names[:num_videos]
-        records = tuple(VideoRecord(name.stem, name, None) for name in names)
-        return Selection(records, (), len(self._names))
-
-    def paths_on_disk(self) -> list[Path]:
-        return self._names
 
 
 def rows(workspace: Workspace) -> Iterator[Row]:
@@ -74,19 +54,21 @@ class _Loop:
 
     def __init__(self, home: Path, paths: Sequence[Path], views: Views) -> None:
         self._home = home
-        self._dataset = _Videos(paths)
+        names = [Path(path.name) for path in paths]
+        listing = Listing(tuple(VideoRecord(name.stem, name, None) for name in names))
+        self._records = listing.records
+        self._dataset = LocalVideos("clips", "val", paths[0].parent, None, lambda: listing)
         self._batches = batched(len(paths), BATCH_SIZE)
         self._preloaded = [views[rows.start : rows.stop] for rows in self._batches]
 
     def whole(self, classifier: Classifier, *, cold: bool) -> float:
         """Everything from the videos, or from their cached clips, to predictions on disk."""
         loader, folder = self._loader(cold=cold), self._folder()
-        records = self._dataset.fetch().records
-        predictions = Predictions.pending(records, _CLASSES)
+        predictions = Predictions.pending(self._records, _CLASSES)
         seconds = seconds_of(
             lambda: predict(
                 ClipScorer(loader, _CLASSES, lambda: classifier),
-                records,
+                self._records,
                 predictions,
                 self._batches,
                 folder,
@@ -100,7 +82,7 @@ class _Loop:
     def decode(self) -> float:
         """Decoding and caching alone, on all cores."""
         loader = self._loader(cold=True)
-        return seconds_of(lambda: loader.prepare(self._dataset.fetch().records))
+        return seconds_of(lambda: loader.prepare(self._records))
 
     def model(self, classifier: Classifier) -> float:
         """The model alone, on arrays in memory."""
@@ -121,7 +103,7 @@ class _Loop:
             dataset=self._dataset.name,
             split=self._dataset.split,
             spec=SPEC,
-            video_ids=tuple(record.video_id for record in self._dataset.fetch().records),
+            video_ids=tuple(record.video_id for record in self._records),
         )
         return RunFolder(self._home / "run", identity)
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
@@ -18,50 +19,62 @@ _REPOSITORY = Path(__file__).parents[1]
 _SAMPLE_SECONDS = 0.1
 
 
+Watch = Callable[[psutil.Process], Iterable[tuple[str, float]]]
+"""Looks at a program that runs: what it takes now, by name."""
+
+
 class Finished(NamedTuple):
     """A program that ended well.
 
     Attributes:
+        began: When it was started, in seconds since 1970.
         seconds: From its start to its end.
-        peak_bytes: Most memory it had at once with all its children; 0 where nobody looked.
+        peaks: The most that was seen of each thing that was watched.
         output: What it printed.
     """
 
+    began: float
     seconds: float
-    peak_bytes: int
+    peaks: Mapping[str, float]
     output: str
 
 
-def run_module(*arguments: object, watch_memory: bool = False) -> Finished:
+def run_module(*arguments: object, watch: Watch | None = None, **variables: str) -> Finished:
     """What became of ``python -m ARGUMENTS``.
 
     Args:
         *arguments: The module's name and its arguments; paths must be absolute.
-        watch_memory: Costs time: what is timed should not be watched.
+        watch: Costs time: what is timed should not be watched.
+        **variables: For its environment.
 
     Raises:
         SystemExit: It failed; the message has all that it said.
     """
     command = [sys.executable, "-m", *map(str, arguments)]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **variables}
     os.sync()  # what another program left to be written would slow this one down
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
-        begun = time.perf_counter()
+        began, begun = time.time(), time.perf_counter()
         process = subprocess.Popen(
             command, stdout=output, stderr=errors, cwd=_REPOSITORY, env=environment
         )
-        peak = _peak_pss(process) if watch_memory else 0
+        peaks = _peaks(process, watch) if watch else {}
         code = process.wait()
         seconds = time.perf_counter() - begun
         for file in (output, errors):
             file.seek(0)
         if code:
             raise SystemExit(f"{' '.join(command)} ended with {code}:\n{errors.read()}")
-        return Finished(seconds, peak, output.read())
+        return Finished(began, seconds, peaks, output.read())
 
 
 def evaluate(
-    home: Path, num_videos: int, *options: object, keep: bool, watch_memory: bool = False
+    home: Path,
+    num_videos: int,
+    *options: object,
+    keep: bool,
+    watch: Watch | None = None,
+    **variables: str,
 ) -> Finished:
     """What became of ``vidbench evaluate`` on the CPU.
 
@@ -70,33 +83,36 @@ def evaluate(
         num_videos: It fails if another number is evaluated.
         *options: Dataset and model.
         keep: Leave it the videos and clips of an earlier run; otherwise it starts from nothing.
-        watch_memory: See :func:`run_module`.
+        watch: See :func:`run_module`.
+        **variables: Likewise.
     """
     rmtree(home / "results" if keep else home, ignore_errors=True)
     folders = [f"--{name}_dir={home / name}" for name in ("data", "cache", "results")]
     arguments = ("vidbench", "evaluate", *options, *folders, "--no_cuda")
-    finished = run_module(*arguments, watch_memory=watch_memory)
+    finished = run_module(*arguments, watch=watch, **variables)
     if f"{num_videos} evaluated of {num_videos} requested" not in finished.output:
         raise SystemExit(f"not all of {num_videos} videos were evaluated:\n{finished.output}")
     return finished
 
 
-def _peak_pss(process: subprocess.Popen[bytes]) -> int:
-    """Most memory at once of the program with its children, until it ends.
+def memory(root: psutil.Process) -> Iterator[tuple[str, float]]:
+    """Bytes of a program with all its children.
 
     PSS counts a page that several processes share once, a part for each of them.
     """
-    root, peak = psutil.Process(process.pid), 0
-    while process.poll() is None:
-        peak = max(peak, _pss(root))
-        time.sleep(_SAMPLE_SECONDS)
-    return peak
-
-
-def _pss(root: psutil.Process) -> int:
     total = 0
     with suppress(psutil.NoSuchProcess):
         for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # it has ended meanwhile
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # it has just ended
                 total += process.memory_full_info().pss
-    return total
+    yield "bytes", total
+
+
+def _peaks(process: subprocess.Popen[bytes], watch: Watch) -> dict[str, float]:
+    """The largest values until the program ends."""
+    root, peaks = psutil.Process(process.pid), dict[str, float]()
+    while process.poll() is None:
+        for name, value in watch(root):
+            peaks[name] = max(peaks.get(name, 0), value)
+        time.sleep(_SAMPLE_SECONDS)
+    return peaks

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
 from statistics import median
+from threading import Barrier
 from typing import Any
 
 import numpy as np
 
 from benchmarks.mirror import build_mirror, build_sample_mirror
 from benchmarks.on_ray import RayRun, evaluate_on_ray
-from benchmarks.rows import Row, interleaved
+from benchmarks.rows import Row, interleaved, seconds_of
 from benchmarks.workspace import BATCH_SIZE, SPEC, Workspace
 from vidbench.data.datasets.sample import ROOT as SAMPLE
+from vidbench.data.spec import PreprocessSpec
+from vidbench.data.video.decode import decode_views
 from vidbench.engines.cluster.shards import SHARD_VIDEOS
 from vidbench.labels.class_lists import read_classes
 from vidbench.models._tensorflow.imports import import_tensorflow
+from vidbench.models.i3d import I3DLoader
 from vidbench.system.machine import available_cores
+from vidbench.system.runtime import Runtime
 
 _WORKERS = (1, 2, 4)
 _VIDEOS_PER_WORKER = 48  # four shards each; those behind the first take about a minute
 _ALONE_VIDEOS = 12
+_READY_SECONDS = 600  # until the slowest process has loaded its model
 _DRIVER_VIDEOS = (1000, 4000)
 _DRIVER_WORKERS = 2
 _SMOKE_VIDEOS = (112, 224)
@@ -63,15 +69,15 @@ class _Runs:
     """The same videos with more and more workers, as many for each of them."""
 
     def __init__(self, workspace: Workspace, record: Record) -> None:
-        most = 2 if workspace.smoke else available_cores()
-        self.counts = [n for n in _WORKERS if n <= most]
+        cores = 2 if workspace.smoke else available_cores()
+        self.counts = [n for n in _WORKERS if n <= cores]
         self.per_worker = 2 * BATCH_SIZE if workspace.smoke else _VIDEOS_PER_WORKER
         self._frames = 16 if workspace.smoke else SPEC.num_frames
         self._workspace, self._record = workspace, record
         self.home = workspace.temporary / "scale"
-        paths = workspace.clips().paths
-        self._clips = paths[0].parent
-        self._mirror = build_mirror(paths, self.home / "mirror", self.per_worker * max(self.counts))
+        self._paths = workspace.clips().paths
+        most = self.per_worker * max(self.counts)
+        self._mirror = build_mirror(self._paths, self.home / "mirror", most)
         self.done: dict[str, list[RayRun]] = {}
 
     def warm_up(self) -> None:
@@ -88,7 +94,6 @@ class _Runs:
         return run.whole_rate if cold else run.rate
 
     def _run(self, home: Path, workers: int) -> RayRun:
-        rmtree(home / "results", ignore_errors=True)
         return evaluate_on_ray(
             home,
             self.per_worker * workers,
@@ -102,22 +107,17 @@ class _Runs:
 
     def alone(self, workers: int) -> float:
         """The same without Ray, vidbench and disks: models that predict clips in memory."""
-        videos = 1 if self._workspace.smoke else _ALONE_VIDEOS
-        command = [sys.executable, "-m", "benchmarks.alone", f"--videos={videos}"]
-        command += [f"--frames={self._frames}"]
-        command += [f"--model={self._workspace.i3d()}", f"--clips={self._clips}"]
-        command += [f"--graphs={self.home / 'warm' / 'cache'}"]
-        pipe = subprocess.PIPE
-        started = [
-            subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(workers)
-        ]
-        for process in started:
-            _read(process)
-        for process in started:  # all begin together
-            _write(process)
-        rates = [float(_read(process)) for process in started]
-        for process in started:
-            process.communicate()
+        predict = partial(
+            _predict_alone,
+            model=self._workspace.i3d(),
+            graphs=self.home / "warm" / "cache",
+            paths=self._paths[:BATCH_SIZE],
+            frames=self._frames,
+            videos=1 if self._workspace.smoke else _ALONE_VIDEOS,
+        )
+        spawn = get_context("spawn")
+        with spawn.Manager() as manager, ProcessPoolExecutor(workers, spawn) as pool:
+            rates = list(pool.map(predict, [manager.Barrier(workers)] * workers))
         self._record.add(f"alone {workers}", {"rates": rates})
         return sum(rates)
 
@@ -126,17 +126,19 @@ class _Runs:
         self._record.add(name, run.as_dict())
 
 
-def _read(process: subprocess.Popen[str]) -> str:
-    line = process.stdout.readline() if process.stdout else ""
-    if not line:
-        raise SystemExit(f"{process.args!r} ended with {process.wait()}")
-    return line
-
-
-def _write(process: subprocess.Popen[str]) -> None:
-    if process.stdin:
-        process.stdin.write("\n")
-        process.stdin.flush()
+def _predict_alone(
+    together: Barrier, model: Path, graphs: Path, paths: Sequence[Path], frames: int, videos: int
+) -> float:
+    """Videos a second of a model with one thread in this process, once all processes are ready."""
+    spec = PreprocessSpec(num_frames=frames)
+    clips = np.stack([decode_views(path, spec)[0] for path in paths])
+    runtime = Runtime(device="cpu", num_threads=1, cache_dir=graphs)
+    classifier = I3DLoader(model_path=str(model)).load(runtime)
+    classifier.predict(clips[:1])
+    together.wait(_READY_SECONDS)
+    calls = max(1, videos // len(clips))
+    seconds = seconds_of(lambda: [classifier.predict(clips) for _ in range(calls)])
+    return calls * len(clips) / seconds
 
 
 def _scaling(workspace: Workspace, record: Record) -> Iterator[Row]:

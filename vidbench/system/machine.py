@@ -29,12 +29,17 @@ _BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool | None:
     """Whether the processor has bfloat16 instructions; None if the system does not report it."""
+    flags = cpu_field("flags", cpuinfo) or cpu_field("Features", cpuinfo)
+    return not _BFLOAT16.isdisjoint(flags.split()) if flags else None
+
+
+def cpu_field(name: str, cpuinfo: Path = CPUINFO) -> str:
+    """What Linux reports of the first core, e.g. ``model name``; empty if it does not say."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
-        return None
-    flags = [line for line in lines if line.startswith(("flags", "Features"))]
-    return not _BFLOAT16.isdisjoint(flags[0].split()) if flags else None
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
 
 
 def available_cores(cgroup: Path = CGROUP) -> int:
