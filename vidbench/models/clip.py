@@ -15,8 +15,8 @@ from typing import Any
 from vidbench.data.records import Views
 from vidbench.models._huggingface.prompts import CLIP_TEMPLATES
 from vidbench.models._huggingface.towers import Array, ZeroShotClassifier, unit
-from vidbench.models._huggingface.zero_shot import Variant, ZeroShotFamily, ZeroShotModel
-from vidbench.models.base import FEATURES, ModelEntry, ModelFamily
+from vidbench.models._huggingface.zero_shot import HUB, ZeroShotFamily, ZeroShotModel
+from vidbench.models.base import ModelEntry
 
 _PUBLISHED: Mapping[str, Any] = {
     "vit-large-patch14": {
@@ -32,7 +32,7 @@ _ENTRIES = (
     *(
         ModelEntry(
             name=f"clip/{variant}",
-            source=f"https://huggingface.co/openai/clip-{variant}",
+            source=f"{HUB}openai/clip-{variant}",
             classes="--prompts",
             **_PUBLISHED.get(variant, {}),
         )
@@ -60,27 +60,13 @@ class ClipClassifier(ZeroShotClassifier):
 
 _ZERO_SHOT = ZeroShotFamily(
     name="clip",
-    variants=MappingProxyType(
-        {
-            entry.name.removeprefix("clip/"): Variant(
-                source=entry.source.removeprefix("https://huggingface.co/")
-            )
-            for entry in _ENTRIES[1:]
-        }
-    ),
+    entries=_ENTRIES,
     architectures=MappingProxyType({"clip": "CLIPModel", "siglip": "SiglipModel"}),
     templates=CLIP_TEMPLATES,
     classifier=ClipClassifier,
     num_frames=8,
 )
 
-FAMILY = ModelFamily(
-    name="clip",
-    needs="torch",
-    entries=_ENTRIES,
-    input=FEATURES,
-    options=frozenset({"model_path", "prompts"}),
-    variants=tuple(_ZERO_SHOT.variants),
-)
+FAMILY = _ZERO_SHOT.declare()
 
 load = partial(ZeroShotModel, _ZERO_SHOT)

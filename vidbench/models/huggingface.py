@@ -13,27 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vidbench.data.records import Views
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.labels.class_lists import find_classes, load_classes
 from vidbench.models._huggingface.checkpoint import Checkpoint, read_checkpoint
-from vidbench.models._huggingface.pretrained import load_weights
 from vidbench.models._huggingface.processor import Scaling
 from vidbench.models._huggingface.published import VARIANTS, describe
 from vidbench.models._huggingface.safetensors_header import require_weights
-from vidbench.models._huggingface.torch_runtime import (
-    choose_device,
-    import_torch,
-    in_pieces,
-    inference,
-    require_installed,
-    require_precision,
-)
+from vidbench.models._huggingface.torch_runtime import in_pieces, require_torch
+from vidbench.models._huggingface.towers import Array, Network
 from vidbench.models._huggingface.transformers_runtime import (
+    find_source,
     local_snapshot,
     weight_files,
     weights_digest,
@@ -68,22 +59,16 @@ class HuggingFaceModel:
     def __init__(
         self, variant: str, *, model_path: str | None = None, classes_file: Path | None = None
     ) -> None:
-        if variant and variant not in VARIANTS:
-            raise ConfigError(f"there is no huggingface/{variant}, only {', '.join(VARIANTS)}")
-        if not variant and not model_path:
-            raise ConfigError(
-                "model_type huggingface needs --model_path, a folder or a name on Hugging Face, or "
-                f"a variant such as huggingface/{next(iter(VARIANTS))}"
-            )
+        sources = {name: known.source for name, known in VARIANTS.items()}
+        self._source = find_source("huggingface", sources, variant, model_path)
         self._variant = VARIANTS.get(variant)
-        self._source = model_path or (self._variant.source if self._variant else "")
         self._classes_file = classes_file
         self.name = f"huggingface/{variant}" if variant else "huggingface"
         self.trained_on = self._variant.trained_on if self._variant else None
 
     @cached_property
     def _checkpoint(self) -> Checkpoint:
-        require_installed("huggingface", "torch", "torch", "transformers")
+        require_torch("huggingface")
         return read_checkpoint(local_snapshot(self._source))
 
     @cached_property
@@ -180,22 +165,19 @@ class HuggingFaceClassifier:
         scaling: Scaling,
         runtime: Runtime,
     ) -> None:
-        self._torch = torch = import_torch(runtime.num_threads)
-        self._device = choose_device(torch, runtime.device)
-        require_precision(torch, self._device, runtime.precision)
-        self._precision = runtime.precision
+        self._network = Network(checkpoint, runtime)
         self._scaling = scaling
         self._num_classes, self._architecture = checkpoint.num_classes, checkpoint.architecture
-        self._model = load_weights(torch, checkpoint).to(self._device)
 
-    def predict(self, clips: Views) -> NDArray[np.float32]:
+    def predict(self, clips: Views) -> Array:
         """Probabilities, (batch, classes), of clips (batch, frames, height, width, 3) uint8 RGB."""
-        return in_pieces(self._run, clips, self._device)
+        return in_pieces(self._run, clips, self._network.device)
 
-    def _run(self, clips: Views) -> NDArray[np.float32]:
-        with inference(self._torch, self._device, self._precision):
-            pixels = self._scaled(clips)
-            by_frame = getattr(self._model.config, "attention_type", None) == "space_only"
+    def _run(self, clips: Views) -> Array:
+        network = self._network
+        with network.inference():
+            pixels = network.scaled(clips, self._scaling)
+            by_frame = getattr(network.model.config, "attention_type", None) == "space_only"
             logits = self._mean_of_frames(pixels) if by_frame else self._logits(pixels)
             if logits.numel() != len(clips) * self._num_classes:
                 raise ModelError(
@@ -203,11 +185,11 @@ class HuggingFaceClassifier:
                     f"and {self._num_classes} classes"
                 )
             rows = logits.reshape(len(clips), -1)  # VideoPrism gives (batch, 1, classes)
-            scores = self._torch.softmax(rows.float(), dim=-1)
-        return np.asarray(scores.cpu().numpy(), np.float32)
+            return network.array(network.torch.softmax(rows.float(), dim=-1))
 
     def _logits(self, pixels: Any) -> Any:
-        return self._model(**{self._model.main_input_name: pixels}).logits
+        model = self._network.model
+        return model(**{model.main_input_name: pixels}).logits
 
     def _mean_of_frames(self, pixels: Any) -> Any:
         """Logits of a TimeSformer that sees each frame alone: of the mean of their tokens.
@@ -216,17 +198,7 @@ class HuggingFaceClassifier:
         https://github.com/facebookresearch/TimeSformer/blob/main/timesformer/models/vit.py.
         transformers 5.23 leaves that out, and gives a row of logits for each frame.
         """
-        model, (batch, frames) = self._model, pixels.shape[:2]
+        model, (batch, frames) = self._network.model, pixels.shape[:2]
         tokens = model.timesformer(pixels, output_hidden_states=True).hidden_states[-1]
         mean = tokens.reshape(batch, frames, *tokens.shape[1:]).mean(dim=1)
         return model.classifier(model.timesformer.layernorm(mean)[:, 0])
-
-    def _scaled(self, clips: Views) -> Any:
-        """A tensor (batch, frames, 3, height, width), float32."""
-        torch, scaling = self._torch, self._scaling
-        pixels = torch.tensor(clips, device=self._device).permute(0, 1, 4, 2, 3).contiguous()
-        mean, std = (
-            torch.tensor(values, device=self._device)[:, None, None]
-            for values in (scaling.mean, scaling.std)
-        )
-        return (pixels.to(torch.float32) * scaling.factor - scaling.offset - mean) / std

@@ -24,7 +24,6 @@ from vidbench.models._files.fit import (
     warn_of_default_frames,
 )
 from vidbench.models._files.interface import PixelRange, fed_range
-from vidbench.models._files.model_file import require_any
 from vidbench.models._files.saved_graph import read_ending
 from vidbench.models._files.signature import Signature, read_signature
 from vidbench.models._golden.record import Golden
@@ -32,6 +31,7 @@ from vidbench.models._scores import require_output
 from vidbench.models._tensorflow.classifier import SavedModelClassifier
 from vidbench.models._tensorflow.weights import Weights, local_weights
 from vidbench.models.base import ModelEntry, ModelFamily
+from vidbench.system.plugins import require_any
 from vidbench.system.runtime import Runtime
 from vidbench.system.validation import require_file
 

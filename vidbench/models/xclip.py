@@ -13,8 +13,8 @@ from typing import Any
 from vidbench.data.records import Views
 from vidbench.models._huggingface.prompts import CLASS_NAME
 from vidbench.models._huggingface.towers import Array, ZeroShotClassifier
-from vidbench.models._huggingface.zero_shot import Variant, ZeroShotFamily, ZeroShotModel
-from vidbench.models.base import FEATURES, ModelEntry, ModelFamily
+from vidbench.models._huggingface.zero_shot import HUB, ZeroShotFamily, ZeroShotModel
+from vidbench.models.base import ModelEntry
 
 _REFERENCE = "https://github.com/microsoft/VideoX/tree/master/X-CLIP"
 
@@ -24,7 +24,7 @@ def _trained(name: str, dataset: str, frames: int, top1: float, top5: float) -> 
     side = 336 if name == "large-patch14-16-frames" else 224
     return ModelEntry(
         name=f"xclip/{name}",
-        source=f"https://huggingface.co/microsoft/xclip-{name}",
+        source=f"{HUB}microsoft/xclip-{name}",
         classes="--prompts",
         top1=top1,
         top5=top5,
@@ -46,7 +46,7 @@ _ENTRIES = (
     _trained("large-patch14-kinetics-600", "kinetics-600", 8, 0.883, 0.977),
     ModelEntry(
         name="xclip/base-patch16-zero-shot",
-        source="https://huggingface.co/microsoft/xclip-base-patch16-zero-shot",
+        source=f"{HUB}microsoft/xclip-base-patch16-zero-shot",
         classes="--prompts",
         top1=0.652,
         published="zero-shot on the classes of Kinetics-600 that Kinetics-400 lacks, 32 frames; "
@@ -83,33 +83,19 @@ class XClipClassifier(ZeroShotClassifier):
         return features[0], self.network.array(texts[0])
 
 
-def _trained_on(entry: ModelEntry) -> str:
-    return "kinetics-600" if "kinetics-600" in entry.name else "kinetics-400"
+def _trained_on(variant: str) -> str:
+    return "kinetics-600" if "kinetics-600" in variant else "kinetics-400"
 
 
 _ZERO_SHOT = ZeroShotFamily(
     name="xclip",
-    variants=MappingProxyType(
-        {
-            entry.name.removeprefix("xclip/"): Variant(
-                source=entry.source.removeprefix("https://huggingface.co/"),
-                trained_on=_trained_on(entry),
-            )
-            for entry in _ENTRIES[1:]
-        }
-    ),
+    entries=_ENTRIES,
     architectures=MappingProxyType({"xclip": "XCLIPModel"}),
     templates=CLASS_NAME,
     classifier=XClipClassifier,
+    trained_on=_trained_on,
 )
 
-FAMILY = ModelFamily(
-    name="xclip",
-    needs="torch",
-    entries=_ENTRIES,
-    input=FEATURES,
-    options=frozenset({"model_path", "prompts"}),
-    variants=tuple(_ZERO_SHOT.variants),
-)
+FAMILY = _ZERO_SHOT.declare()
 
 load = partial(ZeroShotModel, _ZERO_SHOT)

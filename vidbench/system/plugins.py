@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from types import ModuleType
 from typing import TypeVar
@@ -63,3 +64,18 @@ def read_declaration(module: ModuleType, kind: type[T]) -> T | None:
             f"{kind.__name__}, or remove it"
         )
     return declaration
+
+
+def require_any(family: str, extra: str, libraries: tuple[str, ...]) -> None:
+    """Raise ConfigError unless one of these libraries is installed; imports none of them.
+
+    Args:
+        family: Of models, which needs one.
+        extra: Of vidbench, which installs one, e.g. ``torch``.
+        libraries: As they are imported, e.g. ``transformers``.
+    """
+    if not any(importlib.util.find_spec(library) for library in libraries):
+        raise ConfigError(
+            f"model_type {family} needs {' or '.join(libraries)}, which is not installed: "
+            f'pip install "vidbench[{extra}]"'
+        )

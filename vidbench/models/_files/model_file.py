@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
@@ -26,6 +25,7 @@ from vidbench.models._files.interface import PixelRange, fed_range
 from vidbench.models._files.signature import Signature, Tensor, join
 from vidbench.models._scores import require_output
 from vidbench.storage.hashes import sha256_of
+from vidbench.system.plugins import require_any
 from vidbench.system.runtime import Runtime
 from vidbench.system.validation import require_file
 
@@ -206,19 +206,6 @@ class ModelFile(DescribedModel):
             ConfigError: It cannot be run in so many.
             ModelError: It cannot be loaded, or not on this device.
         """
-
-
-def require_any(family: str, extra: str, libraries: tuple[str, ...]) -> None:
-    """Check that one of these libraries is installed; imports none of them.
-
-    Raises:
-        ConfigError: None is there; the message says how to install one.
-    """
-    if not any(importlib.util.find_spec(library) for library in libraries):
-        raise ConfigError(
-            f"model_type {family} needs {' or '.join(libraries)}, which is not installed: "
-            f'pip install "vidbench[{extra}]"'
-        )
 
 
 def choose(kind: str, names: list[str], wanted: str | None, model: Path) -> str:

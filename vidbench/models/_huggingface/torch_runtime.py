@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -13,31 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbench.data.records import Views
-from vidbench.errors import ConfigError, ModelError
+from vidbench.errors import ModelError
 from vidbench.models._precision import warn_of_slow_bf16
 from vidbench.system.machine import available_cores
+from vidbench.system.plugins import require_any
 
 _GPU_PIECE_VALUES = 1 << 26
 """Input values that go through a network at once on a GPU: 27 clips of 16 frames of 224 x 224."""
 
 
-def require_installed(family: str, extra: str, *libraries: str) -> None:
-    """Check that these libraries are installed; imports none of them.
-
-    Args:
-        family: Of models, which needs them.
-        extra: Of vidbench, which installs them, e.g. ``torch``.
-        *libraries: As they are imported, e.g. ``transformers``.
-
-    Raises:
-        ConfigError: One is not there; the message says how to install it.
-    """
-    for library in libraries:
-        if importlib.util.find_spec(library) is None:
-            raise ConfigError(
-                f"model_type {family} needs {library}, which is not installed: "
-                f'pip install "vidbench[{extra}]"'
-            )
+def require_torch(family: str) -> None:
+    """Raise ConfigError unless PyTorch and transformers are installed; imports neither."""
+    for library in ("torch", "transformers"):
+        require_any(family, "torch", (library,))
 
 
 def import_torch(num_threads: int | None = None) -> Any:

@@ -13,6 +13,7 @@ from vidbench.data.records import Views
 from vidbench.errors import ConfigError
 from vidbench.models._huggingface.checkpoint import Checkpoint
 from vidbench.models._huggingface.pretrained import load_weights
+from vidbench.models._huggingface.processor import Scaling
 from vidbench.models._huggingface.torch_runtime import (
     choose_device,
     import_torch,
@@ -30,7 +31,7 @@ _TEXTS_AT_ONCE = 64
 
 
 class Network:
-    """Both towers of a checkpoint, on a device.
+    """The network of a checkpoint, on a device.
 
     Attributes:
         torch: The library.
@@ -49,10 +50,15 @@ class Network:
         """Within it, tensors are computed without gradients and in the precision asked for."""
         return inference(self.torch, self.device, self._precision)
 
-    def scaled(self, clip: Views) -> Any:
-        """A tensor (frames, 3, height, width), float32, of a clip (frames, height, width, 3)."""
-        scaling = self._checkpoint.scaling
-        pixels = self.tensor(clip).permute(0, 3, 1, 2).contiguous()
+    def scaled(self, clips: Views, scaling: Scaling | None = None) -> Any:
+        """A tensor (..., 3, height, width), float32, of one or more clips.
+
+        Args:
+            clips: (..., height, width, 3), uint8 RGB.
+            scaling: What takes the place of the processor's.
+        """
+        scaling = scaling or self._checkpoint.scaling
+        pixels = self.tensor(clips).movedim(-1, -3).contiguous()
         mean, std = (self.tensor(v)[:, None, None] for v in (scaling.mean, scaling.std))
         return (pixels.to(self.torch.float32) * scaling.factor - scaling.offset - mean) / std
 

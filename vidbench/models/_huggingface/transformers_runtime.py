@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,30 @@ def import_transformers() -> Any:
         messages.set_verbosity_error()
         messages.disable_progress_bar()
     return transformers
+
+
+def find_source(
+    family: str, sources: Mapping[str, str], variant: str, model_path: str | None
+) -> str:
+    """The folder or the name on Hugging Face of a checkpoint, for :func:`local_snapshot`.
+
+    Args:
+        family: Of models.
+        sources: Names on Hugging Face by the family's variants.
+        variant: One of them, or "" for any checkpoint.
+        model_path: What takes the place of the variant's own source.
+
+    Raises:
+        ConfigError: There is no such variant, or neither variant nor path.
+    """
+    if variant and variant not in sources:
+        raise ConfigError(f"there is no {family}/{variant}, only {', '.join(sources)}")
+    if not variant and not model_path:
+        raise ConfigError(
+            f"model_type {family} needs --model_path, a folder or a name on Hugging Face, or a "
+            f"variant such as {family}/{next(iter(sources))}"
+        )
+    return model_path or sources[variant]
 
 
 def local_snapshot(name_or_folder: str) -> Path:

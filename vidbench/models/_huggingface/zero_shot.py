@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -17,11 +17,10 @@ from vidbench.models._huggingface.checkpoint import Checkpoint
 from vidbench.models._huggingface.processor import read_processor
 from vidbench.models._huggingface.prompts import Prompts, read_prompts
 from vidbench.models._huggingface.safetensors_header import read_shapes
-from vidbench.models._huggingface.torch_runtime import (
-    require_installed,
-)
+from vidbench.models._huggingface.torch_runtime import require_torch
 from vidbench.models._huggingface.towers import Array, Network, ZeroShotClassifier
 from vidbench.models._huggingface.transformers_runtime import (
+    find_source,
     lacks_tokenizer,
     local_snapshot,
     read_json,
@@ -29,24 +28,14 @@ from vidbench.models._huggingface.transformers_runtime import (
     weight_files,
     weights_digest,
 )
+from vidbench.models.base import FEATURES, ModelEntry, ModelFamily
 from vidbench.storage.hashes import sha256_of
 from vidbench.system.runtime import Runtime
 
+HUB = "https://huggingface.co/"
+
 _VERSION = 1  # raised whenever features or embeddings of texts are made otherwise
 _TOKENIZER_FILES = ("*token*.json", "vocab.json", "merges.txt", "*.model")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """One published checkpoint.
-
-    Attributes:
-        source: Its name on Hugging Face.
-        trained_on: The dataset whose train split it has seen.
-    """
-
-    source: str
-    trained_on: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +44,38 @@ class ZeroShotFamily:
 
     Attributes:
         name: As ``--model_type`` has it.
-        variants: Known checkpoints.
+        entries: For any checkpoint, and for each known one, whose source is its page.
         architectures: The class of transformers, by ``model_type`` of ``config.json``.
         templates: Those of class lists that bring none.
         classifier: What runs it.
         num_frames: Of a clip, where the model takes any number; None where it says how many.
+        trained_on: The dataset whose train split a variant has seen; None where it is not stated.
     """
 
     name: str
-    variants: Mapping[str, Variant]
+    entries: tuple[ModelEntry, ...]
     architectures: Mapping[str, str]
     templates: tuple[str, ...]
     classifier: type[ZeroShotClassifier]
     num_frames: int | None = None
+    trained_on: Callable[[str], str | None] = lambda _: None
+
+    @cached_property
+    def sources(self) -> Mapping[str, str]:
+        """Names on Hugging Face of the known checkpoints, by variant."""
+        variants = {entry.name.partition("/")[2]: entry.source for entry in self.entries}
+        return {name: source.removeprefix(HUB) for name, source in variants.items() if name}
+
+    def declare(self) -> ModelFamily:
+        """The declaration for ``FAMILY`` of its module."""
+        return ModelFamily(
+            name=self.name,
+            needs="torch",
+            entries=self.entries,
+            input=FEATURES,
+            options=frozenset({"model_path", "prompts"}),
+            variants=tuple(self.sources),
+        )
 
 
 class ZeroShotModel:
@@ -91,25 +99,15 @@ class ZeroShotModel:
         model_path: str | None = None,
         prompts: Path | None = None,
     ) -> None:
-        known = family.variants.get(variant)
-        if variant and known is None:
-            raise ConfigError(
-                f"there is no {family.name}/{variant}, only {', '.join(family.variants)}"
-            )
-        if known is None and model_path is None:
-            raise ConfigError(
-                f"model_type {family.name} needs --model_path, a folder or a name on Hugging "
-                f"Face, or a variant such as {family.name}/{next(iter(family.variants))}"
-            )
+        self._source = find_source(family.name, family.sources, variant, model_path)
         if prompts is None:
             raise ConfigError(
                 f"model_type {family.name} needs --prompts: a file with one class a line, a .json "
                 "file with prompts, or a class list such as kinetics-400"
             )
         self.name = f"{family.name}/{variant}" if variant else family.name
-        self.trained_on = known.trained_on if known else None
+        self.trained_on = family.trained_on(variant) if variant else None
         self._family = family
-        self._source = model_path or (known.source if known else "")
         self._prompts_source = prompts
 
     @cached_property
@@ -118,7 +116,7 @@ class ZeroShotModel:
 
     @cached_property
     def _checkpoint(self) -> Checkpoint:
-        require_installed(self._family.name, "torch", "torch", "transformers")
+        require_torch(self._family.name)
         return _read_towers(local_snapshot(self._source), self._family)
 
     @property
