@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidbench.storage.files import disk_errors, replacing
+from vidbench.terminal.progress import format_bytes
 from vidbench.terminal.sanitize import escape_controls
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, size=size, visible=escape_controls)
+    environment.filters.update(percent=percent, size=_size, visible=escape_controls)
     return environment
 
 
@@ -96,10 +97,6 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{value * 100:.{digits}f}\u202f%"
 
 
-def size(num_bytes: float) -> str:
-    """Bytes as text, in the largest unit below them, e.g. ``689 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if num_bytes < 999.5:
-            return f"{num_bytes:.3g}\u202f{unit}"
-        num_bytes /= 1000
-    return f"{num_bytes:.3g}\u202fTB"
+def _size(num_bytes: float) -> str:
+    """Bytes as text that stays on one line, e.g. ``689 MB``."""
+    return format_bytes(num_bytes).replace(" ", "\u202f")

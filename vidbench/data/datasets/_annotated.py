@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from vidbench.data.datasets._local_videos import Listing, LocalVideos, require_path
 from vidbench.data.datasets._named_videos import NamedVideos, exact_name, find_named_videos
 from vidbench.data.datasets._split_words import SPLIT_WORDS
-from vidbench.data.datasets.base import FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.data.fetch.download import is_url
 from vidbench.data.records import FrameFolder, Section, VideoRecord
 from vidbench.errors import ConfigError
@@ -122,14 +122,14 @@ class Source:
 
     Attributes:
         family: Name for ``--dataset`` and in the results.
-        splits: Its splits.
+        splits: Number of listed videos by split; None if known only from its files.
         read: Reads the lists of a split.
         fps: Frames per second of its folders of frames, if the authors state it.
         published_as_frames: Whether a folder of frames is preferred to a file of the same name.
     """
 
     family: str
-    splits: tuple[str, ...]
+    splits: Mapping[str, int | None]
     read: Callable[[ListFiles, str], Lists]
     fps: float | None = None
     published_as_frames: bool = False
@@ -158,6 +158,22 @@ def load_annotated(
     if options.annotations is not None and is_url(options.annotations):
         raise ConfigError(f"--annotations {options.annotations!r} must be a file or a folder")
     return AnnotatedVideos(source, name or source.family, split, root, options)
+
+
+def declare(source: Source, /, default_split: str = "val", **card: Any) -> DatasetFamily:
+    """The declaration ``FAMILY`` of a dataset without variants.
+
+    Args:
+        source: The dataset.
+        default_split: Split to use if none is given.
+        **card: Other fields of :class:`~vidbench.data.datasets.base.DatasetEntry`.
+    """
+    return DatasetFamily(
+        name=source.family,
+        entries=(DatasetEntry(name=source.family, splits=source.splits, **card),),
+        default_split=default_split,
+        options=frozenset({"annotations"}),
+    )
 
 
 class AnnotatedVideos(LocalVideos):

@@ -17,28 +17,20 @@ from __future__ import annotations
 
 from functools import partial
 
-from vidbench.data.datasets._annotated import ListFiles, Lists, Source, load_annotated
+from vidbench.data.datasets._annotated import ListFiles, Lists, Source, declare, load_annotated
 from vidbench.data.datasets._segments import SPLITS, read_segments
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 
 
 def _read(files: ListFiles, split: str) -> Lists:
     return read_segments(files.find("activity_net.v1-3.min.json"), split)
 
 
-_SOURCE = Source(family="activitynet", splits=SPLITS, read=_read)
+_SOURCE = Source(family="activitynet", splits=dict.fromkeys(SPLITS), read=_read)
 
 load = partial(load_annotated, _SOURCE)
 
-FAMILY = DatasetFamily(
-    name="activitynet",
-    entries=(
-        DatasetEntry(
-            name="activitynet",
-            splits=dict.fromkeys(SPLITS),
-            num_classes=200,
-            source="http://activity-net.org: --dataset_path DIR",
-        ),
-    ),
-    options=frozenset({"annotations"}),
+FAMILY = declare(
+    _SOURCE,
+    num_classes=200,
+    source="http://activity-net.org: --dataset_path DIR",
 )

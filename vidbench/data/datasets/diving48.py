@@ -23,11 +23,11 @@ from vidbench.data.datasets._annotated import (
     ListFiles,
     Lists,
     Source,
+    declare,
     load_annotated,
     no_such_list,
     read_json,
 )
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 from vidbench.labels.class_lists import load_classes
 
 _SERVER = "http://www.svcl.ucsd.edu/projects/resound"
@@ -61,20 +61,13 @@ def _classes(path: Path) -> tuple[str, ...]:
     return tuple(str(parts) for parts in classes)
 
 
-_SOURCE = Source(family="diving48", splits=("train", "test"), read=_read)
+_SOURCE = Source(family="diving48", splits={"train": None, "test": None}, read=_read)
 
 load = partial(load_annotated, _SOURCE)
 
-FAMILY = DatasetFamily(
-    name="diving48",
-    entries=(
-        DatasetEntry(
-            name="diving48",
-            splits={"train": None, "test": None},
-            num_classes=48,
-            source=f"{_SERVER}: --dataset_path DIR",
-        ),
-    ),
+FAMILY = declare(
+    _SOURCE,
     default_split="test",
-    options=frozenset({"annotations"}),
+    num_classes=48,
+    source=f"{_SERVER}: --dataset_path DIR",
 )

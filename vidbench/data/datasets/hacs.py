@@ -75,8 +75,8 @@ def _clip(row: Sequence[str], path: Path) -> Entry:
 
 
 _SOURCES = {
-    "segments": Source(family="hacs", splits=SPLITS, read=_read_segments),
-    "clips": Source(family="hacs", splits=("train", "val"), read=_read_clips),
+    "segments": Source(family="hacs", splits=dict.fromkeys(SPLITS), read=_read_segments),
+    "clips": Source(family="hacs", splits={"train": None, "val": None}, read=_read_clips),
 }
 
 FAMILY = DatasetFamily(
@@ -84,7 +84,7 @@ FAMILY = DatasetFamily(
     entries=tuple(
         DatasetEntry(
             name=f"hacs/{variant}",
-            splits=dict.fromkeys(source.splits),
+            splits=source.splits,
             num_classes=200,
             source="http://hacs.csail.mit.edu: --dataset_path DIR",
         )

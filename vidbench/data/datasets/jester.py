@@ -15,12 +15,11 @@ from __future__ import annotations
 from functools import partial
 
 from vidbench.data.datasets import _twentybn
-from vidbench.data.datasets._annotated import Source, load_annotated
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
+from vidbench.data.datasets._annotated import Source, declare, load_annotated
 
 _SOURCE = Source(
     family="jester",
-    splits=_twentybn.SPLITS,
+    splits={"train": 118562, "val": 14787, "test": 14743},
     read=partial(_twentybn.read_lists, name="jester-v1"),
     fps=_twentybn.FPS,
     published_as_frames=True,
@@ -28,16 +27,9 @@ _SOURCE = Source(
 
 load = partial(load_annotated, _SOURCE)
 
-FAMILY = DatasetFamily(
-    name="jester",
-    entries=(
-        DatasetEntry(
-            name="jester",
-            splits={"train": 118562, "val": 14787, "test": 14743},
-            num_classes=27,
-            licence="its own, on request",
-            source="developer.qualcomm.com: --dataset_path DIR",
-        ),
-    ),
-    options=frozenset({"annotations"}),
+FAMILY = declare(
+    _SOURCE,
+    num_classes=27,
+    licence="its own, on request",
+    source="developer.qualcomm.com: --dataset_path DIR",
 )

@@ -21,11 +21,11 @@ from vidbench.data.datasets._annotated import (
     ListFiles,
     Lists,
     Source,
+    declare,
     load_annotated,
     no_such_list,
     read_text_lines,
 )
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 
 _NAMES = {"train": "trainingSet.csv", "val": "validationSet.csv"}
 
@@ -56,19 +56,12 @@ def _classes(path: Path) -> tuple[str, ...]:
     return tuple(sorted(indices, key=indices.__getitem__))
 
 
-_SOURCE = Source(family="moments", splits=("train", "val"), read=_read)
+_SOURCE = Source(family="moments", splits={"train": None, "val": None}, read=_read)
 
 load = partial(load_annotated, _SOURCE)
 
-FAMILY = DatasetFamily(
-    name="moments",
-    entries=(
-        DatasetEntry(
-            name="moments",
-            splits={"train": None, "val": None},
-            licence="its own: license.txt beside the videos",
-            source="http://moments.csail.mit.edu: --dataset_path DIR",
-        ),
-    ),
-    options=frozenset({"annotations"}),
+FAMILY = declare(
+    _SOURCE,
+    licence="its own: license.txt beside the videos",
+    source="http://moments.csail.mit.edu: --dataset_path DIR",
 )

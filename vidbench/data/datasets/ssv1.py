@@ -15,12 +15,11 @@ from __future__ import annotations
 from functools import partial
 
 from vidbench.data.datasets import _twentybn
-from vidbench.data.datasets._annotated import Source, load_annotated
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
+from vidbench.data.datasets._annotated import Source, declare, load_annotated
 
 _SOURCE = Source(
     family="ssv1",
-    splits=_twentybn.SPLITS,
+    splits=dict.fromkeys(_twentybn.SPLITS),
     read=partial(_twentybn.read_lists, name="something-something-v1"),
     fps=_twentybn.FPS,
     published_as_frames=True,
@@ -28,16 +27,9 @@ _SOURCE = Source(
 
 load = partial(load_annotated, _SOURCE)
 
-FAMILY = DatasetFamily(
-    name="ssv1",
-    entries=(
-        DatasetEntry(
-            name="ssv1",
-            splits=dict.fromkeys(_twentybn.SPLITS),
-            num_classes=174,
-            licence="free for academic research, as its page states",
-            source="developer.qualcomm.com: --dataset_path DIR",
-        ),
-    ),
-    options=frozenset({"annotations"}),
+FAMILY = declare(
+    _SOURCE,
+    num_classes=174,
+    licence="free for academic research, as its page states",
+    source="developer.qualcomm.com: --dataset_path DIR",
 )

@@ -25,12 +25,12 @@ from vidbench.data.datasets._annotated import (
     ListFiles,
     Lists,
     Source,
+    declare,
     load_annotated,
     no_such_list,
     read_json,
     read_text_lines,
 )
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
 from vidbench.labels.alignment import without_brackets
 
 _NAME = "something-something-v2"
@@ -68,21 +68,15 @@ def _classes(path: Path) -> tuple[str, ...]:
         raise no_such_list(path, "does not map classes to indices", indices) from error
 
 
-_SOURCE = Source(family="ssv2", splits=("train", "val", "test"), read=_read)
+_SPLITS = {"train": 168913, "val": 24777, "test": 27157}
+_SOURCE = Source(family="ssv2", splits=_SPLITS, read=_read)
 
 load = partial(load_annotated, _SOURCE)
 
-FAMILY = DatasetFamily(
-    name="ssv2",
-    entries=(
-        DatasetEntry(
-            name="ssv2",
-            splits={"train": 168913, "val": 24777, "test": 27157},
-            num_classes=174,
-            size="19.4 GB",
-            licence="free for academic research, as its page states",
-            source="developer.qualcomm.com: --dataset_path DIR",
-        ),
-    ),
-    options=frozenset({"annotations"}),
+FAMILY = declare(
+    _SOURCE,
+    num_classes=174,
+    size="19.4 GB",
+    licence="free for academic research, as its page states",
+    source="developer.qualcomm.com: --dataset_path DIR",
 )

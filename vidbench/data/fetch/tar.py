@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, cast
 
-from vidbench.errors import ArchiveError, DiskFullError
-from vidbench.storage.files import disk_errors, free_bytes, temporary_path
+from vidbench.data.fetch.partial import require_room
+from vidbench.errors import ArchiveError
+from vidbench.storage.files import disk_errors, temporary_path
 
 MAX_MEMBERS = 250_000
 """Files and folders in one archive; the largest split of Kinetics-400 has 246,534 videos."""
@@ -139,7 +140,7 @@ def _checked_members(
         path = staging / (PurePosixPath(member.name).name if flatten else member.name)
         if member.isreg() and path.exists():
             raise ArchiveError(f"{archive} contains {_shown(member.name)} twice")
-        require_room_for(member.name, member.size, archive, staging)
+        require_room(staging.parent, member.size, f"{_shown(member.name)} of {archive}")
         yield member, path
     _require_end(tar, archive)
 
@@ -185,17 +186,6 @@ def _reason_to_refuse(member: tarfile.TarInfo) -> str | None:
     if ".." in path.parts or path.anchor or is_file_without_name:
         return "a path outside the folder"
     return None
-
-
-def require_room_for(name: str, size: int, archive: Path, staging: Path) -> None:
-    """Raise DiskFullError unless the disk has room for a file of an archive."""
-    free = free_bytes(staging)
-    if size > free:
-        raise DiskFullError(
-            f"{staging.parent} has no room for the files of {archive}: {_shown(name)} needs "
-            f"{size / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; free some space or choose "
-            "another folder, and run the same command again"
-        )
 
 
 def _shown(what: object) -> str:

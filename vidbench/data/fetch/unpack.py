@@ -19,7 +19,6 @@ from vidbench.data.fetch.tar import (
     extract_into,
     is_litter,
     refuse_bomb,
-    require_room_for,
     staged,
 )
 from vidbench.errors import ArchiveError
@@ -185,7 +184,7 @@ def _write(
     """Check all members, and only then write the files."""
     _refuse_bad_members(members, archive)
     files = [member for member in members if not member.is_folder]
-    require_room_for(archive.name, sum(file.size for file in files), archive, staging)
+    require_room(staging.parent, sum(file.size for file in files), f"the files of {archive}")
     with progress(f"extract {archive.name}", len(files), "files") as advance:
         for member, content in zip(files, contents, strict=True):
             _write_file(staging / member.name, content, keep=not is_litter(member.name))

@@ -80,11 +80,15 @@ def describe(path: Path) -> VideoInfo:
 
 def _info(stream: VideoStream, first: VideoFrame, stamps: list[Stamp]) -> VideoInfo:
     seconds = lay_timeline(stamps, stream_time(stream)).duration_seconds
-    width, height = round(first.width * float(stream.sample_aspect_ratio or 1)), first.height
-    if orientation_of(first).transposed:
-        width, height = height, width
+    width, height = size_as_displayed(stream, first)
     codec = stream.codec_context.codec.canonical_name
     return VideoInfo(seconds, len(stamps) / seconds, width, height, len(stamps), codec)
+
+
+def size_as_displayed(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
+    """Width and height of a frame of the stream, upright and in square pixels."""
+    width = max(1, round(frame.width * float(stream.sample_aspect_ratio or 1)))
+    return (frame.height, width) if orientation_of(frame).transposed else (width, frame.height)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -22,11 +21,12 @@ from vidbench.data.video.container import (
     ffmpeg_errors,
     opened,
     refuse_huge,
+    size_as_displayed,
     stamp_of,
     stream_time,
     video_stream,
 )
-from vidbench.data.video.orientation import Orientation, orientation_of
+from vidbench.data.video.orientation import filtering, orientation_of
 from vidbench.data.video.timeline import Clock, Stamp, lay_timeline
 from vidbench.data.video.whole import whole_frames
 from vidbench.errors import VideoError
@@ -55,7 +55,7 @@ def shown_size(path: Path) -> Size:
         first = next((frame for frames in packets for frame in frames), None)
         if first is None:
             raise VideoError("unreadable", "no frame could be decoded")
-        return _shown_size(stream, first)
+        return Size(*size_as_displayed(stream, first))
 
 
 def enlarge(size: Size, min_size: int) -> Size:
@@ -120,7 +120,7 @@ def _transcode(
         target.codec_context.max_b_frames = 0  # with B-frames, an mp4 loses a still's duration
     sounds = [_Sound(written, each, source) for each in read.streams.audio]
     of_index = {sound.index: sound for sound in sounds}
-    scale, remaining = _scaler(source, size), iter(times)
+    scale, remaining = _scaler(size), iter(times)
 
     def write(packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
@@ -178,34 +178,18 @@ def _add_video(written: OutputContainer, source: VideoStream, size: Size) -> Vid
     return target
 
 
-def _scaler(source: VideoStream, size: Size) -> Callable[[VideoFrame], VideoFrame]:
+def _scaler(size: Size) -> Callable[[VideoFrame], VideoFrame]:
     """Return a function that enlarges a decoded frame, upright and with square pixels."""
-    graph = Graph()
+    enlarged: Callable[[VideoFrame], VideoFrame] | None = None
 
     def scale(frame: VideoFrame) -> VideoFrame:
-        if not graph.configured:
-            _connect(graph, source, orientation_of(frame), size)
-        graph.vpush(frame)
-        scaled = graph.vpull()
+        nonlocal enlarged
+        if enlarged is None:
+            scaling = f"{size.width}:{size.height}:flags=lanczos:out_range=limited"
+            steps = (("scale", scaling), ("setsar", "1"), ("format", "yuv420p"))
+            enlarged = filtering(frame, [*orientation_of(frame).filters(), *steps])
+        scaled = enlarged(frame)
         scaled.pict_type = 0  # otherwise the encoder would copy the source's key frames
         return scaled
 
     return scale
-
-
-def _connect(graph: Graph, source: VideoStream, orientation: Orientation, size: Size) -> None:
-    nodes = [
-        graph.add_buffer(template=source),
-        *(graph.add(*step) for step in orientation.filters()),
-        graph.add("scale", f"{size.width}:{size.height}:flags=lanczos:out_range=limited"),
-        graph.add("setsar", "1"),
-        graph.add("format", "yuv420p"),
-        graph.add("buffersink"),
-    ]
-    graph.link_nodes(*nodes).configure()
-
-
-def _shown_size(stream: VideoStream, first: VideoFrame) -> Size:
-    aspect = float(stream.sample_aspect_ratio or 1)
-    size = Size(max(1, round(first.width * aspect)), first.height)
-    return Size(*reversed(size)) if orientation_of(first).transposed else size
