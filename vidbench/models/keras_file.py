@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError, ModelError
 from vidbench.models._files.arrays import Network
+from vidbench.models._files.described import declare
 from vidbench.models._files.keras_config import (
     KerasConfig,
     keras_shape,
@@ -22,20 +23,10 @@ from vidbench.models._files.model_file import ModelFile, choose
 from vidbench.models._files.signature import Signature, Tensor, join
 from vidbench.models._tensorflow.classifier import choose_device, choose_threads
 from vidbench.models._tensorflow.imports import import_keras, import_tensorflow, import_tf_keras
-from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.system.runtime import Runtime
 from vidbench.terminal.sanitize import one_line
 
-FAMILY = ModelFamily(
-    name="keras_file",
-    entries=(
-        ModelEntry(
-            name="keras_file", source="--model_path", classes="its TOML file, --classes_file"
-        ),
-    ),
-    needs="tensorflow",
-    options=frozenset({"model_path", "classes_file"}),
-)
+FAMILY = declare("keras_file", "tensorflow")
 
 # How Keras 3 and Keras 2 say that they do not know a class.
 _UNKNOWN = re.compile(r"(Could not locate class|Unknown layer:) ['\"](?P<name>[^'\"]+)['\"]")

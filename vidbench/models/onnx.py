@@ -13,28 +13,17 @@ from google.protobuf.message import DecodeError
 
 from vidbench.errors import ConfigError, ModelError
 from vidbench.models._files.arrays import Network
+from vidbench.models._files.described import declare
 from vidbench.models._files.model_file import ModelFile
 from vidbench.models._files.protobuf import message_classes
 from vidbench.models._files.signature import Signature, Tensor, type_name
 from vidbench.models._scores import last_operation
-from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.storage.hashes import sha256_of
 from vidbench.system.machine import available_cores
 from vidbench.system.runtime import Runtime
 from vidbench.terminal.sanitize import one_line
 
-FAMILY = ModelFamily(
-    name="onnx",
-    entries=(
-        ModelEntry(
-            name="onnx",
-            source="--model_path",
-            classes="its TOML file, --classes_file",
-        ),
-    ),
-    needs="onnx",
-    options=frozenset({"model_path", "classes_file"}),
-)
+FAMILY = declare("onnx", "onnx")
 
 _FIELDS = """
 Model: Graph graph 7, Function* functions 25

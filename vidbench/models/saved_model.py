@@ -15,7 +15,7 @@ from vidbench.data.fetch.download import is_url
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError, ModelError
 from vidbench.labels.class_lists import find_classes, read_classes
-from vidbench.models._files.described import DescribedModel
+from vidbench.models._files.described import DescribedModel, declare
 from vidbench.models._files.description import FOLDER_FILE, Description, read_description
 from vidbench.models._files.fit import (
     count_scores,
@@ -30,21 +30,11 @@ from vidbench.models._golden.record import Golden
 from vidbench.models._scores import require_output
 from vidbench.models._tensorflow.classifier import SavedModelClassifier
 from vidbench.models._tensorflow.weights import Weights, local_weights
-from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.system.plugins import require_any
 from vidbench.system.runtime import Runtime
 from vidbench.system.validation import require_file
 
-FAMILY = ModelFamily(
-    name="saved_model",
-    entries=(
-        ModelEntry(
-            name="saved_model", source="--model_path", classes="classes.txt, --classes_file"
-        ),
-    ),
-    needs="tensorflow",
-    options=frozenset({"model_path", "classes_file"}),
-)
+FAMILY = declare("saved_model", "tensorflow", "classes.txt, --classes_file")
 
 
 class SavedModelLoader(DescribedModel):

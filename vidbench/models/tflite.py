@@ -10,24 +10,17 @@ from numpy.typing import NDArray
 
 from vidbench.errors import ConfigError, ModelError
 from vidbench.models._files.arrays import Network
+from vidbench.models._files.described import declare
 from vidbench.models._files.flatbuffer import Model, read_model
 from vidbench.models._files.model_file import ModelFile
 from vidbench.models._files.signature import Signature, Tensor
 from vidbench.models._scores import last_operation
 from vidbench.models._tensorflow.imports import TFLITE_LIBRARIES, import_tflite, without_noise
-from vidbench.models.base import ModelEntry, ModelFamily
 from vidbench.system.machine import available_cores
 from vidbench.system.runtime import Runtime
 from vidbench.terminal.sanitize import one_line
 
-FAMILY = ModelFamily(
-    name="tflite",
-    entries=(
-        ModelEntry(name="tflite", source="--model_path", classes="its TOML file, --classes_file"),
-    ),
-    needs="tensorflow",
-    options=frozenset({"model_path", "classes_file"}),
-)
+FAMILY = declare("tflite", "tensorflow")
 
 _IDENTIFIER = b"TFL3"  # file_identifier of TensorFlow's schema.fbs, at byte 4
 _QUANTISED = (np.uint8, np.int8, np.int16)

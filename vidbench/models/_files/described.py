@@ -12,6 +12,23 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
 from vidbench.models._files.description import Description
 from vidbench.models._files.interface import PixelRange, decisive
+from vidbench.models.base import ModelEntry, ModelFamily
+
+
+def declare(name: str, needs: str, classes: str = "its TOML file, --classes_file") -> ModelFamily:
+    """The declaration ``FAMILY`` of models that ``--model_path`` names.
+
+    Args:
+        name: The family.
+        needs: Extra of vidbench with its library.
+        classes: Where class names come from.
+    """
+    return ModelFamily(
+        name=name,
+        entries=(ModelEntry(name=name, source="--model_path", classes=classes),),
+        needs=needs,
+        options=frozenset({"model_path", "classes_file"}),
+    )
 
 
 class DescribedModel(ABC):
