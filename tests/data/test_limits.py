@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.helpers.evaluating import sample_config
+from tests.helpers.patience import PATIENCE_SECONDS
 from tests.helpers.videos import levels_of, write_video
 from vidbench.config.opening import open_loader, open_model
 from vidbench.data.clips.cache import CacheKey, ClipCache
@@ -65,10 +66,10 @@ def test_a_decoder_that_hangs_is_ended_and_the_next_video_is_decoded(
         DecodeTask(tmp_path / "hanging.mp4", SMALL, cache),
         DecodeTask(video, SMALL, cache),
     )
-    with closing(Workers(1, timeout_seconds=5)) as workers:
+    with closing(Workers(1, timeout_seconds=10)) as workers:
         futures = [workers.submit(task) for task in (hanging, usual)]
         found = workers.result(futures[0], hanging).result
-        assert found == Skip("unreadable", "decoding takes longer than 5 s")
+        assert found == Skip("unreadable", "decoding takes longer than 10 s")
         assert workers.result(futures[1], usual).result == key_of(usual)
 
 
@@ -103,7 +104,7 @@ def test_a_decoder_that_crashes_is_tried_once_more(
         killer = Thread(target=crash)
         killer.start()
         result = workers.result(workers.submit(task), task).result
-        killer.join(60)
+        killer.join(PATIENCE_SECONDS)
     assert len(crashed) == crashes
     if lost:
         detail = "the decoder's process ended with exit code -11, twice"

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.helpers.checkpoints import save_checkpoint
 from tests.helpers.http_server import serve, stalling
@@ -78,7 +79,13 @@ def a_shard(whole: Path) -> str:
     return sorted(whole.glob("model-*.safetensors"))[1].name
 
 
-@pytest.mark.parametrize("lost", ["shard", "preprocessor_config.json", "config.json", "everything"])
+def slow(*values: str) -> list[ParameterSet]:
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+@pytest.mark.parametrize(
+    "lost", ["shard", "everything", *slow("preprocessor_config.json", "config.json")]
+)
 def test_what_a_cache_lacks_is_fetched_and_nothing_else(
     lost: str, whole: Path, tmp_path: Path
 ) -> None:
@@ -94,7 +101,7 @@ def test_what_a_cache_lacks_is_fetched_and_nothing_else(
         assert name in hub.fetched()
 
 
-@pytest.mark.parametrize("lost", ["shard", "preprocessor_config.json", "everything"])
+@pytest.mark.parametrize("lost", ["shard", *slow("preprocessor_config.json", "everything")])
 def test_without_the_network_the_cache_is_blamed(lost: str, whole: Path, tmp_path: Path) -> None:
     name = a_shard(whole) if lost == "shard" else lost
     if lost != "everything":
@@ -130,7 +137,7 @@ def test_a_hub_that_has_pickles_alone_is_said_to_have_no_safetensors(
     assert "pytorch_model.bin" not in hub.fetched()
 
 
-@pytest.mark.parametrize("silent", ["/api/models", "config.json"])
+@pytest.mark.parametrize("silent", ["config.json", *slow("/api/models")])
 def test_a_hub_that_accepts_and_is_silent_is_left(silent: str, whole: Path, tmp_path: Path) -> None:
     with serve_hub(whole, silent=silent) as hub:
         (_, _, last), said = run_python(  # of which the library would wait 1000 s
@@ -215,7 +222,7 @@ def test_a_silent_kaggle_is_left_for_the_next_place(tmp_path: Path) -> None:
     assert "looking for weights at Kaggle o/m/tensorFlow2/v/1: 0.0 MB came" in said
 
 
-@pytest.mark.parametrize("state", ["empty", "no model", "cut variables"])
+@pytest.mark.parametrize("state", ["cut variables", *slow("empty", "no model")])
 def test_a_folder_of_tf_hub_without_its_model_is_not_in_the_way(state: str, tmp_path: Path) -> None:
     folder = tmp_path / "hub" / hashlib.sha1(HANDLE.encode(), usedforsecurity=False).hexdigest()
     folder.mkdir(parents=True)

@@ -225,6 +225,7 @@ def test_the_command_says_where_it_logged_and_no_more(
     assert json.loads((evaluated / "stdout").read_text())["evaluated"] == 12
 
 
+@pytest.mark.slow
 def test_a_run_that_is_logged_again_is_another_mlflow_run(
     server: TrackingServer, run_folder: Path
 ) -> None:
@@ -282,6 +283,7 @@ def test_without_a_server_nothing_is_begun(tmp_path: Path) -> None:
     assert "secret" not in line
 
 
+@pytest.mark.slow
 def test_a_server_of_something_else_is_refused(file_server: FileServer, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
@@ -289,6 +291,7 @@ def test_a_server_of_something_else_is_refused(file_server: FileServer, tmp_path
     assert file_server.url.rstrip("/") in refusal(done, folder)
 
 
+@pytest.mark.slow
 def test_a_deleted_experiment_is_refused(server: TrackingServer, tmp_path: Path) -> None:
     number = server.ask("experiments/create", name="gone")["experiment_id"]
     server.ask("experiments/delete", experiment_id=number)
@@ -302,6 +305,7 @@ def test_without_mlflow_it_says_what_to_install(tmp_path: Path) -> None:
     assert 'pip install "vidbench[mlflow]"' in refusal(done, tmp_path)
 
 
+@pytest.mark.slow
 def test_results_outlive_the_server_and_are_logged_later(
     server: TrackingServer, tmp_path: Path
 ) -> None:

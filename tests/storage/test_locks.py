@@ -44,7 +44,7 @@ def test_processes_and_threads_are_inside_one_after_another(tmp_path: Path) -> N
     for each in workers:
         each.start()
     for each in workers:
-        each.join(60)
+        each.join(PATIENCE_SECONDS)
     assert (tmp_path / "counter").read_text() == "150"
 
 
@@ -52,7 +52,7 @@ def test_a_lock_ends_with_its_killed_holder(tmp_path: Path) -> None:
     inside = SPAWN.Event()
     holder = SPAWN.Process(target=hold, args=(tmp_path, inside))
     holder.start()
-    assert inside.wait(60)
+    assert inside.wait(PATIENCE_SECONDS)
     holder.kill()
     holder.join()
     assert holder.exitcode == -signal.SIGKILL
@@ -89,7 +89,7 @@ def test_threads_are_inside_one_after_another_where_files_cannot_be_locked(tmp_p
     (tmp_path / "counter").write_text("0")
     script = tmp_path / "script.py"
     script.write_text(
-        "from pathlib import Path\nfrom threading import Thread\nfrom test_locks import count_up\n"
+        f"from pathlib import Path\nfrom threading import Thread\nfrom {__name__} import count_up\n"
         "threads = [Thread(target=count_up, args=(Path(), 30)) for _ in range(3)]\n"
         "for each in threads: each.start()\nfor each in threads: each.join()\n"
     )

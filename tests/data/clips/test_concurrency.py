@@ -21,6 +21,7 @@ from vidbench.data.spec import PreprocessSpec
 from vidbench.evaluate import evaluate
 
 SPAWN = multiprocessing.get_context("spawn")
+SOME = ("--num_videos", "56", "--batch_size", "8")
 COMMAND = (sys.executable, "-m", "vidbench")
 
 
@@ -49,13 +50,13 @@ def tables(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The tables of a run that nobody disturbed."""
-    config = sample_config(tmp_path_factory.mktemp("alone"), num_videos=None, batch_size=8)
+    config = sample_config(tmp_path_factory.mktemp("alone"), num_videos=56, batch_size=8)
     return tables(evaluate(config).folder)
 
 
 def start(folder: Path, name: str, root: str) -> subprocess.Popen[str]:
-    """An evaluation of the whole sample from a server, in folders that others may use too."""
-    options = ("--kinetics_root_url", root, "--results_dir", name, "--batch_size", "8")
+    """An evaluation of the sample from a server, in folders that others may use too."""
+    options = ("--kinetics_root_url", root, "--results_dir", name, *SOME)
     return subprocess.Popen(
         [*COMMAND, "evaluate", *SAMPLE_RUN, *options],
         cwd=folder,
@@ -82,6 +83,7 @@ def test_two_runs_at_once_are_both_right_and_fetch_once(
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith((".tmp", ".part"))]
 
 
+@pytest.mark.slow
 def test_a_run_is_right_while_somebody_prunes(tmp_path: Path, alone: dict[str, bytes]) -> None:
     with serve(SAMPLE) as server:
         running = start(tmp_path, "results", server.url)
