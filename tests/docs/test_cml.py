@@ -346,7 +346,7 @@ def test_a_job_of_another_request_leaves_the_run_alone(project: Path) -> None:
     with kernel(project, **FEW, **MONDAY, JOB_ARGUMENTS="--num_videos 8") as cml:
         other = cml.run(project / "cml/evaluate_job.py")
     assert other.outcome == "SystemExit: 2"
-    assert "take another --run_name" in other.output
+    assert "use another --run_name" in other.output
     assert files(project / "results") == before
 
 

@@ -421,7 +421,7 @@ def test_several_runs_share_two_figures_and_have_the_others_in_folders(
     [
         (["good", "good"], ["--out", "out"], "names two runs"),
         (["good", "other"], [], "--out is needed"),
-        (["good", "missing"], ["--out", "out"], "is no run folder"),
+        (["good", "missing"], ["--out", "out"], "is not a run folder"),
         (["good", "unfinished"], ["--out", "out"], "is unfinished"),
         (["good", "damaged"], ["--out", "out"], "damaged.metrics.json is damaged"),
         (["good", "no bins"], ["--out", "out"], "calibration.bins is missing"),

@@ -58,7 +58,7 @@ def test_another_k_is_one_more_accuracy(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere is no run folder"),
+        (["nowhere"], "nowhere is not a run folder"),
         (["run", "--top_n", "0"], "must be 1 or more"),
         (["run", "--top_n", "99"], "only 14 classes"),
         ([], "required"),

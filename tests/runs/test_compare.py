@@ -133,13 +133,13 @@ def test_runs_of_different_datasets_without_a_common_video_are_refused(tmp_path:
     ("options", "message"),
     [
         (["a"], "two runs or more"),
-        (["a", "a"], "named twice"),
+        (["a", "a"], "given twice"),
         (["a", "b", "--k", "0"], "--k 0"),
         (["a", "b", "--k", "4"], "from 1 to 3, the classes that a may"),
         (["a", "few", "--k", "3"], "from 1 to 2, the classes that few may"),
         (["a", "b", "--min_common", "2"], "--min_common 2"),
         (["a", "b", "--min_common", "nan"], "--min_common nan"),
-        (["a", "missing"], "no run folder"),
+        (["a", "missing"], "not a run folder"),
         (["a", "b", "--csv", "there.csv"], "there.csv exists"),
     ],
 )

@@ -147,14 +147,14 @@ def test_a_foreign_folder_is_refused_and_untouched(
     path = tmp_path / "run" / name
     path.parent.mkdir(parents=True)
     path.write_text("somebody's")
-    with pytest.raises(ConfigError, match="no run folder"):
+    with pytest.raises(ConfigError, match="not a run folder"):
         opened(tmp_path / "run", overwrite=overwrite)
     assert tree(tmp_path) == {f"run/{name}": b"somebody's"}
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(ConfigError, match="no run folder"):
+    with pytest.raises(ConfigError, match="not a run folder"):
         opened(tmp_path / "run", overwrite=True)
     assert (tmp_path / "run").read_text() == "a file"
 

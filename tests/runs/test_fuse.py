@@ -207,7 +207,7 @@ def test_another_run_is_overwritten_only_where_asked(tmp_path: Path) -> None:
     (tmp_path / "there" / "more.txt").write_text("of that run")
     before = (tmp_path / "there" / "run.json").read_bytes()
     fusion = fuse(runs)
-    with pytest.raises(ConfigError, match=r"there holds another run.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"there has another run.*--overwrite"):
         write_fusion(fusion, tmp_path / "there", 2)
     assert (tmp_path / "there" / "run.json").read_bytes() == before
     write_fusion(fusion, tmp_path / "there", 2, overwrite=True)
@@ -285,7 +285,7 @@ def test_runs_of_other_datasets_or_choices_are_refused(tmp_path: Path) -> None:
         (["a", "b", "--top_n", "4"], "--top_n 4"),
         (["a", "b", "--run_name", "x/y"], "plain folder name"),
         (["a", "b", "--run_name", ".."], "plain folder name"),
-        (["a", "nowhere"], "no run folder"),
+        (["a", "nowhere"], "not a run folder"),
         (["a", "unfinished"], "unfinished"),
         (["a", "old"], "old: run.json has no facts"),
     ],

@@ -298,7 +298,7 @@ def test_class_folders_hold_files_and_folders_of_frames(
     frames = FrameFolder()
     expected = {"a/v1": frames, "b/v1": frames, "b/empty": frames, "b/c.mp4": None}
     assert {r.path.as_posix(): r.frames for r in records("folder", tmp_path) if r.path} == expected
-    assert "taken for 25 frames a second, as FFmpeg does: 3, such as a/v1" in caplog.text
+    assert "FFmpeg's default of 25 frames per second: 3, such as a/v1" in caplog.text
     assert "flow_x_*.jpg left out of folders of frames, as optical flow: 1" in caplog.text
     assert "1 file left out: no known video ending, such as b/poster.jpg" in caplog.text
     caplog.clear()
@@ -325,7 +325,7 @@ def test_rows_of_a_manifest_may_be_folders(tmp_path: Path) -> None:
     (record,) = records("manifest", path, frames_fps=30)
     assert record.frames == FrameFolder(30)
     for cells, said in (
-        ("0,", "fps is 0"), ("x,", "fps is 'x', no rate"), (",1.5", "frames is 1.5"),
+        ("0,", "fps is 0"), ("x,", "fps is 'x', not a rate"), (",1.5", "frames is 1.5"),
         (",inf", "frames is inf"), ("nan,", "fps is nan"),
     ):  # fmt: skip
         path.write_text(f"path,fps,frames\nv1,{cells}\n")

@@ -567,7 +567,7 @@ def test_a_foreign_shared_folder_is_refused_and_untouched(
 ) -> None:
     folder = machine("a")
     folder.put(name, memoryview(b"somebody's"))
-    with pytest.raises(ConfigError, match="no run folder"):
+    with pytest.raises(ConfigError, match="not a run folder"):
         opened(machine("b"), overwrite=overwrite)
     assert read(folder, name) == b"somebody's"
 

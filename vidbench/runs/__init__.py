@@ -1,1 +1,1 @@
-"""Finished and unfinished runs: what is on disk, compared, ranked and fused."""
+"""Runs on disk, finished or not: folders and records, comparison, ranking and fusion."""

@@ -15,9 +15,9 @@ from vidbench.storage.columns import Scores, stack_rows
 
 
 def restrict_choices(predictions: Predictions, choices: Sequence[str]) -> Predictions:
-    """Predictions of a model that may choose among these classes only; all where there are none.
+    """Predictions restricted to some classes; unchanged if ``choices`` is empty.
 
-    The probabilities of the others are shared out in proportion; other scores stay as they are.
+    Probabilities are renormalized over these classes; other kinds of scores are unchanged.
 
     Raises:
         ConfigError: The predictions do not score all classes.

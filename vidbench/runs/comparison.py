@@ -1,4 +1,4 @@
-"""What came of comparing runs: each run, each pair, and the videos on which they disagree."""
+"""Results of a comparison: each run, each pair, and the videos on which they disagree."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vidbench.metrics.paired import ClassDifference, Difference, McNemar
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A video that one run alone got right, and what each run thought first, with its score.
+    """A video that only one run got right, with the first choice and score of each run.
 
-    The first choice is empty where a run ranks no class, and the score None where it has none.
+    The first choice is empty if a run ranks no class, and the score is None if it has none.
     """
 
     video_id: str
@@ -26,17 +26,17 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs on the common videos.
+    """Two runs compared on the common videos.
 
     Attributes:
-        a: Name of the first.
-        b: Name of the second.
-        difference: Of their accuracies.
-        mcnemar: The test.
-        videos_to_tell: As of :func:`vidbench.metrics.paired.videos_to_tell`.
-        only_a: Videos that A alone got right.
-        only_b: Videos that B alone got right.
-        classes: The clearest difference first.
+        a: Name of the first run.
+        b: Name of the second run.
+        difference: Difference of their accuracies, A minus B.
+        mcnemar: Result of McNemar's test.
+        videos_to_tell: Result of :func:`vidbench.metrics.paired.videos_to_tell`.
+        only_a: Videos that only A got right.
+        only_b: Videos that only B got right.
+        classes: Difference on each class, the clearest first.
     """
 
     a: str
@@ -51,7 +51,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run: its accuracy on the common videos, its own videos, its classes to choose from."""
+    """One run of a comparison.
+
+    Attributes:
+        name: Name of the run, or its path if names are not unique.
+        model: Name of the model.
+        dataset: Dataset and split.
+        choices: Number of classes that the model may choose from.
+        videos: Number of scored and labelled videos of this run.
+        accuracy: Accuracy on the common videos.
+    """
 
     name: str
     model: str
@@ -61,19 +70,19 @@ class ComparedRun:
     accuracy: Estimate
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
+        """The run as JSON."""
         return vars(self) | {"accuracy": self.accuracy._asdict()}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All runs, and all pairs of them, on the videos that are common to all.
+    """All runs and all pairs of runs, compared on their common videos.
 
     Attributes:
-        k: A video is right where its class is among the k highest scores.
-        videos: How many are common.
-        sources: How many sources these were cut from.
-        runs: In the order given.
+        k: A video is right if its class is among the k highest scores.
+        videos: Number of common videos.
+        sources: Number of sources that these were cut from.
+        runs: The runs in the order given.
         pairs: Every run with every later one.
     """
 
@@ -84,6 +93,6 @@ class Comparison:
     pairs: tuple[Pair, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
+        """The comparison as JSON."""
         runs, pairs = [run.as_dict() for run in self.runs], [asdict(pair) for pair in self.pairs]
         return vars(self) | {"difference_is": "a - b", "runs": runs, "pairs": pairs}

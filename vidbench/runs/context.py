@@ -1,4 +1,4 @@
-"""What is known of a run beside its predictions: its numbers need it, and ``run.json`` keeps it."""
+"""Context of a run that its metrics need besides the predictions; kept in ``run.json``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from vidbench.storage.typed_json import IF_ANY, Count, decode
 
 @dataclass(frozen=True, kw_only=True)
 class MatchedLabels:
-    """Which of the model's classes the dataset's labels mean, as counts and lists.
+    """How the dataset's labels were matched with the model's classes.
 
     Attributes:
-        num_aliases: Labels that were matched by aliases which the user named.
-        aliases: The model's class by label, of these.
-        num_classes: Classes of the dataset.
-        num_exact: Labels that are one of the model's classes by the same name.
-        num_renamed: Labels that are one by a known other name.
-        num_missing: Labels that the model has no class for.
-        num_unused: Classes of the model that no label means.
-        renamed: The model's class by label, of the renamed ones.
+        num_aliases: Number of labels matched by the user's aliases.
+        aliases: The model's class by label, for these.
+        num_classes: Number of classes of the dataset.
+        num_exact: Number of labels that are the name of one of the model's classes.
+        num_renamed: Number of labels matched by another known name of a class.
+        num_missing: Number of labels for which the model has no class.
+        num_unused: Number of the model's classes that match no label.
+        renamed: The model's class by label, for labels matched by another known name.
         missing: The labels without a class.
         unused: The classes without a label.
     """
@@ -41,21 +41,21 @@ class MatchedLabels:
 
     @classmethod
     def of(cls, alignment: Alignment) -> MatchedLabels:
-        """The counts and lists of an alignment."""
+        """The matched labels of an alignment."""
         return decode(cls, alignment.as_dict())
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownLeakage:
-    """What is known of scored videos that the model was trained on.
+    """Scored videos that the model was trained on, as far as known.
 
     Attributes:
-        trained_on: The release that the model was trained on; None where not stated.
-        training_lists: Lists that were searched.
-        leaked_videos: Scored videos that they hold; None where none was searched.
-        examples: A few of the sources of these videos.
-        published_overlap: What is published of the two releases.
-        members: What is known of each run of a fusion, where that differs.
+        trained_on: The release that the model was trained on; None if not stated.
+        training_lists: Training lists that were searched.
+        leaked_videos: Number of scored videos on these lists; None if none was searched.
+        examples: Some of the sources of these videos.
+        published_overlap: Published overlap of the two releases.
+        members: Leakage of each run of a fusion, if they differ.
     """
 
     trained_on: str | None
@@ -67,21 +67,21 @@ class KnownLeakage:
 
     @classmethod
     def of(cls, leakage: Leakage) -> KnownLeakage:
-        """What was found out."""
+        """The record of a leakage check."""
         return decode(cls, leakage.as_dict())
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """What is known of a run beside its predictions; kept in ``run.json``.
+    """Context of a run that its metrics need besides the predictions; kept in ``run.json``.
 
     Attributes:
-        signature: What a number is of, with ``{evaluated}`` for the count of videos.
+        signature: Signature of the metrics, with ``{evaluated}`` for the number of videos.
         views: Clips x crops, e.g. ``10x3``.
-        num_listed: Videos on the split's official list.
-        labels: Which of the model's classes the dataset's labels mean.
-        choices: Classes that the model may choose from; empty for all of its own.
-        leakage: What is known of scored videos that the model was trained on.
+        num_listed: Number of videos on the split's official list.
+        labels: How the dataset's labels were matched with the model's classes.
+        choices: Classes that the model may choose from; empty for all.
+        leakage: Scored videos that the model was trained on, as far as known.
     """
 
     signature: str

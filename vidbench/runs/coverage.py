@@ -1,4 +1,4 @@
-"""Which videos a number is over: of the official list, what was requested, there, and scored."""
+"""Coverage of a run: how many videos were listed, requested, present and scored."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from vidbench.storage.typed_json import Count, Share
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """Which videos a run's numbers are over.
+    """The videos that a run's metrics cover.
 
     Attributes:
-        listed: Videos on the split's official list, of the classes that were asked for.
-        requested: How many of them were requested.
-        present: Requested videos with a file; the others are missing.
-        scored: Requested videos with scores.
-        scored_truncated: How many of these were scored though something is wrong with the file.
-        skipped: The other requested videos, counted by reason.
-        requested_digest: Of the requested videos, as of :func:`digest_videos`.
-        scored_digest: Of the scored ones.
+        listed: Number of videos on the split's official list, of the requested classes.
+        requested: Number of requested videos.
+        present: Number of requested videos with a file; the others are missing.
+        scored: Number of requested videos with scores.
+        scored_truncated: Number of videos that were scored although their file is damaged.
+        skipped: Number of requested videos without scores, by reason.
+        requested_digest: Digest of the requested videos, see :func:`digest_videos`.
+        scored_digest: Digest of the scored videos.
     """
 
     listed: Count
@@ -38,23 +38,23 @@ class Coverage:
 
 
 class Bounds(NamedTuple):
-    """The accuracy if all videos that were not counted had been wrong, or right."""
+    """The accuracy if all videos without a judgement were wrong (low) or right (high)."""
 
     low: Share
     high: Share
 
 
 def digest_videos(video_ids: Iterable[str]) -> str:
-    """8 hexadecimal digits of a set of videos, whatever their order."""
+    """Digest of a set of videos in 8 hexadecimal digits, independent of their order."""
     return hashlib.sha256("\n".join(sorted(video_ids)).encode()).hexdigest()[:8]
 
 
 def cover(predictions: Predictions, num_listed: int) -> Coverage:
-    """Count the videos, and digest the lists of requested and of scored ones.
+    """Count the videos, and digest the lists of requested and scored ones.
 
     Args:
-        predictions: Every requested video.
-        num_listed: Videos on the official list.
+        predictions: Predictions with every requested video.
+        num_listed: Number of videos on the official list.
     """
     scored = predictions.scored
     skipped = Counter(predictions.reasons[~scored].tolist())
@@ -71,11 +71,11 @@ def cover(predictions: Predictions, num_listed: int) -> Coverage:
 
 
 def bound(right: int, counted: int, total: int) -> Bounds:
-    """The bounds of the accuracy over all videos that should have been judged.
+    """Bounds of the accuracy over all videos that should have been judged.
 
     Args:
-        right: Videos whose class was found.
-        counted: Videos that were judged.
-        total: All that should have been; at least one.
+        right: Number of videos with a correct prediction.
+        counted: Number of videos that were judged.
+        total: Number of videos that should have been judged; at least 1.
     """
     return Bounds(right / total, (right + total - counted) / total)

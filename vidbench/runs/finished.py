@@ -1,4 +1,4 @@
-"""A run that was evaluated, read from its folder alone: no model, no dataset, no video."""
+"""FinishedRun: a run read from its folder alone, without model, dataset or videos."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from vidbench.storage.locations import Location, is_remote, working_folder
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run's folder holds; read at first use.
+    """A finished run in its folder; files are read on first use.
 
     Args:
-        path: The folder.
-        videos: Where its videos are. None for what ``run.json`` says, where
-            remote ones, whose passwords it does not have, are not looked for.
-        cache: Where its clips are, likewise.
+        path: The run's folder.
+        videos: Location of its videos. None for that in ``run.json``, which has no passwords, so
+            remote videos are not looked for.
+        cache: Location of its decoded clips; None as for ``videos``.
     """
 
     path: Path
@@ -32,25 +32,25 @@ class FinishedRun:
 
     @property
     def name(self) -> str:
-        """The folder's."""
+        """Name of the folder."""
         return self.path.resolve().name
 
     @cached_property
     def record(self) -> RunRecord:
-        """What ``run.json`` says.
+        """Content of ``run.json``.
 
         Raises:
-            ConfigError: The folder holds no finished run, or the file is damaged.
+            ConfigError: The folder has no finished run, or the file is damaged.
         """
         self._require("run.json")
         return read_record(self.path / "run.json")
 
     @cached_property
     def context(self) -> RunContext:
-        """What is known of the run beside its predictions.
+        """Context of the run that its metrics need.
 
         Raises:
-            ConfigError: ``run.json`` does not say it.
+            ConfigError: ``run.json`` has no context.
         """
         if self.record.context is None:
             raise ConfigError(f"{self.path}: run.json has no facts to score by: make the run again")
@@ -58,38 +58,40 @@ class FinishedRun:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """What ``metrics.json`` says.
+        """Content of ``metrics.json``.
 
         Raises:
-            ConfigError: The folder holds no finished run, or the file is damaged.
+            ConfigError: The folder has no finished run, or the file is damaged.
         """
         self._require("metrics.json")
         return read_metrics(self.path / "metrics.json")
 
     @property
     def videos_dir(self) -> Path:
-        """Where the videos were: the paths of the predictions are relative to it.
+        """Folder of the videos, which the paths in the predictions are relative to.
 
-        The run's own folder, where none are, if they were behind a URL.
+        The run's own folder, which has no videos, if they were behind a URL.
         """
-        place = self._place("videos", self.record.decoding.data_dir)
-        return place if isinstance(place, Path) else self.path
+        location = self._place("videos", self.record.decoding.data_dir)
+        return location if isinstance(location, Path) else self.path
 
     @property
     def cache_dir(self) -> Path:
-        """Where the decoded clips were, or a folder of this machine for them."""
+        """Folder of the decoded clips, or a local working folder if they were behind a URL."""
         return working_folder(self._place("cache", self.record.decoding.cache_dir))
 
     def _place(self, name: str, earlier: str | None) -> Location:
-        """As seen from the run's folder; the folder itself where the run does not say it.
+        """Location of videos or clips: a URL, a path, or the run's folder if it is not recorded.
 
-        The URL of a remote folder. Earlier runs have no places, only their options.
+        Args:
+            name: ``videos`` or ``cache``.
+            earlier: Value of the option, for runs of earlier versions, which record no places.
         """
         places = self.record.places
-        place = places.get(name, earlier or str(self.path))
-        if is_remote(place):
-            return place
-        return self.path / place if name in places else Path(place)
+        location = places.get(name, earlier or str(self.path))
+        if is_remote(location):
+            return location
+        return self.path / location if name in places else Path(location)
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -99,14 +101,15 @@ class FinishedRun:
 
     @cached_property
     def judged(self) -> Predictions:
-        """The predictions among the classes that the model may choose from; numbers are of these.
+        """The predictions that metrics are computed from, restricted to the model's choices.
 
         Raises:
-            ConfigError: The run has no scores of all classes, but may choose from some only.
+            ConfigError: Choices are restricted, but the run does not score all classes.
         """
         return restrict_choices(self.predictions, self.context.choices)
 
     def _require(self, name: str) -> None:
         if not (self.path / name).is_file():
-            what = "is no run folder" if not (self.path / "run.json").is_file() else "is unfinished"
-            raise ConfigError(f"{self.path} {what}: it has no {name}")
+            is_run = (self.path / "run.json").is_file()
+            problem = "is unfinished" if is_run else "is not a run folder"
+            raise ConfigError(f"{self.path} {problem}: it has no {name}")

@@ -1,4 +1,4 @@
-"""A run's folder: what one evaluation leaves on disk, and from where it goes on."""
+"""RunFolder: the files of one evaluation, which it resumes from and finally completes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 _NOWHERE: Mapping[str, Location] = MappingProxyType({})
 
-_OUTPUTS = (  # whoever sees the last one, sees all
+_OUTPUTS = (  # in order of upload: a run with the last file has all of them
     "scores.npz",
     "predictions.csv",
     "skipped.csv",
@@ -43,16 +43,17 @@ _OUTPUTS = (  # whoever sees the last one, sees all
 class RunFolder:
     """Predictions on disk: a file after every batch, one table at the end.
 
-    ``batches/`` holds what an unfinished run has so far; ``scores.npz`` the table of a finished
-    one, from which ``predictions.csv``, ``skipped.csv`` and ``metrics.json`` can be made again.
+    ``batches/`` has the predictions of an unfinished run so far; ``scores.npz`` has the table of a
+    finished one, from which ``predictions.csv``, ``skipped.csv`` and ``metrics.json`` can be
+    written again.
 
     Args:
-        location: The folder; it may be remote. Files are then made in a working folder of this
-            machine and put from there; what a killed driver left in that counts for nothing.
-        identity: What decides the run's predictions.
+        location: The folder; it may be remote. Files are then written to a local working folder
+            and uploaded; files that a killed process left there are ignored.
+        identity: Identity of the run, which decides its predictions.
 
     Attributes:
-        path: The folder, or the working folder.
+        path: The folder, or the local working folder of a remote one.
     """
 
     def __init__(self, location: Location, identity: Identity) -> None:
@@ -70,17 +71,17 @@ class RunFolder:
         *,
         overwrite: bool = False,
     ) -> None:
-        """Makes the folder, or finds it as an earlier run of the same identity left it.
+        """Create the folder, or continue an earlier run with the same identity.
 
         Args:
-            config: What was asked for.
-            context: What is known of the run beside its predictions.
+            config: Values of the options.
+            context: Context of the run that its metrics need.
             unlisted: Files that no annotation lists.
-            places: Where the run's videos and clips lie.
-            overwrite: Remove what is there first.
+            places: Locations of the run's videos and clips.
+            overwrite: Remove an earlier run first.
 
         Raises:
-            ConfigError: The folder belongs to a run of another identity.
+            ConfigError: The folder has files of something else or of a run with another identity.
         """
         self._store.evict()
         self._refuse_foreign()
@@ -95,7 +96,7 @@ class RunFolder:
         self._write_record(replace(record, context=context, places=self._relative(places)))
 
     def load(self, predictions: Predictions) -> Predictions:
-        """The table as far as it was written; the other rows stay pending."""
+        """Fill in the rows that were written so far; the others stay pending."""
         table = self.path / "scores.npz"
         at_once(self._store.download, [table.name, *self._store.list("batches")])
         for path in [*([table] if table.exists() else []), *self._batches()]:
@@ -103,10 +104,10 @@ class RunFolder:
         return predictions
 
     def add(self, predictions: Predictions, rows: Sequence[int]) -> None:
-        """Keeps the rows of one batch; they survive whatever happens next.
+        """Write the rows of one batch; they survive if the process is killed.
 
         Raises:
-            DiskFullError: There is no room; earlier batches are kept.
+            DiskFullError: The disk is full; earlier batches are kept.
         """
         name = f"batches/{next(self._numbers):09d}.npz"
         with disk_errors(self.path):
@@ -114,10 +115,10 @@ class RunFolder:
         self.upload(name)
 
     def finish(self, predictions: Predictions, top_n: int) -> Metrics:
-        """The metrics; writes everything that a finished run has, and only then drops batches.
+        """Write all files of a finished run, then remove the batches; return the metrics.
 
         Raises:
-            DiskFullError: There is no room; nothing is lost.
+            DiskFullError: The disk is full; the batches are kept.
         """
         with disk_errors(self.path):
             if self._batches() or not (self.path / "scores.npz").exists():
@@ -130,7 +131,7 @@ class RunFolder:
         return metrics
 
     def upload(self, name: str) -> None:
-        """Put a file of a remote run, such as its report, if the working folder has it."""
+        """Upload a file of a remote run, such as its report, if the working folder has it."""
         if (self.path / name).is_file():
             self._store.put(name, self.path / name)
 
@@ -141,30 +142,30 @@ class RunFolder:
         beside: Mapping[str, float],
         measured: Mapping[str, Any],
     ) -> None:
-        """Notes in ``run.json`` what this session predicted, and what it took.
+        """Record in ``run.json`` what this session predicted, and its cost.
 
         Args:
-            videos: How many it predicted.
-            seconds: By stage, one after another.
-            beside: By stage, in other threads and processes meanwhile.
-            measured: Latency, throughput, memory and bytes, by name with their units.
+            videos: Number of videos that it predicted.
+            seconds: Time by stage, one after another.
+            beside: Time by stage, in other threads and processes at the same time.
+            measured: Latency, throughput, memory and bytes, by names that end in their units.
         """
         record = self._read_record()
-        known = {"ended": now(), "videos": videos}
+        general = {"ended": now(), "videos": videos}
         stages = {"seconds": _rounded(seconds), "beside": _rounded(beside)}
-        session = decode(Session, {**known, **stages, **measured})
+        session = decode(Session, {**general, **stages, **measured})
         self._write_record(replace(record, sessions=(*record.sessions, session)))
 
     @cached_property
     def _numbers(self) -> Iterator[int]:
-        """Numbers of new batches; they rise, because later outcomes go over earlier ones."""
-        found = self._batches()
-        return itertools.count(_number(found[-1]) + 1 if found else 0)
+        """Increasing numbers of new batches: later outcomes override earlier ones."""
+        batches = self._batches()
+        return itertools.count(_number(batches[-1]) + 1 if batches else 0)
 
     def _drop_batches(self) -> None:
-        """Removes all at once: earlier outcomes must not outlive those that went over them.
+        """Remove all batches at once: an earlier outcome must not outlive the one overriding it.
 
-        Those of a remote run cannot be deleted at once, so the earliest goes first.
+        Those of a remote run cannot be deleted at once, so the earliest are deleted first.
         """
         batches = self.path / "batches"
         if batches.exists():
@@ -176,25 +177,25 @@ class RunFolder:
         return sorted((self.path / "batches").glob("[0-9]*.npz"))
 
     def _refuse_foreign(self) -> None:
-        """Refuses a folder with files that no run wrote; temporary ones have hidden names."""
+        """Raise ConfigError if the folder has files, apart from temporary ones, but no run."""
         store = self._store
         if not store.exists("run.json") and (store.exists("") or store.list()):
-            shown = store.address()
-            raise ConfigError(f"{shown} exists and is no run folder: take another --run_name")
+            address = store.address()
+            raise ConfigError(f"{address} exists and is not a run folder: use another --run_name")
 
     def _remove_all(self) -> None:
-        """Removes the folder; ``run.json`` last, without which it would seem somebody else's."""
+        """Remove the folder; ``run.json`` last, because it marks the folder as that of a run."""
         for name in self._store.list():
             if name != "run.json":
                 self._store.delete_tree(name)
         self._store.delete_tree()
 
     def _refuse_other_identity(self, record: RunRecord) -> None:
-        own = self._identity.digest()
-        if record.digest != own:
+        digest = self._identity.digest()
+        if record.digest != digest:
             raise ConfigError(
-                f"{self._store.address()} holds run {record.digest}, this is {own} (other "
-                "model, videos or preprocessing): take another --run_name or --overwrite_output_dir"
+                f"{self._store.address()} has run {record.digest}, this is run {digest} (another "
+                "model, videos or preprocessing): use another --run_name or --overwrite_output_dir"
             )
 
     def _read_record(self) -> RunRecord:
@@ -209,13 +210,13 @@ class RunFolder:
         return context
 
     def _relative(self, places: Mapping[str, Location]) -> dict[str, str]:
-        """The places as seen from this folder, so that all may be moved together."""
+        """The locations relative to this folder, so that all can be moved together."""
         return {name: self._seen(place) for name, place in places.items()}
 
     def _seen(self, place: Location) -> str:
         if is_remote(place):
             return without_password(str(place))
-        if is_remote(self._location):  # from where no path leads to a folder of this machine
+        if is_remote(self._location):  # no relative path leads from there to a local folder
             return Path(place).absolute().as_posix()
         return seen_from(self.path, Path(place))
 
@@ -237,8 +238,8 @@ class RunFolder:
 
 
 def _number(batch: Path) -> int:
-    found = re.match(r"\d+", batch.name)
-    return int(found[0]) if found else 0
+    digits = re.match(r"\d+", batch.name)
+    return int(digits[0]) if digits else 0
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A run that is fused with others, and what such runs must have in common."""
+"""Members of a fusion, and the properties that they must share."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Member:
     """A finished run that is fused with others.
 
     Attributes:
-        run: Its folder.
-        weight: Its part in the mean, 0 to 1.
-        predictions: Among the classes that its model may choose from.
+        run: The run.
+        weight: Its weight in the mean, 0 to 1.
+        predictions: Its predictions, restricted to the model's choices.
     """
 
     run: FinishedRun
@@ -31,7 +31,7 @@ class Member:
 
     @classmethod
     def of(cls, run: FinishedRun, weight: float) -> Member:
-        """The member that this run is.
+        """Make a member of a finished run.
 
         Raises:
             ConfigError: The run is unfinished or damaged, or has no probabilities.
@@ -46,7 +46,7 @@ class Member:
 
     @property
     def digest(self) -> str:
-        """Of its identity."""
+        """Digest of its identity."""
         return self.run.record.digest
 
     @property
@@ -56,11 +56,11 @@ class Member:
 
     @property
     def context(self) -> RunContext:
-        """What else is known of it."""
+        """Context that its metrics need."""
         return self.run.context
 
     def as_recorded(self) -> RecordedMember:
-        """What the fusion's ``run.json`` says of it."""
+        """The entry of this member in the fusion's ``run.json``."""
         signature = self.run.metrics.signature
         return RecordedMember(self.run.name, self.digest, self.weight, signature)
 
@@ -72,7 +72,7 @@ def sort_like(model: Predictions, table: Predictions) -> Predictions:
 
 
 def differences(pair: tuple[Member, Member]) -> Iterator[str]:
-    """What two members must have in common and do not; each thing relies on those before."""
+    """Differences that prevent a fusion of two members; each check relies on those before it."""
     tables = [member.predictions for member in pair]
     for name in ("dataset", "split"):
         yield from _values(name, pair, [getattr(member.identity, name) for member in pair])
@@ -83,10 +83,10 @@ def differences(pair: tuple[Member, Member]) -> Iterator[str]:
     tables[1] = sort_like(*tables)
     for what in ("labels", "targets"):
         columns = [getattr(table, what).tolist() for table in tables]
-        for video_id, *own in zip(tables[0].video_ids.tolist(), *columns, strict=True):
-            yield from _values(f"{what.removesuffix('s')} of video {video_id}", pair, own)
-    yield from _values("count of listed videos", pair, [own.context.num_listed for own in pair])
-    yield from _values("matching of labels", pair, [own.context.labels for own in pair])
+        for video_id, *values in zip(tables[0].video_ids.tolist(), *columns, strict=True):
+            yield from _values(f"{what.removesuffix('s')} of video {video_id}", pair, values)
+    yield from _values("count of listed videos", pair, [m.context.num_listed for m in pair])
+    yield from _values("matching of labels", pair, [member.context.labels for member in pair])
 
 
 def _values(what: str, pair: tuple[Member, Member], values: Sequence[Any]) -> Iterator[str]:
@@ -96,8 +96,8 @@ def _values(what: str, pair: tuple[Member, Member], values: Sequence[Any]) -> It
 
 
 def _sets(what: str, pair: tuple[Member, Member], lists: Sequence[Sequence[str]]) -> Iterator[str]:
-    one, other = lists
-    if alone := sorted(set(one) ^ set(other)):
+    first, second = lists
+    if unshared := sorted(set(first) ^ set(second)):
         a, b = (member.run.path for member in pair)
-        counts = f"{len(one)} in {a} and {len(other)} in {b}"
-        yield f"{what}: {counts}, of which {len(alone)} in one only, e.g. {alone[0]!r}"
+        counts = f"{len(first)} in {a} and {len(second)} in {b}"
+        yield f"{what}: {counts}, of which {len(unshared)} in one only, e.g. {unshared[0]!r}"

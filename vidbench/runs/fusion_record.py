@@ -1,4 +1,4 @@
-"""What is said of a fusion: its identity, its signature and its leakage."""
+"""Identity, signature and leakage of a fusion."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from vidbench.storage.typed_json import encode
 
 
 def identify_fusion(members: Sequence[Member]) -> RecordedIdentity:
-    """What decides the predictions of a fusion, for ``run.json``."""
+    """Identity of a fusion, which decides its predictions, for ``run.json``."""
     identities = [member.identity for member in members]
-    models = [one.model for one in identities]
+    models = [identity.model for identity in identities]
     return RecordedIdentity(
         model="fusion of " + " + ".join(f"({m})" if " + " in m else m for m in models),
         members=tuple(member.as_recorded() for member in members),
-        dataset=_join(one.dataset for one in identities),
-        split=_join(one.split for one in identities),
-        precision=_join(one.precision for one in identities),
-        labels=_join(one.labels for one in identities),
+        dataset=_join(identity.dataset for identity in identities),
+        split=_join(identity.split for identity in identities),
+        precision=_join(identity.precision for identity in identities),
+        labels=_join(identity.labels for identity in identities),
         choices=tuple(members[0].context.choices),
     )
 
@@ -31,10 +31,10 @@ def identify_fusion(members: Sequence[Member]) -> RecordedIdentity:
 def describe_fusion(
     members: Sequence[Member], identity: RecordedIdentity, ids: Sequence[str]
 ) -> RunContext:
-    """What else is known of a fusion of these videos."""
+    """Context of a fusion on these videos."""
     views = _join(member.context.views for member in members)
     equal = len({member.weight for member in members}) == 1
-    digests = (own.digest + ("" if equal else f" x {own.weight:.4g}") for own in members)
+    digests = (m.digest + ("" if equal else f" x {m.weight:.4g}") for m in members)
     choices = f", {len(identity.choices)} to choose from" if identity.choices else ""
     signature = [
         f"fusion of {len(members)} runs ({', '.join(digests)})",
@@ -51,34 +51,34 @@ def describe_fusion(
 
 
 def merge_leakage(members: Sequence[tuple[str, KnownLeakage]]) -> KnownLeakage:
-    """What is known of scored videos that members were trained on, the same where all agree.
+    """Leakage of a fusion: that of its members if they agree, else merged.
 
-    Else ``leaked_videos`` is the most of any member: the fusion has at least as many. It is None
-    where that would be 0, but one searched no training list.
+    Merged, ``leaked_videos`` is the maximum over the members, a lower bound for the fusion. It is
+    None if that is 0 and some member searched no training list.
 
     Args:
-        members: Names and what is known of each, at least one.
+        members: Name and leakage of each member, at least one.
     """
-    known = [leakage for _, leakage in members]
-    if all(leakage == known[0] for leakage in known):
-        return known[0]
-    counts = [leakage.leaked_videos for leakage in known]
+    leakages = [leakage for _, leakage in members]
+    if all(leakage == leakages[0] for leakage in leakages):
+        return leakages[0]
+    counts = [leakage.leaked_videos for leakage in leakages]
     most = max((count for count in counts if count is not None), default=0)
-    published = _union([leakage.published_overlap or ""] for leakage in known)
+    published = _union([leakage.published_overlap or ""] for leakage in leakages)
     return KnownLeakage(
-        trained_on=_join(leakage.trained_on or "unknown" for leakage in known),
-        training_lists=_union(leakage.training_lists for leakage in known),
+        trained_on=_join(leakage.trained_on or "unknown" for leakage in leakages),
+        training_lists=_union(leakage.training_lists for leakage in leakages),
         leaked_videos=None if most == 0 and None in counts else most,
-        examples=_union(leakage.examples for leakage in known),
+        examples=_union(leakage.examples for leakage in leakages),
         published_overlap="; ".join(filter(None, published)) or None,
         members=tuple({"run": name} | encode(leakage) for name, leakage in members),
     )
 
 
 def _join(texts: Iterable[str]) -> str:
-    """The text that all have, or each in turn."""
-    found = list(texts)
-    return found[0] if len(set(found)) == 1 else " + ".join(found)
+    """The common text if all are equal, else all of them joined by ``+``."""
+    parts = list(texts)
+    return parts[0] if len(set(parts)) == 1 else " + ".join(parts)
 
 
 def _union(lists: Iterable[Iterable[str]]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What decides a run's predictions, as the name of its folder and as its signature."""
+"""Identity of a run: all that decides its predictions; makes its folder's name and signature."""
 
 from __future__ import annotations
 
@@ -13,43 +13,44 @@ from vidbench.data.spec import PIXELS_VERSION, PreprocessSpec
 from vidbench.runs.coverage import digest_videos
 
 UNKNOWN = "unknown"
-"""What stands in a run for what only the model knows, such as the views of a video."""
+"""Recorded value of properties that only the model knows, such as the views of a video."""
 
 
 class Identity(Protocol):
-    """What decides the predictions in a run's folder, whoever made them."""
+    """All that decides a run's predictions, whether vidbench or another program made them."""
 
     @property
     def spec_digest(self) -> str | None:
-        """Of what was done to pixels; None where that is not known."""
+        """Digest of the preprocessing; None if it is unknown."""
         ...
 
     def digest(self) -> str:
-        """8 hexadecimal digits of all of it."""
+        """Digest of the identity, 8 hexadecimal digits."""
         ...
 
     def as_dict(self) -> dict[str, Any]:
-        """All but the videos themselves, for ``run.json``."""
+        """The identity without the list of videos, for ``run.json``."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunIdentity:
-    """Equal identities, equal predictions; batch size, workers and paths are no part of it.
+    """Identity of a run: equal identities mean equal predictions.
+
+    Batch size, number of workers and paths are not part of it.
 
     Attributes:
         model: ``family`` or ``family/variant``.
         weights: Digest of the weights' content and of the class list.
-        dataset: E.g. ``kinetics-400``.
-        split: E.g. ``val``.
-        spec: What is done to pixels; None where the model reads the files of videos itself.
+        dataset: Name of the dataset, e.g. ``kinetics-400``.
+        split: Name of the split, e.g. ``val``.
+        spec: Preprocessing of clips; None if the model reads video files itself.
         video_ids: The requested videos, in order.
-        precision: Of the model's arithmetic.
+        precision: Precision of the model's arithmetic.
         labels: How the dataset's labels were matched with the model's classes.
-        choices: Classes that the model may choose from; empty for all of its own.
-        truncated: What truncated videos do, ``skip`` or ``score``.
-        frames: Rates and counts of the videos that are folders of frames, in order, as far as
-            they are known.
+        choices: Classes that the model may choose from; empty for all.
+        truncated: Treatment of truncated videos, ``skip`` or ``score``.
+        frames: Known rates and counts of videos that are folders of frames, in order.
     """
 
     model: str
@@ -66,7 +67,7 @@ class RunIdentity:
 
     @property
     def spec_digest(self) -> str | None:
-        """Of what is done to pixels; None where that is up to the model."""
+        """Digest of the preprocessing; None if the model reads video files itself."""
         return self.spec.digest() if self.spec else None
 
     @property
@@ -75,18 +76,18 @@ class RunIdentity:
         return self.spec.views_name if self.spec else UNKNOWN
 
     def digest(self) -> str:
-        """8 hexadecimal digits of all of it."""
+        """Digest of the identity, 8 hexadecimal digits."""
         decisive = self.as_dict() | {"video_ids": self.video_ids}
         return _digest(json.dumps(decisive, sort_keys=True))
 
     def run_name(self) -> str:
-        """Name of the run's folder: model, dataset and split, count, digest."""
+        """Name of the run's folder: model, dataset and split, number of videos, digest."""
         data = f"{self.dataset}-{self.split}"
         name = f"{self.model}_{data}_{len(self.video_ids)}_{self.digest()}"
         return name.replace("/", "-")
 
     def signature(self) -> str:
-        """One line that says what a number is of, with ``{evaluated}`` for the count of videos."""
+        """One line that identifies the metrics, with ``{evaluated}`` for the number of videos."""
         choices = f", {len(self.choices)} to choose from" if self.choices else ""
         return " | ".join(
             [
@@ -99,7 +100,7 @@ class RunIdentity:
         )
 
     def _sign_input(self) -> list[str]:
-        """What of the signature says how videos reach the model."""
+        """Parts of the signature about preprocessing and versions."""
         version, spec = f"vidbench {vidbench.__version__}", self.spec
         if spec is None:
             return ["video files, read by the model", version]
@@ -113,8 +114,8 @@ class RunIdentity:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """All but the videos themselves, for ``run.json``."""
-        known: dict[str, Any] = {
+        """The identity without the list of videos, for ``run.json``."""
+        content: dict[str, Any] = {
             "model": self.model,
             "weights": self.weights,
             "dataset": self.dataset,
@@ -123,11 +124,11 @@ class RunIdentity:
             "labels": self.labels,
             "choices": list(self.choices),
         }
-        # Named only where it is asked for: what came later renames no older run.
-        later = {} if self.truncated == "skip" else {"truncated": self.truncated}
-        if told := self._frames_digest():
-            later["frames"] = told
-        return known | later
+        # Newer keys are left out at their defaults, so that older runs keep their names.
+        newer = {} if self.truncated == "skip" else {"truncated": self.truncated}
+        if digest := self._frames_digest():
+            newer["frames"] = digest
+        return content | newer
 
     def _describe_input(self) -> dict[str, Any]:
         if self.spec is None:
@@ -139,7 +140,7 @@ class RunIdentity:
         }
 
     def _frames_digest(self) -> str:
-        """Of rates and counts; empty where none is known."""
+        """Digest of rates and counts; empty if none is known."""
         return _digest(json.dumps(self.frames)) if any(map(any, self.frames)) else ""
 
 

@@ -1,4 +1,4 @@
-"""Finished runs ranked by accuracy, each among the runs that answered the same questions only."""
+"""Leaderboard: finished runs ranked by accuracy, in groups of comparable runs."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ COLUMNS = (
 Row = dict[str, Any]
 
 _SAME = ("dataset", "requested_digest", "scored_digest", "labels", "choices_digest")
-"""What runs must have in common to be ranked together."""
+"""Columns in which runs must agree to be ranked together."""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Runs that scored the same videos, by the same labels and choices, stand together.
+    """Ranked runs; those with the same scored videos, labels and choices form a group.
 
     Attributes:
-        rows: Values by the names in :data:`COLUMNS`, and digests; None where a run does not say.
-        left_out: Why a run is not among them, by the name of its folder.
-        notes: Which runs are not ranked together though they were asked for the same videos.
+        rows: Values by the names in :data:`COLUMNS`, and digests; None if a run has no value.
+        left_out: Why a run is left out, by the name of its folder.
+        notes: Runs that requested the same videos but are not ranked together.
     """
 
     rows: tuple[Row, ...]
@@ -55,22 +55,22 @@ class Leaderboard:
     notes: tuple[str, ...] = ()
 
     def table(self) -> Table:
-        """The rows in :data:`COLUMNS`."""
+        """The rows as a table of :data:`COLUMNS`."""
         return Table(COLUMNS, self.rows)
 
 
 def leaderboard(results_dir: Path, dataset: str | None = None) -> Leaderboard:
-    """The finished runs directly below a folder, ranked by top-1 accuracy.
+    """Rank the finished runs directly below a folder by top-1 accuracy.
 
     Args:
-        results_dir: The folder of run folders.
+        results_dir: Parent of the runs' folders.
         dataset: Only runs on this dataset, such as ``kinetics-400`` or ``kinetics-400/val``.
 
     Raises:
-        ConfigError: There is no such folder, or no finished run in it.
+        ConfigError: The folder does not exist, or has no finished run.
     """
     if not results_dir.is_dir():
-        raise ConfigError(f"{results_dir} is no folder: name the one that holds the runs' folders")
+        raise ConfigError(f"{results_dir} is not a folder: name the parent of the runs' folders")
     rows, left_out = [], {}
     for path in sorted(results_dir.iterdir()):
         if not ((path / "run.json").exists() or (path / "metrics.json").exists()):
@@ -86,14 +86,14 @@ def leaderboard(results_dir: Path, dataset: str | None = None) -> Leaderboard:
 
 
 def rank(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """The rows with ``rank`` and ``rank_range``, the best first among those that are alike.
+    """Add ``rank`` and ``rank_range`` to the rows, and sort each group from best to worst.
 
-    Alike are runs that scored the same videos of one dataset, whose labels were matched with the
-    models' classes alike, and whose models may choose from the same classes, or all of their own.
+    A group has the runs that scored the same videos of a dataset, with the same matching of labels
+    and classes, by models that may choose from the same classes, or all from their own.
 
-    Equal accuracies have equal ranks. The range holds the ranks that the intervals leave open: a
-    run stands surely below another only where its whole interval does. A row without accuracy has
-    neither and comes last.
+    Equal accuracies have equal ranks. The range has all ranks that the intervals allow: a run is
+    certainly below another only if their intervals do not overlap. A row without accuracy has
+    neither rank nor range and comes last.
 
     Args:
         rows: With ``run``, ``dataset``, ``requested_digest``, ``scored_digest``, ``labels``,
@@ -106,15 +106,15 @@ def rank(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 
 def _rank_group(group: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """The rows of runs that are alike, ranked."""
+    """The ranked rows of one group."""
     ordered = sorted(group, key=lambda row: (row["top1"] is None, -(row["top1"] or 0), row["run"]))
     scored = [row for row in ordered if row["top1"] is not None]
     ranked = []
     for row in scored:
-        place = 1 + sum(other["top1"] > row["top1"] for other in scored)
+        position = 1 + sum(other["top1"] > row["top1"] for other in scored)
         first = 1 + sum(other["low"] > row["high"] for other in scored)
         last = len(scored) - sum(other["high"] < row["low"] for other in scored)
-        ranked.append({**row, "rank": place, "rank_range": f"{first}-{last}"})
+        ranked.append({**row, "rank": position, "rank_range": f"{first}-{last}"})
     return ranked + [{**row, "rank": None, "rank_range": None} for row in ordered[len(scored) :]]
 
 
@@ -146,15 +146,15 @@ def _row(run: FinishedRun) -> Row:
 
 
 def _notes(rows: Iterable[Row]) -> tuple[str, ...]:
-    """A line for each list of requested videos of which runs scored other parts."""
-    asked: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    """A line for each list of requested videos of which runs scored different subsets."""
+    requests: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        scored = asked[row["dataset"], row["requested_digest"]]
+        scored = requests[row["dataset"], row["requested_digest"]]
         scored[row["scored_digest"]].append(row["run"])
     return tuple(
-        f"{dataset}: asked for the same videos ({digest}), but not the same were scored, so these "
-        f"are not ranked together: {'; '.join(map(', '.join, scored.values()))}"
-        for (dataset, digest), scored in asked.items()
+        f"{dataset}: not ranked together, because they scored different subsets of the same "
+        f"requested videos ({digest}): {'; '.join(map(', '.join, scored.values()))}"
+        for (dataset, digest), scored in requests.items()
         if len(scored) > 1
     )
 
@@ -166,8 +166,8 @@ def _is_of(row: Mapping[str, Any], dataset: str) -> bool:
 def _nothing(
     results_dir: Path, dataset: str | None, rows: Iterable[Row], left_out: Mapping[str, str]
 ) -> str:
-    found = ", ".join(sorted({row["dataset"] for row in rows}))
-    text = f"{results_dir} holds no finished run" + (f" on {dataset}" if dataset else "")
-    text += f", only on {found}" if found else ""
+    datasets = ", ".join(sorted({row["dataset"] for row in rows}))
+    text = f"{results_dir} has no finished run" + (f" on {dataset}" if dataset else "")
+    text += f", only on {datasets}" if datasets else ""
     unfinished = "; ".join(left_out.values())
     return text + (f" ({len(left_out)} unfinished or damaged: {unfinished})" if left_out else "")

@@ -1,4 +1,4 @@
-"""What ``metrics.json`` says of a run; here alone it is read and given its form."""
+"""Metrics: the typed content of ``metrics.json``, which only this module reads and formats."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from vidbench.storage.typed_json import (
 
 @dataclass(frozen=True)
 class Missing:
-    """Why there is no number."""
+    """Reason why a metric has no value."""
 
     reason: str
 
 
 Top: TypeAlias = Estimate | Missing
-"""An accuracy, or why there is none at this k."""
+"""An accuracy, or the reason why there is none at this k."""
 
 
 class Macro(NamedTuple):
@@ -46,7 +46,7 @@ class Macro(NamedTuple):
 
 @dataclass(frozen=True)
 class FewerViews:
-    """The accuracies by k of some of the views, and their signature."""
+    """Accuracies by k computed from fewer views, and their signature."""
 
     tops: Mapping[int, Top]
     signature: str
@@ -54,17 +54,17 @@ class FewerViews:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """What a run with a top-1 accuracy has beside its accuracies.
+    """Further metrics of a run with a top-1 accuracy.
 
     Attributes:
-        tied: By k, the videos for which equal scores decide whether the class is among the first k.
-        mean_class_accuracy: Over the classes that have videos.
+        tied: By k, the number of videos whose hit or miss depends on equal scores.
+        mean_class_accuracy: Mean over the classes that have videos.
         macro: Precision, recall and F1.
-        over_all: Accuracies by k where labels that the model has no class for count as wrong.
-        bounds: Top-1 over all ``requested`` and over all ``listed`` videos.
-        fewer_views: By the name of the views, such as ``1x1 of 10x3``.
-        calibration: Whether the scores can be taken for probabilities, or why that is not asked.
-        most_confused: The largest confusions first.
+        over_all: Accuracies by k if labels without a class of the model count as wrong.
+        bounds: Bounds of top-1 over all ``requested`` and over all ``listed`` videos.
+        fewer_views: Accuracies by name of the views, such as ``1x1 of 10x3``.
+        calibration: Calibration of the scores, or the reason why there is none.
+        most_confused: The most frequent confusions, largest first.
     """
 
     tied: Mapping[int, int]
@@ -79,22 +79,22 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Metrics(Mapping[str, Any]):
-    """The numbers of a run; nothing of time or place.
+    """The metrics of a run, independent of time and machine.
 
     As a mapping it is the content of ``metrics.json``, for programs that know the file.
 
     Attributes:
-        tops: Accuracies by k, the lowest first, or why there is none.
-        scored: What follows from them; None where the run has no top-1 accuracy.
-        requested: Videos that were asked for.
-        evaluated: Those that have scores.
-        skipped: The others, counted by reason.
+        tops: Accuracies by k in ascending order, or why there is none.
+        scored: Further metrics; None if the run has no top-1 accuracy.
+        requested: Number of requested videos.
+        evaluated: Number of videos with scores.
+        skipped: Number of videos without scores, by reason.
         views: Clips x crops, e.g. ``10x3``.
-        evidence: What the scores are, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
-        coverage: Which videos the numbers are over.
-        labels: Which of the model's classes the dataset's labels mean.
-        leakage: What is known of scored videos that the model was trained on.
-        signature: What the numbers are of.
+        evidence: Kind of scores, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        coverage: The videos that the metrics cover.
+        labels: How the dataset's labels were matched with the model's classes.
+        leakage: Scored videos that the model was trained on, as far as known.
+        signature: One line that identifies the metrics.
     """
 
     tops: Mapping[int, Top]
@@ -111,17 +111,17 @@ class Metrics(Mapping[str, Any]):
 
     @property
     def largest_k(self) -> int:
-        """The k of the last accuracy that was asked for."""
+        """The largest k with an accuracy."""
         return max(self.tops)
 
     def accuracy(self, k: int) -> Estimate | None:
-        """The top-k accuracy; None where there is none."""
+        """The top-k accuracy; None if there is none."""
         top = self.tops.get(k)
         return top if isinstance(top, Estimate) else None
 
     @property
     def not_scored(self) -> str | None:
-        """Why the run has no top-1 accuracy; None where it has one."""
+        """Why the run has no top-1 accuracy; None if it has one."""
         top = self.tops[1]
         return top.reason if isinstance(top, Missing) else None
 
@@ -140,24 +140,25 @@ class Metrics(Mapping[str, Any]):
 
     def as_json(self) -> dict[str, Any]:
         """The content of ``metrics.json``."""
-        own: dict[str, Any] = {f"top{k}": None for k in self.tops} | {"not_scored": self.not_scored}
+        tops: dict[str, Any] = {f"top{k}": None for k in self.tops}
+        content = tops | {"not_scored": self.not_scored}
         if self.scored is not None:
-            own = _tops_as_json(self.tops) | _scored_as_json(self.scored)
+            content = _tops_as_json(self.tops) | _scored_as_json(self.scored)
         names = ("requested", "evaluated", "skipped", "views", "evidence", "coverage", "labels")
-        return own | {n: encode(getattr(self, n)) for n in (*names, "leakage", "signature")}
+        return content | {n: encode(getattr(self, n)) for n in (*names, "leakage", "signature")}
 
     @classmethod
     def from_json(cls, content: object) -> Metrics:
-        """The numbers in the content of a ``metrics.json``.
+        """Build the metrics from the content of a ``metrics.json``.
 
         Raises:
-            FieldError: A number is missing, or is none.
+            FieldError: A field is missing or has a wrong value.
         """
         file = decode(_File, content)
-        common = {own.name: getattr(file, own.name) for own in fields(_File) if own.name != "rest"}
+        common = {f.name: getattr(file, f.name) for f in fields(_File) if f.name != "rest"}
         if file.rest.get("top1") is None:
-            why = Missing(decode(_NotScored, content).not_scored)
-            return cls(tops=dict.fromkeys(sorted(_ks(file.rest)), why), scored=None, **common)
+            missing = Missing(decode(_NotScored, content).not_scored)
+            return cls(tops=dict.fromkeys(sorted(_ks(file.rest)), missing), scored=None, **common)
         return cls(
             tops=_read_tops(file.rest), scored=_read_scored(decode(_Scored, content)), **common
         )
@@ -165,7 +166,7 @@ class Metrics(Mapping[str, Any]):
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """What every file says; those of earlier versions were all of probabilities."""
+    """Fields that every file has; files of earlier versions are all of probabilities."""
 
     requested: Count
     evaluated: Count
@@ -186,7 +187,7 @@ class _NotScored:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scored:
-    """What a file of a run with accuracies says; earlier versions counted no ties."""
+    """Further fields of runs with accuracies; earlier versions counted no ties."""
 
     tied: Mapping[str, int] = field(default_factory=dict)
     mean_class_accuracy: Estimate
@@ -228,7 +229,7 @@ def _read_tops(content: Mapping[str, Any], where: str = "") -> dict[int, Top]:
 
 
 def _ks(content: Mapping[str, Any]) -> dict[int, str]:
-    """The keys such as ``top5``, by their numbers."""
+    """Keys such as ``top5``, by their k."""
     names = [name for name in content if name.startswith("top") and name[3:].isdecimal()]
     return {int(name[3:]): name for name in names}
 
@@ -244,9 +245,9 @@ def _top_as_json(top: Top) -> Any:
 def _scored_as_json(scored: Scored) -> dict[str, Any]:
     calibration = scored.calibration
     if isinstance(calibration, Missing):
-        shown: Any = {"error": None, "bins": [], "reason": calibration.reason}
+        calibration_json: Any = {"error": None, "bins": [], "reason": calibration.reason}
     else:
-        shown = encode(calibration)
+        calibration_json = encode(calibration)
     return {
         "tied": {f"top{k}": count for k, count in scored.tied.items()},
         "mean_class_accuracy": encode(scored.mean_class_accuracy),
@@ -257,16 +258,16 @@ def _scored_as_json(scored: Scored) -> dict[str, Any]:
             name: _tops_as_json(fewer.tops) | {"signature": fewer.signature}
             for name, fewer in scored.fewer_views.items()
         },
-        "calibration": shown,
+        "calibration": calibration_json,
         "most_confused": encode(scored.most_confused),
     }
 
 
 def read_metrics(path: Path) -> Metrics:
-    """The numbers in a ``metrics.json``.
+    """Read a ``metrics.json``.
 
     Raises:
-        ConfigError: The file is damaged, or of another program.
+        ConfigError: The file is damaged, or another program wrote it.
     """
-    remedy = "vidbench report with --top_n makes it again from the run's scores"
+    remedy = "vidbench report with --top_n writes it again from the run's scores"
     return read_json(path, Metrics.from_json, remedy)

@@ -1,4 +1,4 @@
-"""Everything of a finished run that follows from its predictions, written into its folder."""
+"""Write the files of a finished run that are computed from its predictions."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from vidbench.storage.files import write_csv, write_json
 
 logger = logging.getLogger(__name__)
 
-_MANY_TIED = 0.01  # of the hits
+_MANY_TIED = 0.01  # share of the hits
 
 
 def write_outputs(
     folder: Path, predictions: Predictions, context: RunContext, top_n: int
 ) -> Metrics:
-    """Write ``metrics.json`` and the tables beside it; the numbers that it holds.
+    """Write ``metrics.json`` and the tables beside it; return the metrics.
 
     The tables: ``predictions.csv`` and ``skipped.csv`` have a line for each video,
     ``per_class.csv`` one for each class, ``confusion.csv`` one for each pair of a class and a
     first choice that occurs.
 
     Args:
-        folder: The run's.
-        predictions: Every requested video.
-        context: What else is known of the run.
-        top_n: The k of the second accuracy, and the predictions listed for each video.
+        folder: Folder of the run.
+        predictions: Predictions with every requested video.
+        context: Context of the run.
+        top_n: The k of the second accuracy, and the number of predictions listed for each video.
 
     Raises:
         ConfigError: The model has fewer classes than ``top_n``.
@@ -58,19 +58,19 @@ def write_outputs(
 
 
 def warnings_of_ties(metrics: Metrics) -> Iterator[str]:
-    """A line for each accuracy of which equal scores decide more than 1 % of the hits.
+    """A line for each accuracy with more than 1 % as many ties as hits.
 
     Args:
-        metrics: Those of runs of earlier versions count no ties.
+        metrics: Metrics of a run; those of earlier versions count no ties.
     """
     for k, tied in (metrics.scored.tied if metrics.scored else {}).items():
-        found = metrics.accuracy(k)
-        hits = round(found.value * found.num_videos) if found else 0
+        accuracy = metrics.accuracy(k)
+        hits = round(accuracy.value * accuracy.num_videos) if accuracy else 0
         if tied > _MANY_TIED * hits:
             yield (
-                f"top-{k} hangs on equal scores for {tied} videos, with "
-                f"{hits} hits in all: equal scores keep the order of the classes, and those that "
-                "share a video's lowest score are no hits"
+                f"top-{k}, with {hits} hits, depends on equal scores for {tied} videos: "
+                "equal scores keep the order of the classes, and classes that "
+                "share a video's lowest score never count as hits"
             )
 
 
@@ -91,8 +91,8 @@ def _prediction_lines(table: Predictions, top_n: int) -> Iterator[list[object]]:
                 yield [
                     *_names(table, row),
                     table.targets[row],
-                    *("" if place < 0 else table.classes[place] for place in top),
-                    *(_show_score(table, row, place) for place in top),
+                    *("" if index < 0 else table.classes[index] for index in top),
+                    *(_show_score(table, row, index) for index in top),
                     table.details[row],
                 ]
 
@@ -110,13 +110,13 @@ def _names(table: Predictions, row: int) -> list[str]:
     return [str(column[row]) for column in (table.video_ids, table.paths, table.labels)]
 
 
-def _show_score(table: Predictions, row: int, place: int) -> str:
-    return f"{table.scores[row, place]:.6f}" if table.has_scores and place >= 0 else ""
+def _show_score(table: Predictions, row: int, index: int) -> str:
+    return f"{table.scores[row, index]:.6f}" if table.has_scores and index >= 0 else ""
 
 
 def _write_classes(folder: Path, outcomes: Outcomes) -> None:
     columns = ["videos", "accuracy", "low", "high", "precision", "recall", "f1"]
-    rows = [_class_row(found) for found in class_metrics(outcomes)]
+    rows = [_class_row(metrics) for metrics in class_metrics(outcomes)]
     write_csv(folder / "per_class.csv", ["class", *columns], rows)
     matrix = confusion_matrix(outcomes)
     pairs = [
@@ -126,11 +126,11 @@ def _write_classes(folder: Path, outcomes: Outcomes) -> None:
     write_csv(folder / "confusion.csv", ["class", "prediction", "videos"], pairs)
 
 
-def _class_row(found: ClassMetrics) -> list[object]:
-    shares = found.accuracy[:3] if found.accuracy else (None, None, None)
-    values = [*shares, found.precision, found.recall, found.f1]
+def _class_row(metrics: ClassMetrics) -> list[object]:
+    shares = metrics.accuracy[:3] if metrics.accuracy else (None, None, None)
+    values = [*shares, metrics.precision, metrics.recall, metrics.f1]
     return [
-        found.name,
-        found.num_videos,
+        metrics.name,
+        metrics.num_videos,
         *("" if value is None else f"{value:.6f}" for value in values),
     ]

@@ -1,4 +1,4 @@
-"""The table of predictions: a row for every requested video, with every class score."""
+"""Predictions: a table with a row for every requested video and its score of every class."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from vidbench.storage.columns import (
 )
 from vidbench.storage.files import replacing
 
-_FEWER = "scores_"  # before the name of a protocol with fewer views
-_SECTIONS = "section"  # a column of those files only in which some video is a section
-_FRAMES = "frames"  # of those only that have folders of frames of which something is known
-_EVIDENCE, _RANKED = "evidence", "ranked"  # of those only whose scores are no probabilities
+_FEWER = "scores_"  # prefix of columns with scores from fewer views
+_SECTIONS = "section"  # a column only of files in which some video is a section
+_FRAMES = "frames"  # only of files with folders of frames whose rate or count is known
+_EVIDENCE, _RANKED = "evidence", "ranked"  # only of files whose scores are not probabilities
 _WHOLE: Section = (0.0, math.inf)
 _NOTHING: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
 
 PENDING = "pending"
-"""The reason of a row that is neither scored nor skipped yet."""
+"""Reason of a row that is not yet scored or skipped."""
 
 Texts = NDArray[np.str_]
 
-_COLUMNS = {  # of files, and the attributes that they hold
+_COLUMNS = {  # attributes by column of the file
     "video_id": "video_ids",
     "path": "paths",
     "label": "labels",
@@ -55,7 +55,7 @@ _COLUMNS = {  # of files, and the attributes that they hold
     "detail": "details",
 }
 BY_VIDEO = (*_COLUMNS.values(), "sections", "frames", "ranked")
-"""The attributes that have a row for each video, but for those of fewer views."""
+"""The attributes with a row for each video, except ``fewer_views``."""
 
 
 @dataclass
@@ -63,23 +63,23 @@ class Predictions:
     """Aligned columns, one row for every requested video, in requested order.
 
     Attributes:
-        classes: Names of the scores' columns.
-        video_ids: Unique.
-        paths: Relative to the data folder; empty where no file was found.
-        labels: The dataset's class names; empty where the split has none.
-        targets: The model's classes that the labels mean; empty where it has none of the kind.
-        groups: Sources of the videos; as in :class:`~vidbench.data.records.VideoRecord`.
-        scores: (videos, classes), the mean over all views; NaN where the video is not scored. Of a
-            ranking they are stand-ins that fall with the rank, and no confidences.
-        reasons: Empty where the video is scored; else why not.
-        details: More about the reason, for a person; of a scored video what is wrong with it.
-        fewer_views: Likewise to ``scores``, from fewer views of the same pass, e.g. of ``1x1``.
-        sections: (videos, 2), start and end in seconds of the part of the file that is meant; 0 and
+        classes: Class names, one for each column of ``scores``.
+        video_ids: Unique ids of the videos.
+        paths: Paths relative to the data folder; empty if no file was found.
+        labels: The dataset's class names; empty if the split has no labels.
+        targets: The model's classes that match the labels; empty if it has no such class.
+        groups: Sources of the videos; see :class:`~vidbench.data.records.VideoRecord`.
+        scores: (videos, classes), the mean over all views; NaN for videos that are not scored. For
+            a ranking they are placeholders that decrease with the rank, not confidences.
+        reasons: Why a video is not scored; empty if it is.
+        details: The reason in more detail; for a scored video, what is wrong with its file.
+        fewer_views: Arrays like ``scores``, from fewer views of the same pass, e.g. ``1x1``.
+        sections: (videos, 2), start and end of the part of the file to decode, in seconds; 0 and
             infinity for all of it.
-        frames: (videos, 2), rate and count of the frames of folders of frames; NaN where there is
-            none, or it is unknown.
-        evidence: What the scores are, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
-        ranked: (videos,), how many classes the prediction ranks at most; all where it scores all.
+        frames: (videos, 2), rate and number of frames of folders of frames; NaN for files, or if
+            unknown.
+        evidence: Kind of scores, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        ranked: (videos,), maximum number of classes that a prediction ranks.
         choices: Classes that the model may choose from; empty for all.
     """
 
@@ -116,14 +116,14 @@ class Predictions:
         fewer_views: Iterable[str] = (),
         evidence: str = PROBABILITIES,
     ) -> Predictions:
-        """The table of these videos before anything is predicted.
+        """A table of these videos without predictions.
 
         Args:
             records: The requested videos.
-            classes: The model's.
-            targets: The model's class by label, where it has one; None where labels are classes.
+            classes: Classes of the model.
+            targets: The model's class by label, if it has one; None if labels are its classes.
             fewer_views: Names of the protocols with fewer views.
-            evidence: What the scores are to be, at least.
+            evidence: Kind of scores that the model makes.
         """
         shape = len(records), len(classes)
         targets = {name: name for name in classes} if targets is None else targets
@@ -145,7 +145,7 @@ class Predictions:
 
     @classmethod
     def read(cls, path: Path) -> Predictions:
-        """The whole table of a file of :meth:`save`.
+        """Read a whole table from a file of :meth:`save`.
 
         Raises:
             VidbenchError: The file is damaged.
@@ -183,23 +183,23 @@ class Predictions:
 
     @property
     def has_scores(self) -> bool:
-        """Whether the scores are the model's own, not stand-ins for a rank."""
+        """Whether the scores are the model's own, not placeholders for a ranking."""
         return has_scores(self.evidence)
 
     def best(self, top_n: int) -> Classes:
         """The classes that rank highest, best first, (videos, at most ``top_n``).
 
-        -1 where a prediction ranks no more; :mod:`vidbench.metrics.ranking` says which are ranked.
+        -1 stands for classes that a prediction does not rank; see :mod:`vidbench.metrics.ranking`.
         """
-        found = np.empty((len(self), min(top_n, len(self.classes))), np.intp)
+        best = np.empty((len(self), min(top_n, len(self.classes))), np.intp)
         for rows in self.pieces():
-            found[rows] = best_classes(*self.ranking(rows), top_n)
-        return found
+            best[rows] = best_classes(*self.ranking(rows), top_n)
+        return best
 
     def ranking(self, rows: slice | NDArray[np.intp]) -> tuple[Scores, Classes]:
-        """The scores by which some rows rank the classes, and how many classes each row ranks.
+        """Scores by which some rows rank the classes, and the number of classes each row ranks.
 
-        What the model may not choose is minus infinity. They are a copy as large as the rows.
+        Classes that the model may not choose score minus infinity. The scores are a copy.
         """
         scores = self.scores[rows]
         if self.choices:
@@ -207,19 +207,19 @@ class Predictions:
         return scores, np.minimum(count_ranked(scores), self.ranked[rows])
 
     def pieces(self) -> Iterator[slice]:
-        """All rows, as many at a time as leave the memory to others."""
+        """All rows in slices, each small enough to process in memory."""
         return cut_rows(len(self), 4 * len(self.classes))
 
     def section(self, row: int) -> Section | None:
-        """The part of the row's file that is meant; None for all of it."""
+        """The part of the row's file to decode; None for all of it."""
         begin, end = self.sections[row].tolist()
         return None if (begin, end) == _WHOLE else (begin, end)
 
     def frame_folder(self, row: int) -> FrameFolder:
-        """What is known of the row's frames, if its video is a folder of them."""
+        """Known rate and number of frames, if the row's video is a folder of frames."""
         fps, count = self.frames[row].tolist()
-        known = None if math.isnan(count) else int(count)
-        return FrameFolder(None if math.isnan(fps) else fps, known)
+        num_frames = None if math.isnan(count) else int(count)
+        return FrameFolder(None if math.isnan(fps) else fps, num_frames)
 
     def only(self, rows: Sequence[int]) -> Predictions:
         """Some of the rows, in the order given."""
@@ -236,14 +236,14 @@ class Predictions:
         note: str = "",
         ranked: int | None = None,
     ) -> None:
-        """Make a row a scored one.
+        """Set the scores of a row.
 
         Args:
-            row: Which.
+            row: Index of the row.
             scores: (classes,).
-            fewer_views: Likewise, by the protocols of the attribute.
+            fewer_views: Scores from fewer views, by the names in the attribute ``fewer_views``.
             note: What is wrong with the video, for ``details``.
-            ranked: How many classes the scores rank at most; None for all.
+            ranked: Maximum number of classes that the scores rank; None for all.
         """
         self.scores[row], self.reasons[row], self.details[row] = scores, "", note
         self.ranked[row] = len(self.classes) if ranked is None else ranked
@@ -251,15 +251,15 @@ class Predictions:
             column[row] = fewer_views[name]
 
     def set_skip(self, row: int, skip: Skip) -> None:
-        """Makes a row a skipped one."""
+        """Mark a row as skipped."""
         self.scores[row], self.reasons[row], self.details[row] = np.nan, skip.reason, skip.detail
         for column in self.fewer_views.values():
             column[row] = np.nan
 
     def save(self, path: Path, rows: Sequence[int] | None = None) -> None:
-        """Writes these rows, or the whole table, as one .npz: there whole or not at all."""
+        """Write these rows, or the whole table, atomically as one .npz file."""
         chosen = slice(None) if rows is None else np.asarray(rows, np.intp)
-        columns = {name: getattr(self, own)[chosen] for name, own in _COLUMNS.items()}
+        columns = {name: getattr(self, field)[chosen] for name, field in _COLUMNS.items()}
         columns["classes"] = np.array(self.classes, np.str_)
         columns |= {_FEWER + name: column[chosen] for name, column in self.fewer_views.items()}
         if (self.sections != _WHOLE).any():
@@ -273,10 +273,10 @@ class Predictions:
             write_columns(file, columns)
 
     def update(self, path: Path) -> None:
-        """Takes scores and skips from a file of :meth:`save`, by video id.
+        """Copy scores and skips from a file of :meth:`save`, by video id.
 
         Raises:
-            VidbenchError: The file is damaged or is of other classes.
+            VidbenchError: The file is damaged, or has other classes or views.
         """
         columns = {"scores": self.scores, "reason": self.reasons, "detail": self.details}
         columns |= {_FEWER + name: column for name, column in self.fewer_views.items()}
@@ -289,12 +289,12 @@ class Predictions:
             if not columns.keys() <= set(saved.names):
                 raise VidbenchError(f"{path} has scores of other views: remove it and run again")
             video_ids = saved.read("video_id").tolist()
-            places = np.array([self._rows.get(video_id, -1) for video_id in video_ids], np.intp)
+            targets = np.array([self._rows.get(video_id, -1) for video_id in video_ids], np.intp)
             for name, column in columns.items():
-                shape = len(places), *column.shape[1:]
+                shape = len(targets), *column.shape[1:]
                 for rows, piece in saved.read_pieces(name, shape):
-                    known = places[rows] >= 0
-                    column[places[rows][known]] = piece[known]
+                    is_here = targets[rows] >= 0
+                    column[targets[rows][is_here]] = piece[is_here]
 
 
 def _read_texts(saved: ColumnReader) -> dict[str, Any]:
@@ -302,7 +302,7 @@ def _read_texts(saved: ColumnReader) -> dict[str, Any]:
 
 
 def _read_evidence(saved: ColumnReader) -> dict[str, Any]:
-    """What a file says of its scores; nothing where they are probabilities."""
+    """Evidence and ranked columns of a file; empty for probabilities, the default."""
     if _EVIDENCE not in saved.names:
         return {}
     ranked = saved.read(_RANKED).astype(np.intp)

@@ -1,4 +1,4 @@
-"""What ``run.json`` says of a run; here alone it is read and given its form."""
+"""RunRecord: the typed content of ``run.json``, which only this module reads and formats."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from vidbench.storage.typed_json import (
 from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
 
 FORMAT = 1
-"""The form of ``run.json``; it rises when a reader of the present one would misread the next.
+"""Version of the format of ``run.json``; increase it if older readers would misread new files.
 
-Runs of before the first format have no number, and are read as the first.
+Runs from before the first format have no number and are read as the first.
 """
 
 
@@ -42,21 +42,21 @@ class RecordedMember(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedIdentity:
-    """What decided a run's predictions, whoever made them, but for the videos.
+    """Identity of any kind of run: all that decided its predictions, except the videos.
 
     Attributes:
         model: ``family`` or ``family/variant``, the name of another program, or a fusion.
-        weights: Digest of weights and class list, or of a file of predictions; None of a fusion.
-        dataset: E.g. ``kinetics-400``.
-        split: E.g. ``val``.
-        spec: What was done to pixels; None where that is not known.
-        precision: Of the model's arithmetic.
+        weights: Digest of weights and class list, or of a predictions file; None for a fusion.
+        dataset: Name of the dataset, e.g. ``kinetics-400``.
+        split: Name of the split, e.g. ``val``.
+        spec: Preprocessing of clips; None if unknown.
+        precision: Precision of the model's arithmetic.
         labels: How the dataset's labels were matched with the model's classes.
-        choices: Classes that the model may choose from; empty for all of its own.
-        file: Name of the file of predictions that another program made.
-        sha256: Of that file.
+        choices: Classes that the model may choose from; empty for all.
+        file: Name of the predictions file, if another program made it.
+        sha256: SHA-256 of that file.
         members: The runs of a fusion.
-        rest: What further kinds of runs say.
+        rest: Keys of other kinds of runs.
     """
 
     model: str
@@ -79,7 +79,7 @@ class RecordedIdentity:
 
     @cached_property
     def preprocessing(self) -> PreprocessSpec | None:
-        """What was done to pixels; None where that is not known, or this version cannot do it."""
+        """Preprocessing of clips; None if it is unknown, or unsupported by this version."""
         try:
             return None if self.spec is None else PreprocessSpec(**self.spec)
         except (ConfigError, TypeError):
@@ -88,7 +88,7 @@ class RecordedIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Milliseconds of a video."""
+    """Latency of a video in milliseconds."""
 
     median: Amount
     p95: Amount | None = None
@@ -96,7 +96,7 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterShape:
-    """How a cluster was divided."""
+    """How many nodes, models and decoders a cluster ran, and their resources."""
 
     nodes: Count
     models: Count
@@ -109,19 +109,19 @@ class ClusterShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What one command predicted of a run, and what it took.
+    """One command's share of a run: what it predicted, and its cost.
 
     Attributes:
-        ended: ISO 8601, in UTC.
-        videos: How many it predicted.
-        seconds: By stage, one after another.
-        beside: By stage, in other threads and processes at the same time.
-        latency_ms: Of a video; None where the model ran on none.
-        videos_per_second: Likewise.
-        peak_memory_bytes: Of the largest process with a model.
-        cache_bytes: Of the clips that were read.
-        cluster: Its shape; None on one machine.
-        rest: What later versions measure.
+        ended: Time of its end, ISO 8601 in UTC.
+        videos: Number of videos that it predicted.
+        seconds: Time by stage, one after another.
+        beside: Time by stage, in other threads and processes at the same time.
+        latency_ms: Latency of a video; None if the model ran on no video.
+        videos_per_second: Throughput; None if the model ran on no video.
+        peak_memory_bytes: Peak memory of the largest process with a model.
+        cache_bytes: Size of the clips that were read.
+        cluster: Shape of the cluster; None on one machine.
+        rest: Measurements of later versions.
     """
 
     ended: str | None = None
@@ -138,7 +138,7 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingOptions:
-    """Those of a run's options by which its clips are made again."""
+    """The options of a run that are needed to decode its clips again."""
 
     data_dir: str | None = None
     cache_dir: str | None = None
@@ -149,25 +149,25 @@ class DecodingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """All that is kept of a run beside its predictions and numbers.
+    """Record of a run, apart from its predictions and metrics.
 
     Attributes:
         format: See :data:`FORMAT`.
-        digest: 8 hexadecimal digits of what decided the predictions.
-        identity: What decided them.
-        spec_digest: Of what was done to pixels; None where that is not known.
-        options: What was asked for, by the names of options; empty of a fusion.
+        digest: Digest of the identity, 8 hexadecimal digits.
+        identity: All that decided the predictions, except the videos.
+        spec_digest: Digest of the preprocessing; None if unknown.
+        options: Values of the options by name; empty for a fusion.
         unlisted: Files that no annotation lists.
-        started: ISO 8601, in UTC.
-        versions: Of vidbench and of the packages that it runs on.
-        git_revision: Of vidbench's checkout; None outside one.
+        started: Time of its start, ISO 8601 in UTC.
+        versions: Versions of vidbench and of its dependencies.
+        git_revision: Revision of vidbench's checkout; None outside one.
         machine: Python, platform and cores.
-        sessions: What each command predicted, the earliest first.
-        context: What its numbers need; None of a run from before it was kept.
-        places: Of its videos and clips, as seen from its folder, or the URL of what others share.
-        thumbnails_of: The folder that has a fusion's pictures, as seen from its own.
-        cost_usd: What services charged for it; None where nothing was counted.
-        rest: What later versions keep.
+        sessions: One entry for each command that predicted, the earliest first.
+        context: Context that its metrics need; None for runs of early versions.
+        places: Locations of its videos and clips: paths relative to its folder, or URLs.
+        thumbnails_of: Folder that has a fusion's thumbnails, relative to its own.
+        cost_usd: Charges of hosted services; None if not counted.
+        rest: Keys of later versions.
     """
 
     format: int = field(default=0, metadata=IF_ANY)
@@ -189,12 +189,12 @@ class RunRecord:
 
     @cached_property
     def decoding(self) -> DecodingOptions:
-        """The options by which its clips are made again."""
+        """The options that are needed to decode its clips again."""
         return decode(DecodingOptions, self.options, "config")
 
     @property
     def timed_session(self) -> Session | None:
-        """Of its sessions the one that timed most videos, the last of equals."""
+        """The session that timed the most videos, the last one of equals; None if none did."""
         timed = [session for session in self.sessions if session.latency_ms]
         return max(reversed(timed), key=lambda session: session.videos, default=None)
 
@@ -205,16 +205,16 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, content: object) -> RunRecord:
-        """The record in the content of a ``run.json``.
+        """Build the record from the content of a ``run.json``.
 
         Raises:
-            FieldError: The content is no record, or of a later format.
+            FieldError: The content is not a record, or has a later format.
         """
-        found = decode(_Format, content).format
-        if found > FORMAT:
-            raise LaterFormatError(f"format {found}, and this version reads up to {FORMAT}")
+        version = decode(_Format, content).format
+        if version > FORMAT:
+            raise LaterFormatError(f"format {version}, and this version reads up to {FORMAT}")
         record = decode(cls, content)
-        _ = record.decoding  # refused now rather than where it is needed
+        _ = record.decoding  # raises for bad options now, not at first use
         return record
 
 
@@ -225,9 +225,9 @@ class _Format(NamedTuple):
 def read_record(
     path: Path, shown: str = "", remedy: str = "make the run again, or leave it out"
 ) -> RunRecord:
-    """The record in a ``run.json``; the arguments are those of :func:`read_json`.
+    """Read a ``run.json``; takes the arguments of :func:`read_json`.
 
     Raises:
-        ConfigError: The file is damaged, of another program, or of a later version.
+        ConfigError: The file is damaged, or another program or a later version wrote it.
     """
     return read_json(path, RunRecord.from_json, remedy, shown)

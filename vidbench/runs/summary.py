@@ -1,4 +1,4 @@
-"""The numbers of a run, computed from its predictions; no model, no video."""
+"""Compute the metrics of a run from its predictions alone, without model or videos."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from vidbench.runs.predictions import Predictions
 
 
 def summarize(predictions: Predictions, top_n: int, context: RunContext) -> Metrics:
-    """The numbers of a run; nothing of time or place.
+    """The metrics of a run, independent of time and machine.
 
     Args:
-        predictions: Every requested video, scored or skipped.
+        predictions: Predictions with every requested video, scored or skipped.
         top_n: The k of the second accuracy.
-        context: What else is known of the run.
+        context: Context of the run.
     """
     predictions = restrict_choices(predictions, context.choices)
     coverage = cover(predictions, context.num_listed)
@@ -76,7 +76,7 @@ def _summarize_scored(
 
 
 def _why_not(predictions: Predictions, outcomes: Outcomes) -> str | None:
-    """Why there is no accuracy at all; None where there is one."""
+    """Why there is no accuracy at all; None if there is one."""
     if not predictions.scored.any():
         return "no video could be evaluated"
     if not (predictions.labels != "").any():
@@ -87,7 +87,7 @@ def _why_not(predictions: Predictions, outcomes: Outcomes) -> str | None:
 
 
 def _accuracies(outcomes: Outcomes, ks: Sequence[int]) -> dict[int, Top]:
-    """The accuracies by k; where too few classes are ranked, why there is none."""
+    """The accuracies by k, or the reason if too few classes are ranked."""
     return {k: _accuracy(outcomes, k) for k in ks}
 
 
@@ -98,7 +98,7 @@ def _accuracy(outcomes: Outcomes, k: int) -> Top:
 
 
 def _count_tied(outcomes: Outcomes, k: int) -> int:
-    """Videos for which equal scores decide whether the right class is among the first k."""
+    """Number of videos whose hit or miss at k depends on equal scores."""
     return int(np.count_nonzero(outcomes.tied(k)))
 
 
@@ -110,21 +110,21 @@ def _calibration(outcomes: Outcomes) -> Calibration | Missing:
 
 
 def _over_all(predictions: Predictions, outcomes: Outcomes, ks: Sequence[int]) -> dict[int, Top]:
-    """Accuracies over all labelled videos; where the model lacks the class it is wrong."""
+    """Accuracies over all scored and labelled videos; labels without a class count as wrong."""
     rows = predictions.scored & (predictions.labels != "")
     lacking = np.flatnonzero((predictions.targets == "")[rows])
-    found: dict[int, Top] = {}
+    tops: dict[int, Top] = {}
     for k in ks:
         if why := outcomes.why_no_accuracy(k):
-            found[k] = Missing(why)
+            tops[k] = Missing(why)
             continue
         hits = np.insert(outcomes.hits(k), lacking - np.arange(len(lacking)), False)
-        found[k] = share(hits, predictions.groups[rows])
-    return found
+        tops[k] = share(hits, predictions.groups[rows])
+    return tops
 
 
 def _bounds(predictions: Predictions, outcomes: Outcomes, num_listed: int) -> dict[str, Bounds]:
-    """Top-1 over all requested and over all listed videos, the others being wrong or right."""
+    """Bounds of top-1 over all requested and over all listed videos."""
     right, counted = int(outcomes.hits(1).sum()), len(outcomes.targets)
     totals = {"requested": len(predictions), "listed": max(num_listed, len(predictions))}
     return {name: bound(right, counted, total) for name, total in totals.items()}

@@ -1,1 +1,1 @@
-"""Files and folders: whole files, locks, hashes, large columns, remote stores."""
+"""Files and folders: atomic writes, locks, hashes, large columns, remote stores."""

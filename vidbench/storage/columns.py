@@ -1,4 +1,4 @@
-"""Columns of a table in pieces of rows, so that memory does not grow with the table."""
+"""Table columns read and written in pieces of rows, so that memory use stays bounded."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from vidbench.storage.files import disk_errors
 
 _PIECE_BYTES = 4 << 20
 _MEMORY_BYTES = 256 << 20
-_TEXT_BYTES = 4096  # of an object: room for a text of a thousand characters
-_DAMAGES = (  # what zipfile and numpy raise for a damaged file
+_TEXT_BYTES = 4096  # assumed size of an object: a text of a thousand characters
+_DAMAGES = (  # the errors of zipfile and numpy for a damaged file
     OSError,
     ValueError,
     KeyError,
@@ -37,26 +37,26 @@ Scores = NDArray[np.float32]
 
 
 def cut_rows(num_rows: int, row_bytes: int) -> Iterator[slice]:
-    """Consecutive rows, one after another, as many at a time as take 4 MiB; at least one."""
+    """Slices that cover all rows in order, of 4 MiB or at least one row each."""
     step = max(1, _PIECE_BYTES // max(1, row_bytes))
     for start in range(0, num_rows, step):
         yield slice(start, min(start + step, num_rows))
 
 
 def stack_rows(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
-    """The rows of all pieces as one array, which may be written to.
+    """The rows of all pieces as one writable array.
 
-    More than 256 MiB lie in a file without a name, in the system's folder for temporary files
-    (``TMPDIR``): the system writes to disk what memory has no room for, and the file is gone with
+    An array of more than 256 MiB is mapped from an unnamed file in the system's folder for
+    temporary files (``TMPDIR``): the system can page it out to disk, and the file disappears with
     the array, even if the process is killed.
 
     Args:
-        pieces: (rows, columns) each.
-        shape: Of all pieces together.
+        pieces: Arrays of shape (rows, columns).
+        shape: Shape of the whole array.
 
     Raises:
-        DiskFullError: That folder has no room.
-        VidbenchError: It cannot be written to.
+        DiskFullError: The temporary folder is full.
+        VidbenchError: The temporary folder cannot be written to.
     """
     if 4 * math.prod(shape) > _MEMORY_BYTES:
         return _gather_in_file(pieces, shape)
@@ -68,16 +68,16 @@ def stack_rows(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
 
 
 def unknown_scores(shape: tuple[int, int]) -> Scores:
-    """NaN in each row and column; kept as :func:`stack_rows` keeps its rows."""
+    """An array of NaN, stored like the result of :func:`stack_rows`."""
     lengths = (rows.stop - rows.start for rows in cut_rows(shape[0], 4 * shape[1]))
-    return stack_rows((np.full((own, shape[1]), np.nan, np.float32) for own in lengths), shape)
+    return stack_rows((np.full((rows, shape[1]), np.nan, np.float32) for rows in lengths), shape)
 
 
 def _gather_in_file(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
     size = 4 * math.prod(shape)
     try:
         with disk_errors(Path(tempfile.gettempdir()), size), tempfile.TemporaryFile() as file:
-            # Written, not mapped and then filled: a full disk is an error here, and a crash there.
+            # Written, not filled through the mapping, where a full disk would crash the process.
             for piece in pieces:
                 file.write(np.asarray(piece, np.float32).tobytes())
             file.flush()
@@ -87,12 +87,12 @@ def _gather_in_file(pieces: Iterable[Scores], shape: tuple[int, int]) -> Scores:
     except OSError as error:
         raise VidbenchError(
             f"a table of {size / 1e6:.0f} MB cannot be kept in a temporary file ({error}): "
-            "name another folder for it in TMPDIR"
+            "set TMPDIR to another folder"
         ) from error
 
 
 def write_columns(file: IO[bytes], columns: Mapping[str, Column]) -> None:
-    """Writes the bytes of :func:`numpy.savez`; objects are written as texts."""
+    """Write the bytes that :func:`numpy.savez` would write; objects are written as texts."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, column in columns.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -113,11 +113,15 @@ def _write_column(member: IO[bytes], column: Column) -> None:
 
 @contextmanager
 def read_columns(path: Path, required: Iterable[str]) -> Iterator[ColumnReader]:
-    """The columns of a file of :func:`write_columns`, which was found whole.
+    """Open a file of :func:`write_columns` after verifying its checksums.
+
+    Args:
+        path: The file.
+        required: Names of columns that it must have.
 
     Raises:
-        VidbenchError: The file is damaged, lacks a required column, or turns out to be of other
-            content in the body of the ``with`` statement.
+        VidbenchError: The file is damaged, lacks a required column, or does not have the content
+            that the body of the ``with`` statement asks for.
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -132,10 +136,10 @@ def read_columns(path: Path, required: Iterable[str]) -> Iterator[ColumnReader]:
 
 
 class ColumnReader:
-    """Columns in an archive; nothing is unpickled.
+    """Reads the columns of an archive; never unpickles.
 
     Attributes:
-        names: Of all columns.
+        names: Names of all columns.
     """
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
@@ -143,7 +147,7 @@ class ColumnReader:
         self.names = [name.removesuffix(".npy") for name in archive.namelist()]
 
     def read(self, name: str) -> Column:
-        """The whole column."""
+        """A whole column."""
         with self._archive.open(f"{name}.npy") as member:
             column = np.empty(*self._read_header(member, name))
             for rows, piece in _read_pieces(member, column.shape, column.dtype):
@@ -151,41 +155,41 @@ class ColumnReader:
         return column
 
     def read_texts(self, name: str, count: int) -> NDArray[np.object_]:
-        """So many texts, each of which takes no more than its own length."""
+        """A column of ``count`` texts as objects, which take no more than their own length."""
         column = np.empty(count, np.object_)
         for rows, piece in self.read_pieces(name, (count,)):
             column[rows] = piece
         return column
 
     def read_scores(self, name: str, shape: tuple[int, int]) -> Scores:
-        """A column of scores, kept as :func:`stack_rows` keeps its rows.
+        """A column of scores, stored like the result of :func:`stack_rows`.
 
         Raises:
-            ValueError: The column is of another shape.
+            ValueError: The column has another shape.
         """
         return stack_rows((piece for _, piece in self.read_pieces(name, shape)), shape)
 
     def read_pieces(self, name: str, shape: tuple[int, ...]) -> Iterator[tuple[slice, Column]]:
-        """The column's rows, piece by piece, and which they are.
+        """Pieces of a column, each with the slice of its rows.
 
         Raises:
-            ValueError: The column is of another shape.
+            ValueError: The column has another shape.
         """
         with self._archive.open(f"{name}.npy") as member:
-            found, dtype = self._read_header(member, name)
-            if found != shape:
-                raise ValueError(f"{name} is {found}, not {shape}")
+            stored_shape, dtype = self._read_header(member, name)
+            if stored_shape != shape:
+                raise ValueError(f"{name} has the shape {stored_shape}, not {shape}")
             yield from _read_pieces(member, shape, dtype)
 
     def _read_header(self, member: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         if npy.read_magic(member) != (1, 0):
-            raise ValueError(f"{name} is of an unknown version")
+            raise ValueError(f"{name} has an unknown version")
         shape, is_fortran, dtype = npy.read_array_header_1_0(member)
         if not shape or is_fortran or dtype.kind not in "Uf":
-            raise ValueError(f"{name} is no column of numbers or texts")
+            raise ValueError(f"{name} is not a column of numbers or texts")
         size = self._archive.getinfo(f"{name}.npy").file_size - member.tell()
         if math.prod(shape) * dtype.itemsize != size:
-            raise ValueError(f"{name} does not hold what it says")
+            raise ValueError(f"{name} does not have the size that its header states")
         return shape, dtype
 
 

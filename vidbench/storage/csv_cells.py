@@ -1,31 +1,31 @@
-"""Cells of CSV files: no spreadsheet takes text from outside for a formula."""
+"""Cells of CSV files, escaped so that spreadsheets do not run untrusted text as formulas."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-# What a spreadsheet takes for the beginning of a formula, wide forms too, behind the apostrophes
-# that keep it from doing so (https://owasp.org/www-community/attacks/CSV_Injection).
+# Characters that begin a formula in a spreadsheet, full-width forms included, after any apostrophes
+# that already escape it (https://owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-_HARMLESS = re.compile(r"-[A-Za-z0-9_.-]*")  # numbers and ids of YouTube: no call, no command
+_HARMLESS = re.compile(r"-[A-Za-z0-9_.-]*")  # numbers and YouTube ids: cannot call a function
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """One line of CSV without its end, in which no spreadsheet finds a formula.
+    """One line of CSV, without the newline, with formulas escaped.
 
-    A text that begins with ``=``, ``+``, ``-``, ``@``, a tab or an end of a line gets an apostrophe
-    before it, and so does one that begins with apostrophes and then one of these. So different
-    texts stay different, and :func:`unescape_cell` gives them back. Numbers stay as they
-    are, and so does a text of ``-`` and ASCII letters, digits, ``_``, ``-`` and ``.`` alone, as the
-    ids of YouTube are. None is an empty cell.
+    A text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break is prefixed with an
+    apostrophe, and so is one that begins with apostrophes followed by one of these. So different
+    texts stay different, and :func:`unescape_cell` restores them. Numbers are not escaped, nor is
+    a ``-`` followed only by ASCII letters, digits, ``_``, ``-`` and ``.``, as in YouTube ids. None
+    becomes an empty cell.
     """
-    shown = [_quoted(_cell(cell)) for cell in cells]
-    return '""' if shown == [""] else ",".join(shown)  # an empty line would be no row
+    quoted = [_quoted(_cell(cell)) for cell in cells]
+    return '""' if quoted == [""] else ",".join(quoted)  # readers skip empty lines
 
 
 def unescape_cell(cell: str) -> str:
-    """The text of a cell that :func:`csv_line` wrote and a CSV reader has read."""
+    """The original text of a cell that :func:`csv_line` wrote, as read by a CSV reader."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
@@ -36,6 +36,6 @@ def _cell(value: object) -> str:
 
 
 def _quoted(cell: str) -> str:
-    """In quotes where need be; the csv module leaves a carriage return bare, which ends a row."""
+    """The cell, quoted if necessary; the csv module does not quote a lone carriage return."""
     escaped = cell.replace('"', '""')
     return f'"{escaped}"' if any(char in cell for char in ',"\r\n') else cell

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from vidbench.errors import DiskFullError
 from vidbench.storage.csv_cells import csv_line
 
 TEMPORARY = ".*.tmp"
-"""Names of files that are being written, as :func:`temporary_path` makes them."""
+"""Glob pattern of the names that :func:`temporary_path` makes."""
 
 BEGIN_BYTES = 512
-"""Bytes of a file that a :data:`Check` looks at."""
+"""Number of bytes at the beginning of a file that are passed to a :data:`Check`."""
 
 Check = Callable[[bytes, int], None]
-"""Told a file's first bytes and its size; raises what makes reading the rest of no use."""
+"""Takes a file's first bytes and its size; raises if the rest need not be read."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_STALE_SECONDS = 3600  # no file takes so long to write, on whatever machine its writer ran
+_STALE_SECONDS = 3600  # longer than any file takes to write, on any machine
 _TEMPORARY = re.compile(r"\..*\.(?P<host>[\w-]+)-(?P<pid>\d+)\.tmp")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder, renamed to ``path`` if nothing went wrong."""
+    """Yield a temporary path in the same folder, renamed to ``path`` if no error occurs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     try:
@@ -47,74 +47,75 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_errors(folder: Path, needed: int | None = None) -> Iterator[None]:
-    """Says in one line that a disk is full, instead of the system's own error.
+    """Turn the system's errors of a full disk into a one-line DiskFullError.
 
     Args:
-        folder: Where something is written; it need not exist yet.
-        needed: Bytes that it takes, where they are known.
+        folder: Folder that is written to; it need not exist yet.
+        needed: Number of bytes to write, if known.
 
     Raises:
-        DiskFullError: No room is left, the quota is used up, or files may not grow so large.
+        DiskFullError: The disk is full, the quota is used up, or the file is too large for it.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        wanted = "" if needed is None else f"{needed / 1e6:.1f} MB are needed, "
+        required = "" if needed is None else f"{needed / 1e6:.1f} MB are needed, "
+        free = f"{free_bytes(folder) / 1e6:.1f}"
         raise DiskFullError(
-            f"{folder} cannot take more ({error.strerror}): {wanted}{free_bytes(folder) / 1e6:.1f} "
+            f"{folder} cannot take more ({error.strerror}): {required}{free} "
             "MB are free; make room or choose another folder, and run the same command again"
         ) from error
 
 
 def free_bytes(folder: Path) -> int:
-    """Bytes that may still be written on the disk of a folder, which need not exist yet."""
+    """Free bytes on the disk of a folder, which need not exist yet."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 def seen_from(folder: Path, path: Path) -> str:
-    """The path as seen from the folder, so that both may be moved together."""
+    """The path relative to the folder, so that both can be moved together."""
     try:
         return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:  # another drive of Windows
+    except ValueError:  # on another drive of Windows
         return path.absolute().as_posix()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes the content, indented."""
+    """Write the content as indented JSON."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a table whose first line is the header.
+    """Write a table with a header line.
 
-    :func:`~vidbench.storage.csv_cells.csv_line` says what becomes of texts that look like formulas.
+    Texts that look like formulas are escaped by :func:`~vidbench.storage.csv_cells.csv_line`.
     """
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         file.writelines(f"{csv_line(row)}\n" for row in chain([header], rows))
 
 
 def temporary_path(path: Path) -> Path:
-    """A hidden name beside ``path`` that tells who writes there, for :func:`sweep`."""
+    """A hidden path beside ``path`` that names the writing process, for :func:`sweep`."""
     writer = f"{_host()}-{os.getpid()}"
     return path.with_name(f".{path.name}.{threading.get_native_id()}.{writer}.tmp")
 
 
 def sweep(folder: Path, pattern: str) -> None:
-    """Removes temporary files and folders whose writers are gone.
+    """Remove temporary files and folders whose writers no longer run.
 
     Args:
         folder: Need not exist.
-        pattern: Of the folders to look into, as in :meth:`pathlib.Path.glob`.
+        pattern: Folders to search below it, as in :meth:`pathlib.Path.glob`.
     """
-    found: list[Path] = []
-    with suppress(FileNotFoundError):  # a folder may vanish meanwhile; a later sweep looks again
-        found += folder.glob(f"{pattern}/.*.tmp" if pattern else ".*.tmp")
-    for path in found:
+    temporary: list[Path] = []
+    with suppress(FileNotFoundError):  # a folder was removed by another process
+        temporary += folder.glob(f"{pattern}/.*.tmp" if pattern else ".*.tmp")
+    for path in temporary:
         with suppress(FileNotFoundError):  # another process may sweep too
             if not _is_abandoned(path):
                 continue
@@ -125,8 +126,8 @@ def sweep(folder: Path, pattern: str) -> None:
 
 
 def _is_abandoned(path: Path) -> bool:
-    found = _TEMPORARY.fullmatch(path.name)
-    if found and found["host"] == _host() and not _is_alive(int(found["pid"])):
+    match = _TEMPORARY.fullmatch(path.name)
+    if match and match["host"] == _host() and not _is_alive(int(match["pid"])):
         return True
     return time.time() - path.stat().st_mtime > _STALE_SECONDS
 

@@ -1,4 +1,4 @@
-"""SHA-256 of files, and a memory of them, so that a file is read for its hash only once."""
+"""SHA-256 of files, remembered in SQLite so that each file is read only once for its hash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class FileIdentity(NamedTuple):
-    """What tells, without reading it, that a file or a folder of frames is still the same."""
+    """Metadata that changes with a file or a folder of frames, so that it need not be read."""
 
     size: int
     mtime_ns: int
@@ -25,7 +25,7 @@ class FileIdentity(NamedTuple):
     @classmethod
     def of(cls, path: Path) -> FileIdentity:
         status = path.stat()
-        if path.is_dir():  # what changes in a file of a folder does not change the folder's times
+        if path.is_dir():  # a folder's modification time does not change with its files' content
             return cls(*identify_frames(path), status.st_ino)
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
@@ -34,8 +34,8 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, or of a folder's frames, 64 hexadecimal digits.
 
     Raises:
-        OSError: It cannot be read.
-        VideoError: It is a folder, and holds no frames.
+        OSError: The file or folder cannot be read.
+        VideoError: The folder has no frames.
     """
     if path.is_dir():
         return digest_frames(find_frames(path).paths)
@@ -50,8 +50,8 @@ class HashMemory:
     """Hashes by absolute path and file identity, in one SQLite file; safe between processes.
 
     Args:
-        path: The SQLite file, made at the first use. On a file system without locks nothing is
-            written, and hashes are forgotten with this object.
+        path: The SQLite file, created on first use. On a file system without locks nothing is
+            written, and hashes last as long as this object.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +60,7 @@ class HashMemory:
         self._connection: sqlite3.Connection | None = None
 
     def recall(self, path: Path) -> str | None:
-        """The hash of the file as it is now, or None if it is new or has changed.
+        """The remembered hash of a file; None if it is new or has changed.
 
         Raises:
             OSError: The file does not exist.
@@ -79,7 +79,7 @@ class HashMemory:
         return None if row is None else str(row[0])
 
     def remember(self, path: Path, identity: FileIdentity, sha256: str) -> None:
-        """Keeps the hash of a file that had this identity before it was read."""
+        """Store the hash of a file that had this identity before it was read."""
         with self._lock, self._open() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
@@ -88,9 +88,9 @@ class HashMemory:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            # SQLite would wait for a minute, and then say that the database is locked.
-            place = self._path if has_record_locks(self._path.parent) else ":memory:"
-            connection = sqlite3.connect(place, timeout=60, check_same_thread=False)
+            # Without locks SQLite would wait for a minute, then report a locked database.
+            database = self._path if has_record_locks(self._path.parent) else ":memory:"
+            connection = sqlite3.connect(database, timeout=60, check_same_thread=False)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, "
@@ -101,7 +101,7 @@ class HashMemory:
         return self._connection
 
     def close(self) -> None:
-        """Closes the file; the next use opens it again."""
+        """Close the file; the next use opens it again."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()

@@ -1,4 +1,4 @@
-"""Locations of stores: a folder of this machine, or a URL that fsspec knows."""
+"""Locations of stores: a local folder, or a URL that fsspec supports."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 Location = Path | str
-"""A folder, or the URL of a remote one, such as ``s3://bucket/prefix``."""
+"""A local folder, or the URL of a remote one, such as ``s3://bucket/prefix``."""
 
 WORKING_FOLDERS = "VIDBENCH_STAND_INS"
-"""Environment variable: where working folders lie, for machines with a disk for such things."""
+"""Environment variable that sets the parent of all working folders, e.g. to a scratch disk."""
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.:-]+)://(?P<rest>.*)", re.DOTALL)
 _NOT_REMOTE = ("http", "https", "file")
-_PASSWORD = re.compile(r"//([^/\s@:]*):[^/\s@]*@")  # what is before it may be a container's name
-_MAX_NAME_BYTES = 255  # of a file's or folder's name, on all usual file systems
+_PASSWORD = re.compile(r"//([^/\s@:]*):[^/\s@]*@")  # the user may be a container's name: kept
+_MAX_NAME_BYTES = 255  # for the name of a file or folder, on common file systems
 
 
 def is_remote(location: Location) -> bool:
-    """Whether this is the URL of a remote store."""
-    found = _URL.match(location) if isinstance(location, str) else None
-    return found is not None and found["scheme"].lower() not in _NOT_REMOTE
+    """Whether the location is the URL of a remote store."""
+    url = _URL.match(location) if isinstance(location, str) else None
+    return url is not None and url["scheme"].lower() not in _NOT_REMOTE
 
 
 def without_password(text: str) -> str:
-    """The text without the passwords of the addresses in it."""
+    """The text without the passwords in its URLs."""
     return _PASSWORD.sub(r"//\1@", text)
 
 
 def scheme_of(url: str) -> str:
-    """The part of a URL before ``://``, in small letters."""
+    """The part of a URL before ``://``, in lower case."""
     return url.partition("://")[0].lower()
 
 
@@ -42,15 +42,15 @@ def join(location: Location, name: str) -> Location:
 
 
 def working_folder(location: Location) -> Path:
-    """The folder of this machine for work on a store: a local one itself.
+    """The local folder to work on a store: the folder itself if it is local.
 
-    That of a URL has the URL's last name.
+    The working folder of a URL ends in the last part of the URL.
     """
     return _folder_for(location) if is_remote(location) else Path(location)
 
 
 def own_folder(location: Location) -> Path:
-    """A folder of this machine alone for a store that other machines may see at the same path."""
+    """A folder private to this machine, for a store that other machines see at the same path."""
     return _folder_for(location)
 
 
@@ -62,7 +62,7 @@ def _folder_for(location: Location) -> Path:
 
 
 def is_plain(key: str) -> bool:
-    """Whether a local file below a folder can have this relative name; stores take any."""
+    """Whether the key of a store is also valid as the relative path of a local file."""
     try:
         sizes = {part: len(os.fsencode(part)) for part in key.split("/")}
     except UnicodeEncodeError:
@@ -76,6 +76,6 @@ def _base() -> Path:
         return Path(chosen).absolute()
     try:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a user without a home, as in some containers
+    except RuntimeError:  # the user has no home folder, as in some containers
         home = Path(tempfile.gettempdir())
     return home.absolute() / "vidbench" / "shared"

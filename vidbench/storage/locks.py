@@ -1,4 +1,4 @@
-"""One process at a time: locks that end with whoever holds them, however it ends."""
+"""Locks between processes and threads, released even if the holder is killed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import IO
 
 try:
     import fcntl
-except ImportError:  # Windows: work may be done twice there, but files appear whole nevertheless
+except ImportError:  # Windows: work may be done twice there, but writes stay atomic
     fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
-# What a file system without locks answers: NFS without its lock service, Lustre without the mount
-# option "flock", and several that run in user space.
+# Errors of file systems without locks: NFS without its lock service, Lustre without the mount
+# option "flock", and several FUSE file systems.
 _UNSUPPORTED = frozenset(
     {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 )
@@ -31,17 +31,16 @@ _warned: set[str] = set()
 
 @contextmanager
 def locked(folder: Path, name: str) -> Iterator[None]:
-    """Nobody else, thread or process, is inside for the same folder and name meanwhile.
+    """Hold a lock that excludes other threads and processes with the same folder and name.
 
-    On a file system without locks only threads of this process wait for one another, which is
-    said once.
+    On a file system without locks only the threads of this process exclude each other; a warning
+    is logged once.
 
-    A name shares its lock with about one of 256 others, so whoever is inside must not ask for
-    another one.
+    A name shares its lock with about one in 256 others, so do not take a second lock inside.
 
     Args:
-        folder: Holds the lock files, at most 256, which stay; it is made.
-        name: Of what must not be done twice at once.
+        folder: Folder of the lock files, at most 256, which are kept; created if missing.
+        name: Name of the work that must not run twice at once.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:2]}.lock"
@@ -54,10 +53,10 @@ def locked(folder: Path, name: str) -> Iterator[None]:
 
 
 def has_record_locks(folder: Path) -> bool:
-    """Whether files in this folder can be locked as SQLite locks them; if not, it is said once.
+    """Whether SQLite can lock files in this folder; if not, a warning is logged once.
 
     Args:
-        folder: It is made.
+        folder: Created if missing.
     """
     if fcntl is None:
         return True
@@ -65,7 +64,7 @@ def has_record_locks(folder: Path) -> bool:
     with (folder / ".locks" / "probe").open("ab") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):  # another process asks the same question
+        except (BlockingIOError, PermissionError):  # another process holds it: locks work
             return True
         except OSError as error:
             return _is_supported(error, folder)
@@ -73,7 +72,7 @@ def has_record_locks(folder: Path) -> bool:
 
 
 def _take(file: IO[bytes], folder: Path) -> bool:
-    """Waits for the lock of an open file; False where there are none."""
+    """Wait for the lock of an open file; False if the file system has no locks."""
     if fcntl is None:
         return False
     try:
@@ -84,10 +83,12 @@ def _take(file: IO[bytes], folder: Path) -> bool:
 
 
 def _is_supported(error: OSError, folder: Path) -> bool:
-    """False after a warning; a worker leaves that to the process that started it.
+    """Return False if the error means that locks are unsupported.
+
+    Warns once, and only in the main process, not in its workers.
 
     Raises:
-        OSError: It is another error.
+        OSError: The error has another cause.
     """
     if error.errno not in _UNSUPPORTED:
         raise error

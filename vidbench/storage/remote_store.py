@@ -1,4 +1,4 @@
-"""Folders behind URLs: on object stores and file systems that fsspec knows."""
+"""Remote stores: folders behind URLs that fsspec supports."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from vidbench.storage.locations import (
 
 logger = logging.getLogger(__name__)
 
-_OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss")  # a put is whole or not
-_PACKAGES = {  # and their extras
+_OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss")  # a put is atomic
+_PACKAGES = {  # by scheme, each with its extra of vidbench
     "s3": ("s3fs", "s3"),
     "s3a": ("s3fs", "s3"),
     "gs": ("gcsfs", "gs"),
     "gcs": ("gcsfs", "gs"),
 }
-_PAUSES = (1.0, 4.0)  # seconds; s3fs and others have tried several times themselves
+_PAUSES = (1.0, 4.0)  # seconds between tries; s3fs and others also retry by themselves
 
 T = TypeVar("T")
 
@@ -39,16 +39,16 @@ _swept: set[Path] = set()
 
 
 class RemoteStore:
-    """A :class:`~vidbench.storage.store.Store` behind a URL; constructing it connects to nothing.
+    """A :class:`~vidbench.storage.store.Store` behind a URL; constructing it does no I/O.
 
-    Only the URL travels to another machine, where the working folder is another one.
+    Pickling keeps the URL only: another machine has its own working folder.
 
     Args:
-        url: As fsspec takes it, e.g. ``s3://bucket/prefix``.
+        url: URL of the folder for fsspec, e.g. ``s3://bucket/prefix``.
 
     Raises:
-        SharedError: Any method: the store cannot be reached, or refuses what is asked of it.
-        DiskFullError: Methods that write to this machine: its disk is full.
+        SharedError: By any method: the store cannot be reached, or refuses the request.
+        DiskFullError: By methods that write to this machine: its disk is full.
     """
 
     def __init__(self, url: str) -> None:
@@ -92,26 +92,27 @@ class RemoteStore:
 
     def list(self, folder: str = "") -> list[str]:
         try:
-            found = self._ask(folder, lambda files, path: _fresh(files).ls(path, detail=False))
+            paths = self._ask(folder, lambda files, path: _fresh(files).ls(path, detail=False))
         except FileNotFoundError:
             return []
-        own = self._path(folder).strip("/")
-        names = {PurePosixPath(name).name for name in found if name.strip("/") != own}
-        shown = sorted(name for name in names if not Path(name).match(TEMPORARY))
-        return [f"{folder}/{name}" if folder else name for name in shown]
+        root = self._path(folder).strip("/")
+        names = {PurePosixPath(path).name for path in paths if path.strip("/") != root}
+        listed = sorted(name for name in names if not Path(name).match(TEMPORARY))
+        return [f"{folder}/{name}" if folder else name for name in listed]
 
     def list_tree(self) -> dict[str, int]:
-        """Keys of all files at any depth, with their bytes; local files can have all the names."""
-        found = self._ask("", lambda files, path: _fresh(files).find(path, detail=True))
+        """Bytes of all files at any depth, by key; only keys that local files can have."""
+        infos = self._ask("", lambda files, path: _fresh(files).find(path, detail=True))
         root = self._path("").strip("/")
         sizes = {
             name.strip("/").removeprefix(root).removeprefix("/"): int(info["size"] or 0)
-            for name, info in found.items()
+            for name, info in infos.items()
             if not name.endswith("/") and not Path(name).match(TEMPORARY)
         }
         if odd := sorted(key for key in sizes if key and not is_plain(key)):
             logger.warning(
-                "%s has files whose names no folder takes, and that are ignored: %d, e.g. %.200r",
+                "%s has files that are ignored because a local folder cannot have their names: %d, "
+                "e.g. %.200r",
                 self.address(),
                 len(odd),
                 odd[0],
@@ -132,7 +133,7 @@ class RemoteStore:
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
         copies = self.local.parent / ".copies"
-        if copies not in _swept:  # what killed processes left, before this one makes its first
+        if copies not in _swept:  # removes copies that killed processes left
             _swept.add(copies)
             sweep(copies, "")
         private = temporary_path(copies / uuid.uuid4().hex)
@@ -161,14 +162,14 @@ class RemoteStore:
             shutil.rmtree(self.local)
 
     def _ask(self, key: str, action: Callable[[Any, str], T]) -> T:
-        """What the store answers; asked again a few times where that may help.
+        """The store's answer to an action, retried after temporary failures.
 
         Raises:
             FileNotFoundError: There is no such file.
             SharedError: The store does not answer, or refuses.
             DiskFullError: This machine's disk is full.
         """
-        if key and not is_plain(key):  # a manifest may name any path
+        if key and not is_plain(key):  # keys come from manifests, which may list any path
             raise FileNotFoundError(errno.ENOENT, "no file can have this name", key)
         for pause in (*_PAUSES, None):
             try:
@@ -188,13 +189,13 @@ class RemoteStore:
     def _error(self, key: str, error: Exception) -> SharedError:
         reason = " ".join(str(error).split()) or type(error).__name__
         return SharedError(
-            f"{self.address(key)}: {without_password(reason)[:300]}: see address, permissions, "
-            "and how the store is reached (docs/shared_storage.md)"
+            f"{self.address(key)}: {without_password(reason)[:300]}: check address, permissions "
+            "and settings of the store (docs/shared_storage.md)"
         )
 
     @property
     def _files(self) -> Any:
-        """The file system; fsspec keeps one for all folders on it."""
+        """The file system, which fsspec shares between all folders on it."""
         import fsspec
 
         require_remote("url", self._url)
@@ -210,12 +211,16 @@ class RemoteStore:
 
 
 def require_remote(option: str, url: str) -> None:
-    """Check that the URL names a folder and the packages to reach it are installed.
+    """Raise ConfigError unless the URL names a folder and its package is installed.
 
-    Nothing is connected.
+    Does not connect.
+
+    Args:
+        option: Name of the option, for the message.
+        url: Its value.
 
     Raises:
-        ConfigError: It names none, or a package is missing.
+        ConfigError: The URL names no folder, or a package is missing.
     """
     shown, scheme = without_password(url), scheme_of(url)
     if "::" in url or not url.partition("://")[2].strip("/"):
@@ -229,14 +234,14 @@ def require_remote(option: str, url: str) -> None:
     try:
         get_filesystem_class(scheme)
     except ValueError as error:
-        raise ConfigError(f"--{option} {shown!r}: fsspec knows no {scheme}://") from error
+        raise ConfigError(f"--{option} {shown!r}: fsspec does not know {scheme}://") from error
     except ImportError as error:
         advice = f"{package}: {install}" if scheme in _PACKAGES else f"a package: {error}"
         raise ConfigError(f"{shown} needs {advice}") from error
 
 
 def _renamed(send: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
-    """Sends a file under a temporary name first, where files grow under their names."""
+    """Send to a temporary name, then rename: a put on this file system is not atomic."""
 
     def put(files: Any, path: str) -> None:
         folder, _, name = path.rpartition("/")
@@ -258,11 +263,11 @@ def _delete(name: str, files: Any, _: str) -> None:
 
 
 def _fresh(files: Any) -> Any:
-    """The file system, which has forgotten earlier listings: others write there too."""
+    """The file system with its listing cache cleared, because others write there too."""
     files.invalidate_cache()
     return files
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether asking again is of no use."""
+    """Whether a retry cannot help."""
     return isinstance(error, PermissionError | ValueError) or "Credential" in type(error).__name__

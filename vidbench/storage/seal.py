@@ -1,7 +1,7 @@
-"""Files whose first bytes verify all others, so that nothing damaged reaches a parser.
+"""Sealed files: a checksum in the first bytes, verified before a parser sees the content.
 
-HDF5 trusts what it reads: one flipped bit of its metadata can crash a process or never end. It
-leaves the first bytes of a file, the user block, to whoever writes it; here they hold the seal.
+HDF5 trusts its input: one flipped bit of its metadata can crash a process or hang it. It leaves
+the first bytes of a file, the user block, to the application; they hold the seal.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from numpy.typing import NDArray
 from vidbench.errors import CacheError
 
 USER_BLOCK = 512
-"""Bytes before HDF5's own; the smallest number that it permits."""
+"""Size of the user block in bytes, the smallest that HDF5 permits."""
 
-_MAGIC = b"vidbench clip 2\n"  # the number is raised whenever files are laid out otherwise
+_MAGIC = b"vidbench clip 2\n"  # increase the number whenever the layout of files changes
 _LENGTH = slice(len(_MAGIC), len(_MAGIC) + 8)
 
 
 def seal(content: memoryview) -> None:
-    """Fills the user block of a file's content, in place, when all else is there."""
+    """Fill the user block of a file's content in place; call it when the rest is complete."""
     content[:USER_BLOCK] = _user_block(content)
 
 
 def require_length(begin: bytes, size: int) -> None:
-    """Raise CacheError unless a file is as long as its seal says.
+    """Raise CacheError unless a file is as long as its seal states.
 
-    So no memory is taken for a file that is far too long.
+    The check avoids allocating memory for a file that is far too long.
 
     Args:
-        begin: The file's first bytes, :data:`USER_BLOCK` of them if it has so many.
-        size: Of the file.
+        begin: The file's first :data:`USER_BLOCK` bytes, or fewer if it is shorter.
+        size: The file's size in bytes.
     """
     if not begin.startswith(_MAGIC):
         raise CacheError("this version of vidbench did not write it")
@@ -43,10 +43,10 @@ def require_length(begin: bytes, size: int) -> None:
 
 
 def verify_seal(content: memoryview) -> NDArray[np.uint8]:
-    """The content of a file as an array, not copied, if all of it is what was sealed.
+    """The content of a file as an array that shares its memory, after verifying the checksum.
 
     Raises:
-        CacheError: It is damaged, or has no seal.
+        CacheError: The content is damaged, or has no seal.
     """
     begin = content[:USER_BLOCK].tobytes()
     require_length(begin, len(content))
@@ -56,10 +56,10 @@ def verify_seal(content: memoryview) -> NDArray[np.uint8]:
 
 
 class BytesFile(io.RawIOBase):
-    """A file to read whose content lies in memory and is not copied, as :class:`io.BytesIO` does.
+    """A readable file over an array in memory that, unlike :class:`io.BytesIO`, does not copy it.
 
     Args:
-        content: All of it, in one dimension.
+        content: The bytes, in one dimension.
     """
 
     def __init__(self, content: NDArray[np.uint8]) -> None:
@@ -76,20 +76,20 @@ class BytesFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """The new position: ``offset`` from the begin, the present position or the end."""
+        """Move to ``offset`` from the beginning, the current position or the end; return it."""
         origins = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._content)}
         self._position = origins[whence] + offset
         return self._position
 
     def readinto(self, target: memoryview) -> int:  # type: ignore[override]  # all that h5py gives
-        """How many bytes were copied to ``target``; fewer than it holds at the end only."""
-        found = self._content[self._position : self._position + len(target)]
-        target[: len(found)] = found
-        self._position += len(found)
-        return len(found)
+        """Copy bytes to ``target``; return how many, fewer than it holds only at the end."""
+        piece = self._content[self._position : self._position + len(target)]
+        target[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
 
 
 def _user_block(content: memoryview) -> bytes:
-    """Magic word and version in 16 bytes, length in 8, XXH3-128 of what follows in 16, zeros."""
+    """Magic and version in 16 bytes, length in 8, XXH3-128 of the rest in 16, then zeros."""
     checksum = xxhash.xxh3_128_digest(content[USER_BLOCK:])
     return (_MAGIC + len(content).to_bytes(8, "little") + checksum).ljust(USER_BLOCK, b"\0")

@@ -1,4 +1,4 @@
-"""Stores: files by key, in a folder of this machine or behind a URL."""
+"""Stores: files by key, in a local folder or behind a URL."""
 
 from __future__ import annotations
 
@@ -18,76 +18,77 @@ from vidbench.storage.files import BEGIN_BYTES, TEMPORARY, Check, replacing
 from vidbench.storage.locations import Location, is_remote
 from vidbench.storage.remote_store import RemoteStore
 
-_THREADS = 16  # requests at once: each waits for the network most of the time
+_THREADS = 16  # concurrent requests, which mostly wait for the network
 
 T = TypeVar("T")
 
 
 class Store(Protocol):
-    """Files by key: a path below the store, with ``/`` between its parts.
+    """Files by key: a path relative to the store, with ``/`` between its parts.
 
     Attributes:
-        local: The folder itself, or this machine's working folder for a remote one: for locks, and
-            for files before they are put or after they are downloaded.
+        local: The folder itself, or the local working folder of a remote one: for locks, and for
+            files before they are put or after they are downloaded.
 
     Raises:
-        SharedError: Any method: a remote store cannot be reached, or refuses what is asked of it.
+        SharedError: By any method: a remote store cannot be reached, or refuses the request.
     """
 
     @property
     def local(self) -> Path: ...
 
     def address(self, key: str = "") -> str:
-        """Where others find the file, without a password."""
+        """Path or URL of the file for messages, without a password."""
 
     def exists(self, key: str) -> bool:
-        """Whether there is such a file."""
+        """Whether the file exists."""
 
     def get(self, key: str, check: Check | None = None) -> memoryview:
         """The file's content.
 
         Args:
-            key: Of the file.
-            check: Called before the rest of a local file is read; what it raises is raised.
+            key: The file's key.
+            check: Called with the beginning of the file, before the rest of a local file is read;
+                its errors are passed on.
 
         Raises:
             FileNotFoundError: There is no such file.
         """
 
     def put(self, key: str, content: memoryview | Path) -> None:
-        """Makes or replaces a file, whole or not at all; a path names a file to copy."""
+        """Create or replace a file atomically; a path names a local file to copy."""
 
     def list(self, folder: str = "") -> list[str]:
-        """Keys of what lies right below, without temporary files; empty if there is no folder."""
+        """Keys of files and folders in a folder, without temporary ones; empty if it is missing."""
 
     def delete(self, key: str) -> None:
-        """Deletes the file, if there is one."""
+        """Delete the file if it exists."""
 
     def delete_tree(self, key: str = "") -> None:
-        """Deletes the folder with all that is in it, or the file, if there is one."""
+        """Delete the folder and all its content, or the file, if it exists."""
 
     def local_copy(self, key: str) -> AbstractContextManager[Path]:
-        """A file of this machine to read meanwhile: a copy, or the file itself.
+        """Context with the path of a local copy, or of the file itself if it is local.
 
         Raises:
-            FileNotFoundError: There is no such file; a local one is not looked at.
+            FileNotFoundError: A remote file does not exist; a local one is not checked.
         """
 
     def download(self, key: str) -> bool:
-        """Whether there is such a file; if so, it is at ``local / key`` now, whole."""
+        """Copy the file to ``local / key`` and return True, or False if it does not exist."""
 
     def evict(self) -> None:
-        """Removes the working folder of a remote store."""
+        """Remove the working folder of a remote store."""
 
 
 def open_store(location: Location) -> Store:
-    """The store at a location; nothing is connected, and no disk is touched."""
+    """The store at a location; does no I/O."""
     return RemoteStore(str(location)) if is_remote(location) else LocalStore(Path(location))
 
 
 @dataclass(frozen=True)
 class LocalStore:
-    """A :class:`Store` in a folder of this machine."""
+    """A :class:`Store` in a local folder."""
 
     local: Path
 
@@ -147,7 +148,7 @@ class LocalStore:
 
 
 def at_once(do: Callable[[str], T], keys: Iterable[str]) -> list[T]:
-    """What ``do`` returns for each key, in their order; several run at once."""
+    """Results of ``do`` for all keys, in order, computed in parallel threads."""
     with ThreadPoolExecutor(_THREADS) as pool:
         jobs = [pool.submit(do, key) for key in keys]
         try:

@@ -1,4 +1,4 @@
-"""JSON objects as typed values: read strictly by the types of their fields, and written back.
+"""Read JSON objects strictly into dataclasses and named tuples, and write them back.
 
 A field with a default may be missing. Unknown keys are ignored, or kept in the field that is marked
 with :data:`REST`.
@@ -20,17 +20,17 @@ from vidbench.errors import ConfigError
 _T = TypeVar("_T")
 
 REST: Mapping[str, Any] = types.MappingProxyType({"rest": True})
-"""Metadata of the field that keeps the keys that no other field has."""
+"""Metadata of the field that keeps all keys without a field of their own."""
 
 IF_ANY: Mapping[str, Any] = types.MappingProxyType({"if_any": True})
-"""Metadata of a field that is left out where it is empty."""
+"""Metadata of a field that is omitted if it is empty."""
 
 _ROUNDING = 1e-6
-"""How far a number may lie outside its range: means of float32 can exceed 1."""
+"""Tolerance of ranges: means of float32 can slightly exceed 1."""
 
 
 class Range(NamedTuple):
-    """The numbers that a field may hold, both ends included."""
+    """Allowed range of a number, both ends included."""
 
     low: float
     high: float
@@ -42,30 +42,30 @@ Count = Annotated[int, Range(0, math.inf)]
 
 
 class FieldError(ValueError):
-    """A field is missing or holds something else; the message names the field and its value."""
+    """A field is missing or has a wrong value; the message names the field and the value."""
 
 
 class LaterFormatError(FieldError):
-    """The file was written by a later version, whose form this one does not know."""
+    """A later version wrote the file, in a format that this version does not know."""
 
 
 def read_json(path: Path, form: Callable[[object], _T], remedy: str, shown: str = "") -> _T:
-    """The value that a JSON file holds.
+    """Read a value from a JSON file.
 
     Args:
         path: The file.
-        form: Makes the value of the file's content, or raises FieldError.
-        remedy: What to do where the file is damaged, for the message.
-        shown: How a message names the file; by default its path.
+        form: Makes the value from the file's content, or raises FieldError.
+        remedy: Advice for a damaged file, for the message.
+        shown: Name of the file in messages; its path by default.
 
     Raises:
-        ConfigError: The file is damaged, of another program, or of a later version.
+        ConfigError: The file is damaged, or another program or a later version wrote it.
     """
     name = shown or str(path)
     try:
         return form(json.loads(path.read_text("utf-8")))
     except LaterFormatError as error:
-        raise ConfigError(f"{name} is of a later version: {error}: update vidbench") from error
+        raise ConfigError(f"{name} is from a later version: {error}: update vidbench") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"{name} is damaged, or vidbench did not write it ({error}): {remedy}"
@@ -73,30 +73,30 @@ def read_json(path: Path, form: Callable[[object], _T], remedy: str, shown: str 
 
 
 def under(key: str, *, if_any: bool = False) -> Mapping[str, Any]:
-    """Metadata of a field whose key in the file differs from its name; see :data:`IF_ANY`."""
+    """Metadata of a field whose JSON key differs from its name; see also :data:`IF_ANY`."""
     return {"key": key, "if_any": if_any}
 
 
 def decode(kind: type[_T], content: object, where: str = "") -> _T:
-    """A dataclass or named tuple from the content of a JSON object.
+    """Build a dataclass or named tuple from the content of a JSON object.
 
     Args:
-        kind: The class; its annotations say what each key must hold.
-        content: As :func:`json.loads` gives it.
+        kind: The class; its annotations define the type of each key.
+        content: The object, as returned by :func:`json.loads`.
         where: Path of the object in its file, for messages.
 
     Raises:
-        FieldError: A field is missing or of another type.
+        FieldError: A field is missing or has another type.
     """
-    found: _T = decode_value(kind, content, where)
-    return found
+    value: _T = decode_value(kind, content, where)
+    return value
 
 
 def decode_value(annotation: Any, content: object, where: str) -> Any:
-    """A value of any annotation that a field may have, such as a union.
+    """Build a value of any type that a field can have, such as a union.
 
     Raises:
-        FieldError: The content does not fit.
+        FieldError: The content does not fit the type.
     """
     origin = get_origin(annotation)
     if annotation is Any:
@@ -111,18 +111,18 @@ def decode_value(annotation: Any, content: object, where: str) -> Any:
     if origin is list:
         return list(_decode_items(get_args(annotation)[0], content, where))
     if origin is Mapping:
-        inner, found = get_args(annotation)[1], _require(dict, content, where)
-        return {key: decode_value(inner, item, _join(where, key)) for key, item in found.items()}
+        inner, items = get_args(annotation)[1], _require(dict, content, where)
+        return {key: decode_value(inner, item, _join(where, key)) for key, item in items.items()}
     if annotation in _SCALARS:
         return _decode_scalar(annotation, content, where)
     return _decode_object(annotation, _require(dict, content, where), where)
 
 
 def encode(value: object) -> Any:
-    """The value as :func:`json.dumps` takes it, with fields in their order.
+    """The value for :func:`json.dumps`, with fields in order of definition.
 
-    Left out are fields that are None by default and are None, and those marked with
-    :data:`IF_ANY` that are empty.
+    Omits fields that are None by default and are None, and empty fields marked with
+    :data:`IF_ANY`.
     """
     if dataclasses.is_dataclass(value):
         return dict(_encode_fields(value))
@@ -165,16 +165,16 @@ def _fields_of(kind: Any) -> tuple[_Field, ...]:
 
 def _encode_fields(value: Any) -> Iterator[tuple[str, Any]]:
     for field in dataclasses.fields(value):
-        held = getattr(value, field.name)
+        content = getattr(value, field.name)
         if field.metadata.get("rest"):
-            yield from encode(held).items()
-        elif not _is_left_out(field, held):
-            yield field.metadata.get("key", field.name), encode(held)
+            yield from encode(content).items()
+        elif not _is_omitted(field, content):
+            yield field.metadata.get("key", field.name), encode(content)
 
 
-def _is_left_out(field: dataclasses.Field[Any], held: object) -> bool:
-    return (held is None and field.default is None) or (
-        bool(field.metadata.get("if_any")) and not held
+def _is_omitted(field: dataclasses.Field[Any], content: object) -> bool:
+    return (content is None and field.default is None) or (
+        bool(field.metadata.get("if_any")) and not content
     )
 
 
@@ -183,23 +183,23 @@ def _decode_object(kind: Any, content: Mapping[str, Any], where: str) -> Any:
     values: dict[str, Any] = {}
     for field in fields:
         if field.keeps_rest:
-            known = {other.key for other in fields}
-            values[field.name] = {k: v for k, v in content.items() if k not in known}
+            keys = {other.key for other in fields}
+            values[field.name] = {k: v for k, v in content.items() if k not in keys}
         elif field.key in content:
-            place = _join(where, field.key)
-            values[field.name] = decode_value(field.kind, content[field.key], place)
+            path = _join(where, field.key)
+            values[field.name] = decode_value(field.kind, content[field.key], path)
         elif field.required:
             raise FieldError(f"{_join(where, field.key)} is missing")
     return kind(**values)
 
 
 def _decode_items(kind: Any, content: object, where: str) -> Iterator[Any]:
-    for place, item in enumerate(_require(list, content, where)):
-        yield decode_value(kind, item, f"{where}[{place}]")
+    for index, item in enumerate(_require(list, content, where)):
+        yield decode_value(kind, item, f"{where}[{index}]")
 
 
 def _decode_union(kinds: Sequence[Any], content: object, where: str) -> Any:
-    """The first kind that fits; where none does, the error is that of the first."""
+    """A value of the first type that fits; if none fits, raise the error of the first."""
     if content is None and types.NoneType in kinds:
         return None
     errors = []
@@ -219,10 +219,10 @@ _NAMES = {dict: "an object", list: "a list"} | _SCALARS
 def _decode_scalar(kind: Any, content: object, where: str) -> Any:
     if kind is float and isinstance(content, int) and not isinstance(content, bool):
         return content
-    found = _require(kind, content, where)
-    if kind is float and not math.isfinite(found):
-        raise FieldError(f"{where} is {found}, not a finite number")
-    return found
+    value = _require(kind, content, where)
+    if kind is float and not math.isfinite(value):
+        raise FieldError(f"{where} is {value}, not a finite number")
+    return value
 
 
 def _require(kind: Any, content: object, where: str) -> Any:

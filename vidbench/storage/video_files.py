@@ -1,4 +1,4 @@
-"""Which files and folders below a folder are videos, by their names alone."""
+"""Find the videos below a folder, by file name alone."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _SUFFIXES = """
 .mpeg .mpg .mts .mxf .nut .obu .ogm .ogv .qt .rm .rmvb .tod .tp .trp .ts .vob .webm .wmv .wtv .y4m
 """
 MEDIA_SUFFIXES = frozenset(_SUFFIXES.split())
-"""What tells a video by its name, in whatever case; other files of a folder are ignored."""
+"""File extensions of videos, in lower case; other files of a folder are ignored."""
 
 _OF_SYSTEMS = """
 $recycle.bin @eadir #recycle #snapshot __macosx desktop.ini lost+found thumbs.db
 """
 _SYSTEM = frozenset(_OF_SYSTEMS.split())
-"""What systems and storage devices put beside files, in small letters."""
+"""Names that operating systems and storage devices put beside files, in lower case."""
 
 
 class Found(NamedTuple):
-    """What lies below a folder, each in the order of names.
+    """Files and folders below a folder, sorted by name.
 
     Attributes:
         videos: Files, and folders of frames (:mod:`vidbench.storage.frame_folder`).
-        others: Files that are no videos by their names.
-        hidden: Hidden files, and hidden folders, which are not looked into.
-        empty: Folders that hold nothing.
-        frames: The videos that are folders of frames, with what other pictures they hold.
+        others: Files without the extension of a video.
+        hidden: Hidden files, and hidden folders, which are not searched.
+        empty: Empty folders.
+        frames: The videos that are folders of frames, with the kinds of their other pictures.
     """
 
     videos: list[Path]
@@ -43,10 +43,10 @@ class Found(NamedTuple):
     frames: dict[Path, tuple[Kind, ...]]
 
     def left_out(self, root: Path) -> list[str]:
-        """What is no video, a line for each reason, with counts and examples.
+        """A line for each reason why files are left out, with a count and an example.
 
         Args:
-            root: Examples are named relative to it.
+            root: Examples are shown relative to it.
         """
         reasons = {
             "no known video ending": self.others,
@@ -56,10 +56,10 @@ class Found(NamedTuple):
 
 
 def find_videos(path: Path) -> Found:
-    """The videos below a folder, links followed; a file that is named itself is one in any case.
+    """The videos below a folder, links followed; the path of a file counts as a video itself.
 
     Raises:
-        ConfigError: The path does not exist, a folder cannot be listed, or holds no video.
+        ConfigError: The path does not exist, cannot be listed, or has no video.
     """
     if not os.path.lexists(path):
         raise ConfigError(f"{path} does not exist: name a folder of videos, or one video")
@@ -67,19 +67,19 @@ def find_videos(path: Path) -> Found:
         return Found([path], [], [], [], {})
     found = survey(path)
     if not found.videos:
-        raise ConfigError("; ".join([f"{path} holds no video", *found.left_out(path)]))
+        raise ConfigError("; ".join([f"{path} has no video", *found.left_out(path)]))
     return found
 
 
 def survey(folder: Path, by_name: int = 0) -> Found:
-    """What lies below a folder, links followed.
+    """All files and folders below a folder, links followed.
 
-    A folder that several links lead to is visited once, by the first of its names, and links in
-    loops end.
+    A folder that several links point to is visited once, by the first of its names, so loops of
+    links end.
 
     Args:
-        folder: It is listed.
-        by_name: Down to so many levels below it, folders are visited under each of their names.
+        folder: The folder to list.
+        by_name: Depth down to which folders are visited under each of their names.
 
     Raises:
         ConfigError: A folder cannot be listed.
@@ -93,22 +93,22 @@ def survey(folder: Path, by_name: int = 0) -> Found:
 
 
 def _sort_into(found: Found, entries: _Entries) -> None:
-    place, files, folders, is_again = entries
-    shown = [name for name in files if not is_hidden(name)]
-    videos = [name for name in shown if _is_video_name(name)]
-    frames = [] if videos or not are_frames(shown) else [n for n in shown if is_picture(n)]
-    found.videos.extend(place / name for name in videos)
+    folder, files, folders, is_again = entries
+    visible = [name for name in files if not is_hidden(name)]
+    videos = [name for name in visible if _is_video_name(name)]
+    frames = [] if videos or not are_frames(visible) else [n for n in visible if is_picture(n)]
+    found.videos.extend(folder / name for name in videos)
     if frames:
-        found.videos.append(place)
-        found.frames[place] = other_kinds(shown)
+        found.videos.append(folder)
+        found.frames[folder] = other_kinds(visible)
     if not is_again:
-        found.others.extend(place / name for name in set(shown) - {*videos, *frames})
-        found.hidden.extend(place / name for name in (*files, *folders) if is_hidden(name))
-    found.empty.extend([] if files or folders else [place])
+        found.others.extend(folder / name for name in set(visible) - {*videos, *frames})
+        found.hidden.extend(folder / name for name in (*files, *folders) if is_hidden(name))
+    found.empty.extend([] if files or folders else [folder])
 
 
 def list_files(folder: Path) -> list[Path]:
-    """Whatever lies below and is no folder, links followed, in the order of names.
+    """All files at any depth below a folder, links followed, sorted by name.
 
     Raises:
         ConfigError: A folder cannot be listed.
@@ -118,32 +118,32 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def is_media(file: Path) -> bool:
-    """Whether the name is a video's."""
+    """Whether the file has the name of a video."""
     return names_media(str(file))
 
 
 def names_media(path: str) -> bool:
-    """Whether a path ends in a video's name."""
-    name = os.path.basename(path)  # noqa: PTH119 - lists have many, and a Path takes its time
+    """Whether a path ends in the name of a video."""
+    name = os.path.basename(path)  # noqa: PTH119 - lists are long, and a Path is slow
     return _is_video_name(name) and not is_hidden(name)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether the name is that of a hidden file or folder, or of those that systems make."""
+    """Whether the name is hidden, or belongs to an operating system or storage device."""
     return name.startswith(".") or name.lower() in _SYSTEM
 
 
 def describe_left_out(paths: Sequence[Path], why: str, root: Path) -> str:
-    """A line that says how many files are left out, why, and one of them, relative to the root."""
+    """A line with the number of files left out, the reason, and an example relative to the root."""
     files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
     return f"{files} left out: {why}, such as {paths[0].relative_to(root)}"
 
 
 def describe_usual_rate(folders: Sequence[Path]) -> str:
-    """A line that says which rate folders of frames are taken for where theirs is not stated."""
+    """A line about folders of frames without a known frame rate, which get the default."""
     return (
-        f"videos that are folders of frames, and are taken for {USUAL_FPS:g} frames a second, as "
-        f"FFmpeg does: {len(folders)}, such as {folders[0]}; --frames_fps says otherwise"
+        f"videos that are folders of frames, read at FFmpeg's default of {USUAL_FPS:g} frames per "
+        f"second: {len(folders)}, such as {folders[0]}; --frames_fps sets another rate"
     )
 
 
@@ -152,7 +152,7 @@ def _is_video_name(name: str) -> bool:
 
 
 class _Entries(NamedTuple):
-    """What lies right in a folder: names, in order; and whether it was listed by another name."""
+    """Sorted names in a folder, and whether it was already listed under another name."""
 
     folder: Path
     files: list[str]
@@ -163,9 +163,9 @@ class _Entries(NamedTuple):
 def _walk(
     folder: Path, seen: set[str], by_name: int = 0, *, hidden: bool = False
 ) -> Iterator[_Entries]:
-    place = os.path.realpath(folder)
-    entries = _list(folder, is_again=place in seen)
-    seen.add(place)
+    real_path = os.path.realpath(folder)
+    entries = _list(folder, is_again=real_path in seen)
+    seen.add(real_path)
     yield entries
     for name in entries.folders:
         child = folder / name
@@ -177,9 +177,9 @@ def _list(folder: Path, *, is_again: bool) -> _Entries:
     folders: list[str] = []
     files: list[str] = []
     try:
-        with os.scandir(folder) as found:
-            for entry in found:
-                is_plain = entry.is_file(follow_symlinks=False)  # told without asking the disk
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                is_plain = entry.is_file(follow_symlinks=False)  # needs no system call
                 is_folder = not is_plain and os.path.isdir(entry.path)  # noqa: PTH112 - of any link
                 (folders if is_folder else files).append(entry.name)
     except OSError as error:

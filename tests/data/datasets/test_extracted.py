@@ -374,7 +374,7 @@ def test_folders_of_frames_are_videos(tmp_path: Path, caplog: pytest.LogCaptureF
     assert (record.label, record.frames) == ("riding a bike", FrameFolder(30.0))
     assert not caplog.text
     extracted(root, annotations=annotations).fetch()
-    assert "taken for 25 frames a second" in caplog.text
+    assert "default of 25 frames per second" in caplog.text
 
 
 def test_linked_class_folders_are_classes_by_their_names(tmp_path: Path) -> None:

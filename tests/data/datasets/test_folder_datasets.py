@@ -298,7 +298,7 @@ def test_all_videos_below_a_folder_have_no_labels(
         open_dataset("flat", tmp_path, "val")
     (tmp_path / "empty").mkdir()
     put(tmp_path / "empty" / "x.txt")
-    with pytest.raises(ConfigError, match="holds no video; 1 file left out: no known"):
+    with pytest.raises(ConfigError, match="has no video; 1 file left out: no known"):
         open_dataset("flat", tmp_path / "empty").fetch()
 
 

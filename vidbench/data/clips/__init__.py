@@ -1,1 +1,1 @@
-"""Decoded clips: prepared in workers, cached by content."""
+"""Decoded clips: made by worker processes, cached by content."""

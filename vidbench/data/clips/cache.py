@@ -1,9 +1,9 @@
 """ClipCache: decoded clips on disk, one HDF5 file each.
 
-A clip is found by the content of its video, the digest of its spec and the version of the
-pixels, so that any model with the same spec reads it, and nothing stale is ever read. Whether it
-is compressed changes no pixel, so it is no part of that: a cache may hold both kinds. HDF5 gets to
-see only bytes that were verified (:mod:`vidbench.storage.seal`).
+The key of a clip is the hash of its video's content, the digest of its spec and the version of the
+pixels, so models with the same spec share clips, and stale clips are never read. Compression does
+not change pixels and is not part of the key: a cache may have both kinds. HDF5 parses only bytes
+whose checksum was verified (:mod:`vidbench.storage.seal`).
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from vidbench.storage.store import Store, open_store
 COMPRESSIONS = ("none", "zstd")
 
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}-px\d+")
-_TRIES = 100  # each fails only if a folder is pruned just then, so two should do
+_TRIES = 100  # each fails only if the folder is pruned at that moment, so two should be enough
 
 
 class CacheKey(NamedTuple):
-    """What a cached clip depends on, beside the version of the pixels."""
+    """Key of a cached clip, apart from the version of the pixels."""
 
     sha256: str
     spec: PreprocessSpec
 
 
 class Usage(NamedTuple):
-    """What the cache holds of one spec; a truncated video may count as both a video and skipped."""
+    """Cache content of one spec; a truncated video may count both as a video and as skipped."""
 
     name: str
     spec: str
@@ -50,18 +50,18 @@ class Usage(NamedTuple):
 
 
 class ClipCache:
-    """Clips and skips below one folder; constructing it touches no disk.
+    """Clips and skips below one folder; constructing it does no I/O.
 
-    Many processes may read and write at once: a file appears under its name only when it is
-    whole, and what two processes write under one name holds equal pixels.
+    Many processes may read and write at once: writes are atomic, and two processes that write the
+    same name write equal pixels.
 
     Args:
         folder: Layout: ``<spec digest>-px<version>/<2 digits>/<SHA-256>.h5`` (or ``.skip.json``).
-            It may be remote; usage and pruning see local clips only.
-        compression: How clips are written, ``zstd`` or None; both kinds are read in any case.
+            It may be remote; usage and pruning cover local clips only.
+        compression: Compression of new clips, ``zstd`` or None; both kinds can be read.
 
     Raises:
-        ConfigError: There is no such compression.
+        ConfigError: The compression is unknown.
     """
 
     def __init__(self, folder: Location, compression: str | None = None) -> None:
@@ -72,19 +72,19 @@ class ClipCache:
 
     @property
     def folder(self) -> Path:
-        """Of the files; of a remote cache, this machine's working folder, which has the locks."""
+        """Folder of the files; for a remote cache the local working folder, which has the locks."""
         return self._store.local
 
     def find(self, key: CacheKey, score_truncated: bool = False) -> CacheKey | Skip | None:
-        """The key if its clip may be used, why the video was skipped before, or None.
+        """Return the key if its clip can be used, an earlier skip of the video, or None.
 
-        None means that the video has to be decoded: nothing is known of it, or only that it is
-        truncated, where its clip is wanted, or a killed writer left a clip and a skip that do not
-        go together.
+        None means that the video must be decoded: the cache has no entry, or the video was skipped
+        as truncated and its clip is wanted now, or a killed writer left a clip and a skip that do
+        not match.
 
         Args:
-            key: What is looked for.
-            score_truncated: Whether the clip of a truncated video may be used.
+            key: Key of the clip.
+            score_truncated: Whether the clip of a truncated video can be used.
         """
         skip, has_clip = self.read_skip(key), self.has(key)
         truncated = skip is not None and skip.reason == "truncated"
@@ -94,31 +94,31 @@ class ClipCache:
         return None if decode_again else skip
 
     def has(self, key: CacheKey) -> bool:
-        """Whether the clip is there; reading it may still find it damaged."""
+        """Whether the clip is cached; its file may still be damaged."""
         return self._store.exists(_name(key, ".h5"))
 
     def _is_whole(self, key: CacheKey) -> bool:
-        """Whether no skip is there; a damaged one may have said that the video is truncated."""
+        """Whether there is no skip; even an unreadable one may mean that the video is truncated."""
         return not self._store.exists(_name(key, ".skip.json"))
 
     def damage(self, key: CacheKey) -> Skip | None:
-        """How the video of this clip is truncated; None if it is not, or there is no clip."""
+        """The skip of a truncated video that has a clip; None for other videos."""
         skip = self.read_skip(key) if self.has(key) else None
         return skip if skip and skip.reason == "truncated" else None
 
     def read(self, key: CacheKey) -> Views:
-        """The clip, (views, frames, height, width, 3) uint8, its checksum verified.
+        """The clip, (views, frames, height, width, 3) uint8, after verifying its checksum.
 
         Raises:
-            CacheError: It is gone, damaged, another one, or was not written by this class.
+            CacheError: The file is missing or damaged, has another clip, or is not from this class.
         """
         return self.read_noted(key).views
 
     def read_noted(self, key: CacheKey) -> NotedClip:
-        """The clip as :meth:`read` gives it, what is odd about its video, and its size.
+        """The clip with the note about its video and the size of its file.
 
         Raises:
-            CacheError: Likewise.
+            CacheError: The file is missing or damaged, has another clip, or is not from this class.
         """
         name = _name(key, ".h5")
         try:
@@ -129,20 +129,20 @@ class ClipCache:
     def write(
         self, key: CacheKey, views: Views, damage: Skip | None = None, note: str = ""
     ) -> None:
-        """Keeps a clip; it is readable at once, by any process.
+        """Write a clip, which any process can read from then on.
 
         Args:
-            key: What it is found by.
-            views: As its spec says, uint8.
-            damage: Where the clip holds the frames of a truncated video that could be decoded.
-            note: What is odd about the video, if anything.
+            key: Key of the clip.
+            views: (views, frames, height, width, 3) uint8, as its spec defines.
+            damage: The skip of a truncated video, if the clip has its decodable frames only.
+            note: Anomaly of the video, if any.
 
         Raises:
-            DiskFullError: There is no room; nothing half written is left.
-            CacheError: A folder lies where the file should.
+            DiskFullError: The disk is full; no partial file is left.
+            CacheError: A folder has the name of the file.
         """
         content = pack_clip(*key, NotedClip(views, note), compress=self._compression is not None)
-        if damage:  # before the clip, which must not pass for a whole video's at any time
+        if damage:  # written first, so that the clip never passes for that of a complete video
             self.write_skip(key, damage)
         self._write(key, ".h5", content)
         if damage is None:
@@ -151,36 +151,36 @@ class ClipCache:
             self.write_skip(key, damage)
 
     def read_skip(self, key: CacheKey) -> Skip | None:
-        """Why this video was skipped before, or None if it was not."""
+        """The earlier skip of this video; None if it was not skipped."""
         try:
-            found = json.loads(bytes(self._store.get(_name(key, ".skip.json"))))
-            return Skip(str(found["reason"]), str(found["detail"]))
+            content = json.loads(bytes(self._store.get(_name(key, ".skip.json"))))
+            return Skip(str(content["reason"]), str(content["detail"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def write_skip(self, key: CacheKey, skip: Skip) -> None:
-        """Keeps why a video cannot be used, so that it is not tried again.
+        """Write why a video cannot be used, so that it is not decoded again.
 
         Raises:
-            DiskFullError: There is no room.
+            DiskFullError: The disk is full.
         """
         self._write(key, ".skip.json", memoryview(json.dumps(skip._asdict()).encode()))
 
     def usage(self) -> list[Usage]:
-        """What is there, spec by spec."""
+        """Cache content of each spec."""
         return [_usage(folder) for folder in self._spec_folders()]
 
     def prune(self, name: str | None = None) -> list[Usage]:
-        """What was removed: the spec of this name, or else all clips of older pixels versions.
+        """Remove the clips of a spec, or by default of older pixels versions; return their usage.
 
         Args:
-            name: As in :class:`Usage`; ``all`` for every spec.
+            name: Name of a spec as in :class:`Usage`, or ``all`` for every spec.
 
         Raises:
-            ConfigError: Nothing of this name is cached.
+            ConfigError: The cache has no spec of this name.
         """
-        known = [folder.name for folder in self._spec_folders()]
-        if name not in (None, "all", *known):
+        names = [folder.name for folder in self._spec_folders()]
+        if name not in (None, "all", *names):
             raise ConfigError(f"nothing called {name!r} is cached: `vidbench cache` lists what is")
         removed = []
         for folder in self._spec_folders():
@@ -190,35 +190,35 @@ class ClipCache:
         return removed
 
     def sweep(self) -> None:
-        """Removes temporary files that killed writers left behind, and what killed prunes did."""
+        """Remove temporary files and folders that killed writers and prunes left behind."""
         sweep(self.folder, "")
         for folder in self._spec_folders():
-            for place, _, _ in os.walk(folder):
-                with suppress(FileNotFoundError):  # pruned meanwhile
-                    sweep(Path(place), "")
+            for subfolder, _, _ in os.walk(folder):
+                with suppress(FileNotFoundError):  # pruned by another process
+                    sweep(Path(subfolder), "")
 
     def _spec_folders(self) -> list[Path]:
         folders = self.folder.glob("*-px*/")
         return sorted(path for path in folders if _SPEC_FOLDER.fullmatch(path.name))
 
     def _remove(self, folder: Path) -> list[Usage]:
-        """What was in the folder, which is renamed first: nobody writes into it any more."""
-        doomed = temporary_path(folder)
+        """Remove a folder and return its usage; it is renamed first to keep writers out."""
+        renamed = temporary_path(folder)
         try:
-            folder.rename(doomed)
+            folder.rename(renamed)
         except FileNotFoundError:  # another process was faster
             return []
-        removed = _usage(doomed)._replace(name=folder.name)
-        _remove_tree(doomed)
+        removed = _usage(renamed)._replace(name=folder.name)
+        _remove_tree(renamed)
         return [removed]
 
     def _write(self, key: CacheKey, suffix: str, content: memoryview) -> None:
-        described = f"{_spec_folder(key.spec)}/spec.json"
+        spec_name = f"{_spec_folder(key.spec)}/spec.json"
         with disk_errors(self.folder, len(content)):
             _put(self._store, _name(key, suffix), content)
-            if not self._store.exists(described):
+            if not self._store.exists(spec_name):
                 text = json.dumps(key.spec.canonical(), indent=1)
-                _put(self._store, described, memoryview(text.encode()))
+                _put(self._store, spec_name, memoryview(text.encode()))
 
 
 def _spec_folder(spec: PreprocessSpec) -> str:
@@ -226,12 +226,12 @@ def _spec_folder(spec: PreprocessSpec) -> str:
 
 
 def _name(key: CacheKey, suffix: str) -> str:
-    """Of a file in the cache's store."""
+    """Key of a file in the cache's store."""
     return f"{_spec_folder(key.spec)}/{key.sha256[:2]}/{key.sha256}{suffix}"
 
 
 def _put(store: Store, name: str, content: memoryview) -> None:
-    """Writes the file, and again where its folder is pruned meanwhile."""
+    """Write a file, trying again if its folder is pruned at the same time."""
     for _ in range(_TRIES):
         with suppress(FileNotFoundError, FileExistsError):  # `mkdir` may raise either
             return _put_once(store, name, content)
@@ -243,11 +243,11 @@ def _put_once(store: Store, name: str, content: memoryview) -> None:
         store.put(name, content)
     except IsADirectoryError as error:
         path = store.address(name)
-        raise CacheError(f"{path} is a folder, where a file belongs: remove it") from error
+        raise CacheError(f"{path} is a folder, not a file: remove it") from error
 
 
 def _remove_tree(folder: Path, tries: int = _TRIES) -> None:
-    """Removes a folder where others may yet end what they began; a sweep takes what they leave."""
+    """Remove a folder in which others may still be writing; a sweep removes what they leave."""
     try:
         shutil.rmtree(folder)
     except OSError as error:
@@ -262,7 +262,7 @@ def _usage(folder: Path) -> Usage:
         spec = PreprocessSpec(**json.loads((folder / "spec.json").read_text("utf-8"))).describe()
     except (OSError, ValueError, TypeError, ConfigError):
         spec = "unknown"
-    files = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    files = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
     clips = [_size(path) for path in files if path.suffix == ".h5"]
     skips = sum(path.name.endswith(".skip.json") for path in files)
     return Usage(folder.name, spec, len(clips), skips, sum(clips))
@@ -271,5 +271,5 @@ def _usage(folder: Path) -> Usage:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # removed meanwhile
+    except OSError:  # removed by another process
         return 0

@@ -1,4 +1,4 @@
-"""A clip as the bytes of an HDF5 file, and back; the only importer of h5py."""
+"""Convert clips to and from the bytes of HDF5 files; the only importer of h5py."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _ZSTD_FILTER = 32015  # registered with the HDF Group
 
 
 class NotedClip(NamedTuple):
-    """A clip, and what is odd about its video.
+    """A clip with a note about its video.
 
     Attributes:
         views: (views, frames, height, width, 3), uint8 RGB.
-        note: On one line; empty for most.
-        num_bytes: Of the file that it was read from.
+        note: Anomaly of the video on one line; usually empty.
+        num_bytes: Size of the file that it was read from.
     """
 
     views: Views
@@ -34,7 +34,7 @@ class NotedClip(NamedTuple):
 
 
 def pack_clip(sha256: str, spec: PreprocessSpec, clip: NotedClip, *, compress: bool) -> memoryview:
-    """What the file holds: HDF5 is made in memory, so that its seal is of what was meant."""
+    """Content of the clip's file; made in memory, so that the seal covers the intended bytes."""
     image = io.BytesIO()
     with h5py.File(image, "w", userblock_size=USER_BLOCK) as file:
         file.attrs["sha256"] = np.bytes_(sha256.encode())
@@ -45,20 +45,20 @@ def pack_clip(sha256: str, spec: PreprocessSpec, clip: NotedClip, *, compress: b
             _add_compressed(file, clip.views)
         else:
             file.create_dataset("views", data=clip.views)
-    with image.getbuffer() as content:  # a view that outlives the block would keep it open
+    with image.getbuffer() as content:  # released here: an open view would lock the buffer
         seal(content)
-    return memoryview(image.getvalue())  # copies nothing
+    return memoryview(image.getvalue())  # does not copy
 
 
 def _add_compressed(file: h5py.File, views: Views) -> None:
-    """Adds blocks of frames as HDF5 chunks, which any reader with HDF5's zstd filter can read."""
+    """Add blocks of frames as HDF5 chunks, readable by any program with HDF5's zstd filter."""
     dataset = file.create_dataset(
         "views",
         views.shape,
         np.uint8,
         chunks=codec.block_shape(views.shape),
         compression=_ZSTD_FILTER,
-        allow_unknown_filter=True,  # they are compressed here, not by HDF5
+        allow_unknown_filter=True,  # chunks are compressed here, not by HDF5
     )
     for block in codec.compress(views):
         dataset.id.write_direct_chunk(*block)
@@ -66,7 +66,7 @@ def _add_compressed(file: h5py.File, views: Views) -> None:
 
 
 def unpack_clip(content: NDArray[np.uint8], sha256: str, spec: PreprocessSpec) -> NotedClip:
-    """The clip in a file's verified content; a view of it where it is not compressed."""
+    """The clip in a file's verified content; shares its memory unless compressed."""
     with h5py.File(BytesFile(content), "r") as file:
         _refuse_another(file, sha256, spec)
         dataset = file["views"]
@@ -79,15 +79,15 @@ def unpack_clip(content: NDArray[np.uint8], sha256: str, spec: PreprocessSpec) -
 
 
 def _refuse_another(file: h5py.File, sha256: str, spec: PreprocessSpec) -> None:
-    found = json.loads(_text(file.attrs["spec"]))
-    if _text(file.attrs["sha256"]) != sha256 or found != spec.canonical():
+    stored_spec = json.loads(_text(file.attrs["spec"]))
+    if _text(file.attrs["sha256"]) != sha256 or stored_spec != spec.canonical():
         raise CacheError("it is the clip of another video or spec")
 
 
 def _view(dataset: h5py.Dataset, content: NDArray[np.uint8]) -> Views:
-    begin = dataset.id.get_offset()  # from the begin of the file, user block included
+    begin = dataset.id.get_offset()  # from the beginning of the file, user block included
     if begin is None:
-        raise CacheError("its pixels lie neither in one piece nor in known blocks")
+        raise CacheError("its pixels are neither contiguous nor in known blocks")
     return content[begin : begin + dataset.nbytes].reshape(dataset.shape)
 
 

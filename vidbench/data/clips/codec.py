@@ -1,7 +1,7 @@
-"""Lossless compression of clips, made to be undone fast; the only importer of zstandard.
+"""Lossless compression of clips with fast decompression; the only importer of zstandard.
 
-Green is taken from red and blue, then each row of pixels from the row below it (the filter "Up" of
-PNG, section 9.2 of its specification), all modulo 256; blocks of frames are compressed by zstd.
+Green is subtracted from red and blue, then each row of pixels from the row below it (the filter
+"Up" of PNG, section 9.2 of its specification), all modulo 256; zstd compresses blocks of frames.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from vidbench.errors import CacheError
 
 NAME = "green,up"
 
-_FRAMES = 10  # 1.5 MB of a usual clip: enough alike to compress, enough blocks for all threads
+_FRAMES = 10  # 1.5 MB of a typical clip: large enough to compress well, and a block per thread
 _THREADS = 4
-_LEVEL = 1  # higher ones take twice the time for 2 % of the bytes
+_LEVEL = 1  # higher levels take twice the time to save 2 % of the bytes
 
 Shape = tuple[int, ...]
 
@@ -30,8 +30,8 @@ class Block(NamedTuple):
     """Some consecutive frames of one view, compressed.
 
     Attributes:
-        offset: Place of its first value in the clip.
-        content: A zstd frame; the last block of a view is filled up with zeros.
+        offset: Index of its first value in the clip.
+        content: A zstd frame; the last block of a view is padded with zeros.
     """
 
     offset: Shape
@@ -44,13 +44,13 @@ def block_shape(clip_shape: Shape) -> Shape:
 
 
 def block_offsets(clip_shape: Shape) -> list[Shape]:
-    """Where the blocks of a clip begin."""
+    """Index of the first value of each block of a clip."""
     frames = range(0, clip_shape[1], block_shape(clip_shape)[1])
     return [(view, frame, 0, 0, 0) for view in range(clip_shape[0]) for frame in frames]
 
 
 def compress(views: Views) -> Iterator[Block]:
-    """The clip in blocks."""
+    """Compress a clip block by block."""
     filtered = _filter(views)
     compressor = zstandard.ZstdCompressor(level=_LEVEL)
     whole = np.zeros(block_shape(views.shape), np.uint8)
@@ -62,7 +62,7 @@ def compress(views: Views) -> Iterator[Block]:
 
 
 def decompress(blocks: Sequence[Block], shape: Shape) -> Views:
-    """The clip of this shape.
+    """Decompress the blocks of a clip of this shape.
 
     Raises:
         CacheError: The blocks are damaged.
@@ -74,16 +74,16 @@ def decompress(blocks: Sequence[Block], shape: Shape) -> Views:
         part = filtered[view, frame : frame + block_shape(shape)[1]]
         part[:] = _block(block.content, block_shape(shape))[: len(part)]
 
-    with ThreadPoolExecutor(_THREADS) as threads:  # zstd and copying leave the interpreter's lock
+    with ThreadPoolExecutor(_THREADS) as threads:  # zstd and copying release the GIL
         list(threads.map(place, blocks))
     return _restore(filtered)
 
 
 def _block(content: bytes, shape: Shape) -> NDArray[np.uint8]:
-    """The frames of a block; its size is checked before memory is taken for it."""
+    """The frames of a block; checks its size before allocating memory."""
     try:
         if zstandard.frame_content_size(content) != np.prod(shape):
-            raise CacheError("a block of frames has another size than it should")
+            raise CacheError("a block of frames has the wrong size")
         pixels = zstandard.ZstdDecompressor().decompress(content)
     except zstandard.ZstdError as error:
         raise CacheError(f"a block of frames is damaged: {error}") from error
@@ -99,7 +99,7 @@ def _filter(views: Views) -> Views:
 
 
 def _restore(filtered: Views) -> Views:
-    """Undoes the filter in place, by rows from the top: each needs the restored one above."""
+    """Undo the filter in place, from the top row down: each row needs the restored row above."""
     for row in range(1, filtered.shape[2]):
         filtered[:, :, row] += filtered[:, :, row - 1]
     filtered[..., 0] += filtered[..., 1]

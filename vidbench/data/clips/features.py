@@ -1,6 +1,6 @@
-"""Arrays that a model made of clips or prompts, kept on disk, so that it need not make them again.
+"""FeatureCache: features of clips and embeddings of prompts, kept on disk for reuse.
 
-Files are sealed (:mod:`vidbench.storage.seal`), and nothing in them is unpickled.
+Files are sealed (:mod:`vidbench.storage.seal`) and never unpickled.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from vidbench.storage.store import open_store
 logger = logging.getLogger(__name__)
 
 FEATURE_FOLDER = "features"
-"""Of the cache."""
+"""Folder of features in the cache."""
 
-_TEXT = "text"  # a folder beside those of clips, which are named after model and spec
+_TEXT = "text"  # the folder of prompts; folders of clips are named after model and spec
 
 Array = NDArray[np.float32]
 
 
 class FeatureUsage(NamedTuple):
-    """How many arrays of clips and of prompts are kept, and in how many bytes."""
+    """Number of cached arrays of clips and of prompts, and their total size in bytes."""
 
     videos: int
     prompts: int
@@ -42,7 +42,7 @@ class FeatureUsage(NamedTuple):
 
 
 class FeatureCache:
-    """What one model makes of clips and of prompts; constructing it touches no disk.
+    """Cached arrays of one model, for clips and prompts; constructing it does no I/O.
 
     Many processes may read and write at once, as with clips.
 
@@ -50,7 +50,7 @@ class FeatureCache:
         cache_dir: Layout below it:
             ``features/<digest>-<spec digest>-px<version>/<2 digits>/<SHA-256>.npy`` for clips, and
             ``features/text/<digest>.npy`` for prompts. It may be remote.
-        digest: Of all that decides what the model makes of a clip of a given spec.
+        digest: Digest of everything that decides the model's features of a clip with a given spec.
     """
 
     def __init__(self, cache_dir: Location, digest: str) -> None:
@@ -58,35 +58,35 @@ class FeatureCache:
         self.digest = digest
 
     def has(self, key: CacheKey) -> bool:
-        """Whether there are features of this clip; reading them may still find them damaged."""
+        """Whether the features of this clip are cached; their file may still be damaged."""
         return self._store.exists(_key(self._name(key)))
 
     def read(self, key: CacheKey) -> Array | None:
-        """The features of a video's views, (views, ...); None if there are none, or not whole."""
+        """The features of a video's views, (views, ...); None if missing or damaged."""
         return self._read(self._name(key))
 
     def write(self, key: CacheKey, features: Array) -> None:
-        """Keeps the features of a video's views.
+        """Write the features of a video's views.
 
         Raises:
-            DiskFullError: There is no room; nothing half written is left.
+            DiskFullError: The disk is full; no partial file is left.
         """
         self._write(self._name(key), features)
 
     def read_text(self, digest: str) -> Array | None:
-        """What was kept of prompts with this digest; None if nothing was, or it is not whole."""
+        """The embeddings of the prompts with this digest; None if missing or damaged."""
         return self._read(f"{_TEXT}/{digest}.npy")
 
     def write_text(self, digest: str, embeddings: Array) -> None:
-        """Keeps what the model makes of prompts.
+        """Write the embeddings of the prompts with this digest.
 
         Raises:
-            DiskFullError: There is no room; nothing half written is left.
+            DiskFullError: The disk is full; no partial file is left.
         """
         self._write(f"{_TEXT}/{digest}.npy", embeddings)
 
     def _name(self, key: CacheKey) -> str:
-        """Of the file with the features of a video, in the folder of features."""
+        """Name of the file with a video's features, relative to the folder of features."""
         folder = f"{self.digest}-{key.spec.digest()}-px{PIXELS_VERSION}"
         return f"{folder}/{key.sha256[:2]}/{key.sha256}.npy"
 
@@ -97,12 +97,12 @@ class FeatureCache:
             return None
         except (OSError, ValueError, CacheError) as error:
             address = self._store.address(_key(name))
-            logger.warning("%s cannot be read: %s; making it again", address, error)
+            logger.warning("%s cannot be read: %s; computing it again", address, error)
             return None
 
     def _write(self, name: str, array: Array) -> None:
         content = _pack(array, name)
-        # A prune meanwhile may take the folder: then there is nothing kept, which is no fault.
+        # If a prune removes the folder at the same time, the features are just not kept.
         with (
             disk_errors(self._store.local / FEATURE_FOLDER, len(content)),
             suppress(FileNotFoundError),
@@ -111,41 +111,42 @@ class FeatureCache:
 
 
 def _key(name: str) -> str:
-    """Of a file in the cache's store."""
+    """Key of a file in the cache's store."""
     return f"{FEATURE_FOLDER}/{name}"
 
 
 def _pack(array: Array, name: str) -> memoryview:
-    """Seal, a line with the name, and the array as NumPy's format has it."""
+    """Seal, a line with the name, and the array in NumPy's format."""
     file = io.BytesIO()
     file.write(bytes(USER_BLOCK) + name.encode() + b"\n")
     np.save(file, np.ascontiguousarray(array, np.float32), allow_pickle=False)
-    with file.getbuffer() as content:  # a view that outlives the block would keep it open
+    with file.getbuffer() as content:  # released here: an open view would lock the buffer
         seal(content)
-    return memoryview(file.getvalue())  # copies nothing
+    return memoryview(file.getvalue())  # does not copy
 
 
 def _unpack(content: NDArray[np.uint8], name: str) -> Array:
     file = io.BytesIO(content[USER_BLOCK:].tobytes())
     if file.readline() != name.encode() + b"\n":
-        raise CacheError("it is another file's content")
+        raise CacheError("it has the content of another file")
     array = np.load(file, allow_pickle=False)
     if array.dtype != np.float32:
-        raise CacheError(f"it holds {array.dtype}")
+        raise CacheError(f"it has values of {array.dtype}, not float32")
     return np.asarray(array, np.float32)
 
 
 def feature_usage(cache_dir: Path) -> FeatureUsage:
-    """What is kept below a cache, of all models."""
+    """Usage of the features of all models in a cache."""
     return _usage(_files(cache_dir / FEATURE_FOLDER))
 
 
 def prune_features(cache_dir: Path, name: str | None = None) -> FeatureUsage:
-    """What was removed: features of clips of older pixels, or with a name maybe all.
+    """Remove features, by default those of clips of older pixels versions; return their usage.
 
     Args:
         cache_dir: The cache.
-        name: ``features`` or ``all`` for all of them, of prompts too; any other name means none.
+        name: ``features`` or ``all`` removes all features, those of prompts too; any other name
+            removes none.
     """
     folder = cache_dir / FEATURE_FOLDER
     everything = _files(folder) if name in (FEATURE_FOLDER, "all") else []
@@ -154,10 +155,10 @@ def prune_features(cache_dir: Path, name: str | None = None) -> FeatureUsage:
     removed = _usage(chosen)
     for path in chosen:
         path.unlink(missing_ok=True)
-    for place, _, _ in os.walk(folder, topdown=False):
-        sweep(Path(place), "")
+    for subfolder, _, _ in os.walk(folder, topdown=False):
+        sweep(Path(subfolder), "")
         with suppress(OSError):  # it is not empty
-            Path(place).rmdir()
+            Path(subfolder).rmdir()
     return removed
 
 
@@ -167,7 +168,7 @@ def _is_stale(path: Path) -> bool:
 
 
 def _files(folder: Path) -> list[Path]:
-    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     return sorted(path for path in files if path.suffix == ".npy")
 
 
@@ -179,5 +180,5 @@ def _usage(paths: list[Path]) -> FeatureUsage:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # removed meanwhile
+    except OSError:  # removed by another process
         return 0

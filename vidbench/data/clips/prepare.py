@@ -1,6 +1,6 @@
-"""One video becomes a cached clip or a skip, in a worker process of its own.
+"""Decode one video into a cached clip, or skip it, in a worker process.
 
-Workers write the cache themselves and send back a few words, so no array crosses a pipe.
+Workers write to the cache themselves and return only a key, so no array crosses a pipe.
 """
 
 from __future__ import annotations
@@ -26,15 +26,18 @@ if TYPE_CHECKING:
 
 
 class DecodeTask(NamedTuple):
-    """What to prepare, and what of the cache may serve.
+    """A video to prepare, and which cache entries may be used for it.
 
     Attributes:
-        sha256: The file's hash where it is known.
+        path: The file or folder of frames.
+        spec: Preprocessing of the clip.
+        cache: Cache to read and write.
+        sha256: Hash of the file, if known.
         overwrite: Decode even if the clip is cached.
         retry: Decode even if the video was skipped before.
-        score_truncated: Take what decodes of a truncated video for the whole.
-        section: The part of the file that is meant; None for all of it.
-        frames: What is known of a folder of frames; None for a file.
+        score_truncated: Use the decodable frames of a truncated video.
+        section: Part of the file to decode; None for all of it.
+        frames: Known rate and count of a folder of frames; None for a file.
     """
 
     path: Path
@@ -48,18 +51,18 @@ class DecodeTask(NamedTuple):
     frames: FrameFolder | None = None
 
     def key(self, sha256: str) -> CacheKey:
-        """What the cache finds the clip by, with the hash of the content."""
+        """Cache key of the clip, given the hash of its content."""
         return clip_key(sha256, self.spec, self.section, self.frames)
 
 
 class Prepared(NamedTuple):
-    """What became of a video.
+    """Outcome of preparing a video.
 
     Attributes:
-        result: Where the cache has its clip, or why it is skipped.
-        identity: The file's, taken before it was hashed; None if it was not.
-        sha256: The file's hash; likewise.
-        seconds: What was done for it, by stage.
+        result: Cache key of its clip, or why it is skipped.
+        identity: Identity of the file, taken before it was hashed; None if it was not hashed.
+        sha256: Hash of the file; None if it was not hashed.
+        seconds: Time spent, by stage.
     """
 
     result: CacheKey | Skip
@@ -74,13 +77,14 @@ def clip_key(
     section: Section | None = None,
     frames: FrameFolder | None = None,
 ) -> CacheKey:
-    """What the cache finds a clip by; a section has a name of its own, and a count of frames too.
+    """Cache key of a clip; it depends on the section and on the known count of frames, if any.
 
     Args:
-        sha256: The content's hash.
-        spec: What is done to pixels.
-        section: The part of the video that is meant; None for all of it.
-        frames: What is known of a folder of frames. Its rate counts where times decide.
+        sha256: Hash of the content.
+        spec: Preprocessing of the clip.
+        section: Part of the video to decode; None for all of it.
+        frames: Known rate and count of a folder of frames. The rate is part of the key only if
+            frames are chosen by time.
     """
     parts: list[str] = []
     if section is not None:
@@ -96,7 +100,7 @@ def clip_key(
 
 
 def prepare_clip(task: DecodeTask) -> Prepared:
-    """What became of the video; reads, decodes and writes no more than the cache lacks."""
+    """Prepare a video: decode it and write the cache only if the cache lacks it."""
     stopwatch = Stopwatch()
     try:
         with stopwatch("hash"):
@@ -107,7 +111,7 @@ def prepare_clip(task: DecodeTask) -> Prepared:
     except VideoError as error:  # a folder without frames
         return Prepared(_skip(error), seconds=stopwatch.seconds)
     key = task.key(sha256)
-    # Another run may be at the same video: whoever comes second finds what the first one wrote.
+    # Another run may prepare the same video: the second one waits and finds the first one's clip.
     with locked(task.cache.folder / ".locks", f"{key.sha256} {task.spec.digest()}"):
         result = _find(task, key) or _decode(task, key, stopwatch)
     return Prepared(result, identity, sha256, stopwatch.seconds)
@@ -116,8 +120,8 @@ def prepare_clip(task: DecodeTask) -> Prepared:
 def _find(task: DecodeTask, key: CacheKey) -> CacheKey | Skip | None:
     if task.overwrite:
         return None
-    found = task.cache.find(key, score_truncated=task.score_truncated)
-    return None if isinstance(found, Skip) and task.retry else found
+    cached = task.cache.find(key, score_truncated=task.score_truncated)
+    return None if isinstance(cached, Skip) and task.retry else cached
 
 
 def _decode(task: DecodeTask, key: CacheKey, stopwatch: Stopwatch) -> CacheKey | Skip:
@@ -125,14 +129,14 @@ def _decode(task: DecodeTask, key: CacheKey, stopwatch: Stopwatch) -> CacheKey |
     try:
         with stopwatch("decode"):
             try:
-                found = _decode_video(task, key)
+                decoded = _decode_video(task, key)
             except VideoError as error:
                 if error.reason != "truncated" or not task.score_truncated:
                     raise
                 damage = _skip(error)
-                found = _decode_video(task, key, keep_truncated=True)
+                decoded = _decode_video(task, key, keep_truncated=True)
         with stopwatch("write_cache"):
-            task.cache.write(key, found.views, damage, found.note)
+            task.cache.write(key, decoded.views, damage, decoded.note)
     except VideoError as error:
         task.cache.write_skip(key, skip := _skip(error))
         return skip
@@ -140,7 +144,7 @@ def _decode(task: DecodeTask, key: CacheKey, stopwatch: Stopwatch) -> CacheKey |
 
 
 def _decode_video(task: DecodeTask, key: CacheKey, *, keep_truncated: bool = False) -> Decoded:
-    # Here, because the process that runs the model has no use for decoders in its memory.
+    # Imported here to keep decoders out of the memory of the process that runs the model.
     from vidbench.data.video.decode import decode_video
 
     try:
@@ -162,13 +166,13 @@ def _skip(error: VideoError) -> Skip:
 
 
 class Workers(Pool[DecodeTask, Prepared]):
-    """Prepares videos beside the caller; the arguments are those of the pool."""
+    """Worker processes that prepare videos; takes the arguments of the pool."""
 
     def __init__(self, num_workers: int, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         super().__init__(prepare_clip, num_workers, timeout_seconds)
 
     def result(self, future: Future[Prepared], argument: DecodeTask) -> Prepared:
-        """What became of the video; a decoder that hangs or crashes costs this one video."""
+        """The outcome of a task; a decoder that hangs or crashes loses only this video."""
         try:
             return super().result(future, argument)
         except LostError as error:
@@ -176,13 +180,13 @@ class Workers(Pool[DecodeTask, Prepared]):
 
 
 def _give_up(task: DecodeTask, detail: str) -> Prepared:
-    """Skips a video that its process could not skip itself, also in later runs."""
+    """Skip a video whose worker process was lost, also in later runs."""
     skip = Skip("unreadable", detail)
     if not (task.path.is_file() or task.path.is_dir()):  # opening a pipe would wait for its writer
         return Prepared(skip)
     try:
         identity, sha256 = FileIdentity.of(task.path), task.sha256 or sha256_of(task.path)
-    except (OSError, VideoError):  # nor could it be hashed here
+    except (OSError, VideoError):  # it cannot be hashed here either
         return Prepared(skip)
     task.cache.write_skip(task.key(sha256), skip)
     return Prepared(skip, identity, sha256)

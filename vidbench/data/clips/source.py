@@ -1,4 +1,4 @@
-"""Records become clips: from the cache where it has them, else decoded, in order and ahead."""
+"""ClipSource: clips of records in order, from the cache or decoded ahead of time."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CachePolicy:
-    """Which of the cache's entries are made anew.
+    """Which cache entries are replaced.
 
     Attributes:
-        overwrite: Decode again what is read.
+        overwrite: Decode every requested clip again.
         retry_skipped: Try skipped videos again.
-        score_truncated: Take what decodes of truncated videos for the whole.
+        score_truncated: Use the decodable frames of truncated videos.
     """
 
     overwrite: bool = False
@@ -42,7 +42,7 @@ class CachePolicy:
 
 
 class _PendingClip(NamedTuple):
-    """A video that is being prepared, and what removes its file if that is a copy."""
+    """A video that is being prepared, with the cleanup of its local copy, if any."""
 
     task: DecodeTask
     future: Future[Prepared]
@@ -55,19 +55,19 @@ MISSING = Skip("missing", "there is no such file: not fetched, or removed since"
 
 
 class ClipSource:
-    """Clips of videos below one folder, by one spec; constructing it does no I/O.
+    """Clips with one spec of the videos below one folder; constructing it does no I/O.
 
     Args:
-        folder: The records' paths are relative to it; it may be remote.
-        spec: What is done to pixels.
-        cache_dir: Decoded clips, and the hashes of video files; it may be remote.
-        policy: Which of the cache's entries are made anew.
-        compression: How clips are written, ``zstd`` or None.
-        hashes: The SQLite file with the hashes of video files; None for one beside the clips.
+        folder: Folder of the videos, which the records' paths are relative to; it may be remote.
+        spec: Preprocessing of the clips.
+        cache_dir: Folder of decoded clips and of the hashes of video files; it may be remote.
+        policy: Which cache entries are replaced.
+        compression: Compression of new clips, ``zstd`` or None.
+        hashes: SQLite file with the hashes of video files; None for one beside the clips.
 
     Attributes:
-        work: Seconds spent on clips, in all workers together.
-        cache_bytes: Of the clips read so far, on disk.
+        work: Time spent on clips, summed over all workers.
+        cache_bytes: Size on disk of the clips read so far.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ClipSource:
         self._hashes = HashMemory(hashes or working_folder(cache_dir) / "files.sqlite")
 
     def sweep(self) -> None:
-        """Removes what killed workers left of clips half written."""
+        """Remove partial files that killed workers left in the cache."""
         self._cache.sweep()
 
     def is_cached(self, record: VideoRecord) -> bool:
@@ -99,16 +99,16 @@ class ClipSource:
         return key is not None and self._cache.has(key)
 
     def known_key(self, record: VideoRecord) -> CacheKey | None:
-        """What the video's clip is found by, where its file was hashed before and is unchanged.
+        """Cache key of the video's clip; None unless its file was hashed before and is unchanged.
 
-        None also where clips are to be made anew.
+        Also None if all clips are to be decoded again.
         """
         if self._policy.overwrite:
             return None
         return self._known_key(record)
 
     def skip_is_final(self, record: VideoRecord) -> bool:
-        """Whether this skipped video need not be tried again: nothing changed, nobody asked."""
+        """Whether a skipped video need not be tried again: unchanged, and no retry requested."""
         if not _is_there(self._file(record), record):
             return True
         if self._policy.retry_skipped:
@@ -117,23 +117,23 @@ class ClipSource:
         return key is not None and isinstance(self._find(key), Skip)
 
     def damage(self, result: CacheKey) -> Skip | None:
-        """What is wrong with the video of a clip that was read, and is scored in spite of it."""
+        """The skip of a truncated video whose clip was read and is scored anyway."""
         return self._damages.get(result)
 
     def note(self, result: CacheKey) -> str:
-        """What is odd about the video of a clip that was read; empty for most."""
+        """Anomaly of the video whose clip was read; usually empty."""
         return self._notes.get(result, "")
 
     def prepare(
         self, records: Sequence[VideoRecord], workers: Workers, lookahead: int
     ) -> Iterator[CacheKey | Skip]:
-        """Where the clip of each video is, or why there is none, in order; begins at once.
+        """Cache key of each video's clip, or why it is skipped, in order; starts immediately.
 
         Args:
             records: The videos.
-            workers: Decode what the cache lacks.
-            lookahead: How many later videos are decoded meanwhile, beside those that keep the
-                workers busy.
+            workers: Processes that decode clips missing from the cache.
+            lookahead: Number of videos to decode ahead, on top of those that keep the workers
+                busy.
         """
         waiting = iter(records)
         first = islice(waiting, 1 + lookahead + 2 * workers.num_workers)
@@ -157,9 +157,9 @@ class ClipSource:
             yield result
 
     def read(self, record: VideoRecord, result: CacheKey | Skip, workers: Workers) -> Views | Skip:
-        """Return the clip that :meth:`prepare` left; decode one again that is damaged or pruned.
+        """Return the clip that :meth:`prepare` cached; decode it again if damaged or pruned.
 
-        What is pruned again before it is read is decoded into a folder that no other process knows.
+        A clip that is pruned again before it is read is decoded into a private folder.
         """
         views = self._read_kept(result)
         if views is None:
@@ -172,7 +172,7 @@ class ClipSource:
         return views
 
     def _read_kept(self, result: CacheKey | Skip) -> Views | Skip | None:
-        """The clip, or why there is none; None where the cache cannot give it any more."""
+        """The clip, or why there is none; None if the cache no longer has it intact."""
         if isinstance(result, Skip):
             return result
         try:
@@ -196,7 +196,7 @@ class ClipSource:
         return self._finish(begun, workers) if isinstance(begun, _PendingClip) else begun
 
     def _begin(self, record: VideoRecord, workers: Workers) -> _Begun:
-        """What is known of a video at once: that it is missing, or cached; else it is decoded."""
+        """Return the cached clip's key, or start decoding; a missing video is skipped."""
         key = self._known_key(record)
         if key and not self._policy.overwrite and isinstance(self._find(key), CacheKey):
             logger.debug("%s is cached", record.path)
@@ -244,7 +244,7 @@ class ClipSource:
         )
 
     def _file(self, record: VideoRecord) -> Path:
-        """The record's file; the folder itself, which is no file, where it has none."""
+        """The record's file; the folder of videos itself if the record has no path."""
         return self._videos.local / (record.path or "")
 
     def _known_key(self, record: VideoRecord) -> CacheKey | None:
