@@ -217,7 +217,7 @@ def test_a_video_without_a_decoder_is_told(
         file.mux(sound.encode())
     with opened(browser, run / "report.html") as page:
         page.get_by_role("button", name="Play").first.click()
-        page.wait_for_selector("text=lacks a decoder")
+        page.wait_for_selector("text=it has no decoder")
 
 
 def test_thumbnails_are_what_the_model_saw_and_move_with_the_folder(
@@ -240,7 +240,7 @@ def test_without_clips_and_videos_the_page_says_that_it_has_no_frames(
     (run / "thumbnails.zip").unlink()
     write_report(FinishedRun(run))
     with opened(browser, run / "report.html") as page:
-        assert "No frames" in page.locator(CARDS).first.inner_text()
+        assert "no frames" in page.locator(CARDS).first.inner_text()
         assert "0 of 56" in page.inner_text("#videos")
 
 

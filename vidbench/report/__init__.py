@@ -1,4 +1,4 @@
-"""Finished runs as pages to look at in a browser: one file each, from the runs' folders alone."""
+"""HTML reports of finished runs, one self-contained file each, from the runs' folders alone."""
 
 from vidbench.report.run_page import NUM_THUMBNAILS as NUM_THUMBNAILS
 from vidbench.report.run_page import ReportOptions as ReportOptions

@@ -1,4 +1,4 @@
-"""Compared runs as one page to look at: what one model got right and the other wrong."""
+"""HTML page of compared runs: the videos that one model got right and another wrong."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from vidbench.runs.comparison import Comparison, Pair
 from vidbench.runs.finished import FinishedRun
 
 MAX_RUNS = 8
-_SHOWN = 5  # classes that are told of each video
+_SHOWN = 5  # predicted classes listed for each video
 
 
 def write_comparison(path: Path, runs: Sequence[FinishedRun], comparison: Comparison) -> None:
-    """Writes the page of runs that :func:`~vidbench.runs.compare.compare` has compared.
+    """Write the page of runs that :func:`~vidbench.runs.compare.compare` has compared.
 
     Raises:
-        ConfigError: They are more than a page can show side by side.
-        DiskFullError: There is no room.
+        ConfigError: There are more runs than a page can show side by side.
+        DiskFullError: The disk is full.
     """
     if len(runs) > MAX_RUNS:
         raise ConfigError(f"a page shows up to {MAX_RUNS} runs side by side, not {len(runs)}")
@@ -34,15 +34,21 @@ def write_comparison(path: Path, runs: Sequence[FinishedRun], comparison: Compar
 
 
 def render_comparison(folder: Path, runs: Sequence[FinishedRun], comparison: Comparison) -> str:
-    """The page, to lie in this folder; each video's frames are the first run's that has some."""
+    """HTML of the page, for a file in this folder.
+
+    The frames of each video come from the first run that has some.
+    """
     rows = common_rows(runs)
-    videos = [_describe(run, comparison.k).only(own) for run, own in zip(runs, rows, strict=True)]
+    videos = [
+        _describe(run, comparison.k).only(run_rows)
+        for run, run_rows in zip(runs, rows, strict=True)
+    ]
     thumbnails = _thumbnails(runs, rows, videos)
-    described = zip(videos, comparison.runs, strict=True)
+    named = zip(videos, comparison.runs, strict=True)
     data = {
         "classes": [],
         "runs": [
-            each.as_run(run.name) | {"classes": list(each.table.classes)} for each, run in described
+            table.as_run(run.name) | {"classes": list(table.table.classes)} for table, run in named
         ],
         "videos": videos[0].as_columns(folder),
         "thumbnails": thumbnails,
@@ -51,7 +57,7 @@ def render_comparison(folder: Path, runs: Sequence[FinishedRun], comparison: Com
     return render_page(
         "comparison.html",
         data,
-        title=" against ".join(run.name for run in comparison.runs),
+        title=" vs. ".join(run.name for run in comparison.runs),
         comparison=comparison,
         signatures=[run.metrics.signature for run in runs],
         tables=[_both(pair, comparison.videos, videos, comparison) for pair in comparison.pairs],
@@ -66,27 +72,27 @@ def _describe(run: FinishedRun, k: int) -> Videos:
 def _thumbnails(
     runs: Sequence[FinishedRun], rows: Sequence[Sequence[int]], videos: Sequence[Videos]
 ) -> Mapping[int, str]:
-    """Strips by place in the page, those of videos on which the runs disagree first.
+    """Strips by index of the video, for those on which the runs disagree first.
 
-    A run of predictions that another program made has none: the next one's are taken.
+    Runs of predictions that another program made have no strips: those of the next run are used.
     """
-    right = np.stack([each.states == 0 for each in videos])
+    right = np.stack([table.states == 0 for table in videos])
     agreed = right.all(axis=0) | ~right.any(axis=0)
-    places = np.argsort(agreed, kind="stable")[:NUM_THUMBNAILS].tolist()
-    found: dict[int, str] = {}
-    for run, own in zip(runs, rows, strict=True):
-        lacking = [place for place in places if place not in found]
-        strips = collect_thumbnails(run, [own[place] for place in lacking])
-        for place in lacking:
-            if own[place] in strips:
-                found[place] = data_url("image/jpeg", strips[own[place]])
-    return found
+    chosen = np.argsort(agreed, kind="stable")[:NUM_THUMBNAILS].tolist()
+    thumbnails: dict[int, str] = {}
+    for run, run_rows in zip(runs, rows, strict=True):
+        missing = [index for index in chosen if index not in thumbnails]
+        strips = collect_thumbnails(run, [run_rows[index] for index in missing])
+        for index in missing:
+            if run_rows[index] in strips:
+                thumbnails[index] = data_url("image/jpeg", strips[run_rows[index]])
+    return thumbnails
 
 
 def _both(
     pair: Pair, num_videos: int, videos: Sequence[Videos], comparison: Comparison
 ) -> dict[str, Any]:
-    """How many videos both, one, or none of a pair got right, and the letters of the two."""
+    """Number of videos that both, one or neither of a pair got right, and the runs' indices."""
     names = [run.name for run in comparison.runs]
     a, b = (names.index(name) for name in (pair.a, pair.b))
     both = int(((videos[a].states == 0) & (videos[b].states == 0)).sum())

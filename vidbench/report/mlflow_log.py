@@ -1,4 +1,4 @@
-"""A finished run on an MLflow tracking server: what was asked, what came out, and its files."""
+"""Log a finished run to an MLflow tracking server: its options, metrics and files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAX_ARTIFACT_BYTES = 64 << 20  # the scores of Kinetics-400 val are 32 MB
 _PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name, in an address
 _MAX_REASON = 300
 
-# Variables of MLflow, for where nobody has set them.
+# Defaults of MLflow's environment variables; values set by the user take precedence.
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
@@ -50,33 +50,33 @@ _PATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}  # after 0, 4 and 8 s; 7 wou
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment of a tracking server that answers.
+    """An experiment of a tracking server that was reached.
 
     Args:
-        mlflow: The library, which knows the server.
-        experiment_id: By which the server knows it.
+        mlflow: The library, configured for the server.
+        experiment_id: Id of the experiment on the server.
     """
 
     mlflow: Any
     experiment_id: str
 
     def log(self, folder: Path, again: str) -> str:
-        """Address of a new MLflow run that holds this run.
+        """Log a run as a new MLflow run; return its address.
 
         Args:
-            folder: The run's.
-            again: The command that would log it again.
+            folder: Folder of the run.
+            again: Command that logs it again, for the message.
 
         Raises:
-            VidbenchError: MLflow failed; nothing in the folder has changed.
+            VidbenchError: MLflow failed; the folder is unchanged.
         """
         server = _address(self.mlflow.get_tracking_uri())
         with _settings(_QUIET | _PATIENT):
             try:
                 run_id = self._log(FinishedRun(folder))
-            except Exception as error:  # every kind of store has its own
+            except Exception as error:  # each kind of store raises its own errors
                 raise VidbenchError(
-                    f"the results are kept in {folder}, but {server} did not take them "
+                    f"the results are kept in {folder}, but {server} did not accept them "
                     f"({_reason(error)}); to log them: {again}"
                 ) from error
         if server.startswith("http"):
@@ -100,10 +100,10 @@ class Experiment:
 
 
 def connect() -> Experiment:
-    """The experiment that MLflow's environment names; it is made where there is none.
+    """Connect to the experiment that MLflow's environment names; create it if it does not exist.
 
-    ``MLFLOW_TRACKING_URI`` says where, and ``MLFLOW_EXPERIMENT_NAME`` or ``MLFLOW_EXPERIMENT_ID``
-    which; without these it is ``Default``.
+    ``MLFLOW_TRACKING_URI`` names the server, and ``MLFLOW_EXPERIMENT_NAME`` or
+    ``MLFLOW_EXPERIMENT_ID`` the experiment, ``Default`` if unset.
 
     Raises:
         ConfigError: MLflow is not installed, no server answers, or the experiment cannot be used.
@@ -119,10 +119,10 @@ def connect() -> Experiment:
             return Experiment(mlflow, _find_experiment(mlflow.MlflowClient()))
         except ConfigError:
             raise
-        except Exception as error:  # every kind of store has its own
+        except Exception as error:  # each kind of store raises its own errors
             raise ConfigError(
-                f"--mlflow: {_address(mlflow.get_tracking_uri())} does not answer as MLflow does "
-                f"({_reason(error)}): start it, or set MLFLOW_TRACKING_URI to another; "
+                f"--mlflow: {_address(mlflow.get_tracking_uri())} does not answer like MLflow "
+                f"({_reason(error)}): start it, or set MLFLOW_TRACKING_URI to another server; "
                 "to log to a local file, pip install mlflow"
             ) from error
 
@@ -130,17 +130,17 @@ def connect() -> Experiment:
 def _find_experiment(client: Any) -> str:
     name, number = (os.environ.get(f"MLFLOW_EXPERIMENT_{kind}") for kind in ("NAME", "ID"))
     if number and not name:
-        found = client.get_experiment(number)
+        experiment = client.get_experiment(number)
     else:
-        found = client.get_experiment_by_name(name or "Default")
-    if found is None:
+        experiment = client.get_experiment_by_name(name or "Default")
+    if experiment is None:
         return str(client.create_experiment(name or "Default"))
-    if found.lifecycle_stage != "active":
+    if experiment.lifecycle_stage != "active":
         raise ConfigError(
-            f"--mlflow: the experiment {found.name!r} is {found.lifecycle_stage}: restore it, "
-            "or name another by MLFLOW_EXPERIMENT_NAME"
+            f"--mlflow: the experiment {experiment.name!r} is {experiment.lifecycle_stage}: "
+            "restore it, or set MLFLOW_EXPERIMENT_NAME to another"
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def _artifacts(folder: Path) -> Iterator[Path]:
@@ -148,17 +148,17 @@ def _artifacts(folder: Path) -> Iterator[Path]:
         if path.stat().st_size <= MAX_ARTIFACT_BYTES:
             yield path
         else:
-            logger.warning("%s stays here: it is too large for MLflow", path)
+            logger.warning("%s is not logged: it is too large for MLflow", path)
 
 
 def _milliseconds(moment: str | None) -> int | None:
-    """Since 1970, of a time in ISO 8601."""
+    """Milliseconds since 1970 of a time in ISO 8601."""
     return round(datetime.fromisoformat(moment).timestamp() * 1000) if moment else None
 
 
 @contextmanager
 def _settings(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets these variables unless they are set, and silences warnings and logs of retries."""
+    """Set these variables unless the user has, and silence warnings and logs of retries."""
     missing = {name: value for name, value in variables.items() if name not in os.environ}
     requests_log = logging.getLogger("urllib3.connectionpool")
     level = requests_log.level
@@ -175,12 +175,12 @@ def _settings(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _address(uri: str) -> str:
-    """The address of a server, without its user's name and password."""
+    """The address of a server without user name and password."""
     return _PASSWORD.sub("//", uri).rstrip("/")
 
 
 def _reason(error: BaseException) -> str:
-    """In one short line; of a failed connection only what the system says of it."""
+    """The error in one short line; for a failed connection, only the system's message."""
     text, cause = str(error), error.__cause__ or error.__context__
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

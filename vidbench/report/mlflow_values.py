@@ -1,4 +1,4 @@
-"""A finished run as the params, metrics and tags that MLflow can hold."""
+"""Convert a finished run to params, metrics and tags within MLflow's limits."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 from vidbench.runs.finished import FinishedRun
 from vidbench.storage.typed_json import encode
 
-# What servers of every version store: https://mlflow.org/docs/latest/api_reference/rest-api.html
+# Limits of all server versions: https://mlflow.org/docs/latest/api_reference/rest-api.html
 MAX_NAME = 250
 _MAX_PARAM, _MAX_TAG = 500, 5000
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def params_of(run: FinishedRun) -> dict[str, str]:
-    """What identifies the run, and as ``config.<option>`` what was asked for; texts may be cut."""
+    """Identity of the run, and its options as ``config.<option>``; long texts are cut."""
     record = run.record
-    known = {**encode(record.identity), "spec_digest": record.spec_digest}
-    values = _flatten({**known, "config": record.options}, ".")
+    identity = {**encode(record.identity), "spec_digest": record.spec_digest}
+    values = _flatten({**identity, "config": record.options}, ".")
     return {_key(k): cut(_text(v), _MAX_PARAM) for k, v in values.items() if v not in (None, [])}
 
 
 def metrics_of(run: FinishedRun) -> dict[str, float]:
-    """The numbers of ``metrics.json``, and as ``session_`` those of the run's last session.
+    """The numbers in ``metrics.json``, and those of the timed session as ``session_...``.
 
     An estimate such as top-1 becomes ``top1``, ``top1_low``, ``top1_high`` and
-    ``top1_num_videos``. Lists, such as the bins of the calibration, are left to the file.
+    ``top1_num_videos``. Lists, such as the bins of the calibration, are omitted.
     """
     metrics, session = run.metrics, run.record.timed_session
     skipped = metrics.requested - metrics.evaluated
@@ -41,7 +41,7 @@ def metrics_of(run: FinishedRun) -> dict[str, float]:
 
 
 def tags_of(run: FinishedRun) -> dict[str, str]:
-    """What finds the run again, and what its numbers are of."""
+    """Tags to find the run again, and the signature of its metrics."""
     tags = {
         "vidbench.digest": run.record.digest,
         "vidbench.folder": run.name,
@@ -54,7 +54,7 @@ def tags_of(run: FinishedRun) -> dict[str, str]:
 
 
 def cut(text: str, length: int) -> str:
-    """The text, ending in an ellipsis where it is longer."""
+    """The text, cut to a length with an ellipsis if it is longer."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
@@ -62,7 +62,7 @@ def _flatten(values: Mapping[str, Any], separator: str) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
         inner = _flatten(value, separator) if isinstance(value, Mapping) else {"": value}
-        flat |= {separator.join(filter(None, (key, rest))): found for rest, found in inner.items()}
+        flat |= {separator.join(filter(None, (key, rest))): leaf for rest, leaf in inner.items()}
     return flat
 
 

@@ -1,4 +1,4 @@
-"""One HTML file that opens from disk: template, style, script and data in one, nothing fetched."""
+"""Render self-contained HTML pages: template, style, script and data in one file."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _SCRIPTS = ("page.js", "matrix.js", "browser.js")
 
 
 def render_page(template: str, data: Mapping[str, Any], **context: Any) -> str:
-    """The whole page, as text.
+    """HTML of a page.
 
-    All texts are escaped. What might get through nevertheless would not run: the browser is told
-    to run and to apply nothing but our own script and style, by their hashes, and to fetch nothing.
+    All texts are escaped. As a second defence, a content security policy allows only our own
+    script and style, by their hashes, and no network requests.
 
     Args:
         template: Name of a file in ``templates``.
-        data: What the script reads, as JSON can say it.
-        context: What the template reads.
+        data: JSON data for the script.
+        context: Variables for the template.
     """
     style = _asset("page.css")
     script = "\n".join(map(_asset, _SCRIPTS))
@@ -39,10 +39,10 @@ def render_page(template: str, data: Mapping[str, Any], **context: Any) -> str:
 
 
 def write_page(path: Path, page: str) -> None:
-    """Writes the page under its name once it is whole.
+    """Write a page atomically.
 
     Raises:
-        DiskFullError: There is no room; an earlier page is kept.
+        DiskFullError: The disk is full; an earlier page is kept.
     """
     content = page.encode()
     with disk_errors(path.parent, len(content)), replacing(path) as temporary:
@@ -50,7 +50,7 @@ def write_page(path: Path, page: str) -> None:
 
 
 def data_url(media_type: str, content: bytes) -> str:
-    """An address that holds the content itself."""
+    """A ``data:`` URL with the content."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
@@ -73,7 +73,7 @@ def _hash(text: str) -> str:
 
 
 def _asset(name: str) -> str:
-    """Between tags a browser counts the ends of lines too, so the text is stripped of them."""
+    """Text of a script or style, stripped: the browser hashes all text between the tags."""
     return files("vidbench.report").joinpath("templates", name).read_text("utf-8").strip()
 
 

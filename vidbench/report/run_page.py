@@ -1,4 +1,4 @@
-"""A finished run as one page to look at: its numbers, and every video behind them."""
+"""HTML report of a finished run: its metrics and every video behind them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vidbench.runs.outputs import warnings_of_ties
 FILE = "report.html"
 
 NUM_THUMBNAILS = 500
-"""Of so many videos a page shows frames unless told otherwise: some 5 MB."""
+"""Default number of videos that a page shows frames of, about 5 MB."""
 
 _EMBED_EACH = 4 << 20
 _EMBED_ALL = 100 << 20  # browsers read a file of this size in seconds
@@ -28,11 +28,11 @@ _EMBED_ALL = 100 << 20  # browsers read a file of this size in seconds
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a page holds beside the numbers.
+    """Content of a report besides the metrics.
 
     Attributes:
-        num_thumbnails: Of how many videos it shows frames, wrong ones first.
-        embed: Whether videos of up to 4 MB lie inside, up to 100 MB in all, wrong ones first.
+        num_thumbnails: Number of videos to show frames of, wrong ones first.
+        embed: Whether to embed videos of up to 4 MB, up to 100 MB in total, wrong ones first.
     """
 
     num_thumbnails: int = NUM_THUMBNAILS
@@ -40,11 +40,11 @@ class ReportOptions:
 
 
 def write_report(run: FinishedRun, options: ReportOptions | None = None) -> Path:
-    """Where the page was written: ``report.html`` in the run's folder.
+    """Write ``report.html`` into the run's folder; return its path.
 
     Raises:
-        ConfigError: The folder holds no finished run.
-        DiskFullError: There is no room; an earlier page is kept.
+        ConfigError: The folder has no finished run.
+        DiskFullError: The disk is full; an earlier page is kept.
     """
     page = render_report(run, options or ReportOptions())
     path = run.path / FILE
@@ -53,7 +53,7 @@ def write_report(run: FinishedRun, options: ReportOptions | None = None) -> Path
 
 
 def render_report(run: FinishedRun, options: ReportOptions) -> str:
-    """The page of a run; ends in ``report.html`` of its folder, whose neighbours it refers to."""
+    """HTML of a run's report, with links relative to the run's folder."""
     judged, metrics, record = run.judged, run.metrics, run.record
     outcomes = outcomes_of(judged)
     videos = describe_videos(run, metrics.largest_k)
@@ -86,24 +86,24 @@ def render_report(run: FinishedRun, options: ReportOptions) -> str:
 
 
 def _confusion(outcomes: Outcomes) -> list[list[int]]:
-    """Class, first choice and count of each pair that occurs."""
+    """Class, first choice and count of each pair of classes that occurs."""
     matrix = confusion_matrix(outcomes)
     return [[*pair, int(matrix[tuple(pair)])] for pair in np.argwhere(matrix).tolist()]
 
 
 def _embed(run: FinishedRun, rows: Sequence[int]) -> dict[int, str]:
-    """Small videos as addresses that hold their bytes, by row, as many as a page can take."""
-    found: dict[int, str] = {}
+    """Small videos as ``data:`` URLs by row, as many as fit into a page."""
+    embedded: dict[int, str] = {}
     room = _EMBED_ALL
     for row in rows:
         path = run.videos_dir / str(run.predictions.paths[row])
         if path.is_file() and path.stat().st_size <= min(room, _EMBED_EACH):
             content = path.read_bytes()
             room -= len(content)
-            found[row] = data_url(_media_type(path), content)
-    return found
+            embedded[row] = data_url(_media_type(path), content)
+    return embedded
 
 
 def _media_type(path: Path) -> str:
-    known = {".webm": "video/webm", ".mkv": "video/x-matroska", ".avi": "video/x-msvideo"}
-    return known.get(path.suffix.lower(), "video/mp4")
+    types = {".webm": "video/webm", ".mkv": "video/x-matroska", ".avi": "video/x-msvideo"}
+    return types.get(path.suffix.lower(), "video/mp4")

@@ -1,7 +1,7 @@
 """Thumbnails: a strip of the frames that a run's model saw, for each of its videos.
 
-They come from the cached clips, or from the videos where these are gone, and are kept in the run's
-folder, so that a folder that was moved away from both still shows them.
+They are made from cached clips, or from the videos if the clips are gone, and kept in the run's
+folder, so that they survive when the folder is moved away from both.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ from vidbench.visualize.videos import encode_jpeg, frame_strip
 logger = logging.getLogger(__name__)
 
 FILE = "thumbnails.zip"
-"""The run's file of strips, ``<row>.jpg`` each."""
+"""Name of the run's archive of strips, ``<row>.jpg`` each."""
 
-_MAX_BYTES = 1 << 20  # of one strip; an archive is not trusted, though we wrote it
-_DATE = (1980, 1, 1, 0, 0, 0)  # equal strips, equal bytes
+_MAX_BYTES = 1 << 20  # limit for one strip: archives in run folders are untrusted input
+_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal strips make equal archives
 
 
 def collect_thumbnails(run: FinishedRun, rows: Sequence[int]) -> Mapping[int, bytes]:
-    """The strips of these rows, as JPEG, by row; without those whose frames are nowhere to be had.
+    """JPEG strips by row, without rows whose frames are not available.
 
-    What had to be made is kept in the run's folder.
+    New strips are kept in the run's folder.
 
     Args:
-        run: Tells where its clips and videos were.
-        rows: Places in its predictions; only scored ones have frames.
+        run: The run, which knows the locations of its clips and videos.
+        rows: Rows of its predictions; only scored ones have frames.
     """
     if run.record.thumbnails_of is not None:
         return _borrow(run, run.path / run.record.thumbnails_of, rows)
-    known = _read(run.path / FILE)
-    lacking = [row for row in rows if row not in known]
+    kept = _read(run.path / FILE)
+    missing = [row for row in rows if row not in kept]
     spec = run.record.identity.preprocessing
-    made = dict(_make(run, spec, lacking)) if lacking and spec else {}
+    made = dict(_make(run, spec, missing)) if missing and spec else {}
     if made:
         with disk_errors(run.path):
-            _write(run.path / FILE, known | made)
-    strips = known | made
+            _write(run.path / FILE, kept | made)
+    strips = kept | made
     return {row: strips[row] for row in rows if row in strips}
 
 
 def _borrow(fused: FinishedRun, folder: Path, rows: Sequence[int]) -> Mapping[int, bytes]:
-    """The strips of a fused run's first member; none where that is gone, or is another by now."""
+    """Strips of a fusion's first member; none if it is gone or has been replaced."""
     member = FinishedRun(folder)
     try:
         equal = np.array_equal(member.predictions.video_ids, fused.predictions.video_ids)
@@ -79,7 +79,7 @@ def _make(
     here = [row for row in rows if _has_video(run, row)]
     records = [_record(run, row) for row in here]
     workers = Workers(num_workers, options.decode_timeout)
-    with closing(workers):  # idle where all clips are cached
+    with closing(workers):  # idle if all clips are cached
         results = clips.prepare(records, workers, lookahead=0)
         for row, record, result in zip(here, records, results, strict=True):
             views = clips.read(record, result, workers)
@@ -102,7 +102,10 @@ def _record(run: FinishedRun, row: int) -> VideoRecord:
 
 
 def central_view(views: Views, spec: PreprocessSpec) -> Views:
-    """The frames of one view, (frames, height, width, 3): the centre of the lower-middle clip."""
+    """Frames of the centre crop of the middle clip, (frames, height, width, 3).
+
+    With an even number of clips, the earlier of the two in the middle.
+    """
     index = fewer_views(spec).get("1x1", np.zeros(1, np.intp))[0]
     return np.asarray(views[index])
 
@@ -114,7 +117,7 @@ def _write(path: Path, strips: Mapping[int, bytes]) -> None:
 
 
 def _read(path: Path) -> dict[int, bytes]:
-    """The strips in the file; those that can be read, where it is damaged."""
+    """The strips in the archive by row; none if it is missing or damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             return {
@@ -125,5 +128,5 @@ def _read(path: Path) -> dict[int, bytes]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        logger.warning("%s is damaged and is made again: %s", path, error)
+        logger.warning("%s is damaged; making it again: %s", path, error)
         return {}

@@ -1,4 +1,4 @@
-"""What pages tell of each video: where it lies, what it shows, what a model took it for."""
+"""Data about each video for HTML pages: file, label, predictions and outcome."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from vidbench.runs.predictions import Predictions
 from vidbench.storage.files import seen_from
 
 STATES = ("right", "near", "wrong", "unjudged", "skipped")
-"""Right; wrong, but right among those told; wrong; without a class to compare to; no scores."""
+"""Outcomes of a video.
+
+Right; wrong, but right among the listed classes; wrong; no class to compare with; not scored.
+"""
 
 
 @dataclass(frozen=True)
 class Videos:
-    """Every requested video of a run, in its order.
+    """Every requested video of a run, in the run's order.
 
     Attributes:
-        table: The predictions, restricted to what the model may choose from.
-        videos_dir: The paths are relative to it.
-        best: (videos, top_n), the classes that rank highest, best first; -1 beyond what is ranked.
-        states: (videos,), places in :data:`STATES`.
+        table: The predictions, restricted to the model's choices.
+        videos_dir: Folder that the paths are relative to.
+        best: (videos, top_n), the classes that rank highest, best first; -1 for unranked ones.
+        states: (videos,), indices into :data:`STATES`.
     """
 
     table: Predictions
@@ -40,8 +43,8 @@ class Videos:
         """The scored rows: wrong ones, then near ones, then the others."""
         order = np.array([2, 1, 0, 3, 4])[self.states]
         rows = np.argsort(order, kind="stable")
-        found: list[int] = rows[self.table.scored[rows]].tolist()
-        return found
+        scored_rows: list[int] = rows[self.table.scored[rows]].tolist()
+        return scored_rows
 
     def only(self, rows: Sequence[int]) -> Videos:
         """Some of the videos, in the order of the rows."""
@@ -51,19 +54,19 @@ class Videos:
         )
 
     def as_columns(self, folder: Path) -> dict[str, Any]:
-        """What does not depend on the model, by name; a page in this folder plays the files."""
+        """Columns that do not depend on the model; file paths are relative to this folder."""
         labels = dict.fromkeys(self.table.labels.tolist())
-        places = {label: place for place, label in enumerate(labels)}
+        index_of = {label: index for index, label in enumerate(labels)}
         root = quote(seen_from(folder, self.videos_dir))
         return {
             "id": self.table.video_ids.tolist(),
             "labels": list(labels),
-            "label": [places[label] for label in self.table.labels.tolist()],
+            "label": [index_of[label] for label in self.table.labels.tolist()],
             "file": [self._address(root, row) for row in range(len(self.table))],
         }
 
     def _address(self, root: str, row: int) -> str:
-        """Of the file, with the section to play (https://www.w3.org/TR/media-frags/)."""
+        """URL of the file, with the section to play (https://www.w3.org/TR/media-frags/)."""
         path, section = str(self.table.paths[row]), self.table.section(row)
         if not path:
             return ""
@@ -74,14 +77,14 @@ class Videos:
         return f"{address}#t={begin:g}" + ("" if end == math.inf else f",{end:g}")
 
     def as_run(self, name: str) -> dict[str, Any]:
-        """What the model made of the videos."""
-        index = {own: place for place, own in enumerate(self.table.classes)}
+        """The model's predictions and their outcomes."""
+        index_of = {name: index for index, name in enumerate(self.table.classes)}
         return {
             "name": name,
             "evidence": self.table.evidence,
             "top_n": self.best.shape[1],
-            "target": [index.get(target, -1) for target in self.table.targets.tolist()],
-            "best": [[place for place in row if place >= 0] for row in self.best.tolist()],
+            "target": [index_of.get(target, -1) for target in self.table.targets.tolist()],
+            "best": [[index for index in row if index >= 0] for row in self.best.tolist()],
             "scores": self._scores(),
             "state": self.states.tolist(),
             "reason": self.table.reasons.tolist(),
@@ -89,7 +92,7 @@ class Videos:
         }
 
     def _scores(self) -> list[list[float]]:
-        """Those of the best classes; none where the scores are stand-ins for a rank."""
+        """Scores of the best classes; empty if the scores are placeholders for a ranking."""
         if not self.table.has_scores:
             return [[] for _ in self.best]
         scores = np.take_along_axis(self.table.scores, np.maximum(self.best, 0), axis=1)
@@ -99,16 +102,16 @@ class Videos:
 
 
 def describe_videos(run: FinishedRun, top_n: int, k: int = 1) -> Videos:
-    """What a page tells of each video of a run.
+    """Collect the data about each video of a run for a page.
 
     Args:
-        run: Its predictions among what the model may choose from, and where the videos are.
-        top_n: How many classes are told of each.
-        k: A video is right where its class is among the k highest scores.
+        run: The run.
+        top_n: Number of classes to list for each video.
+        k: A video is right if its class is among the k highest scores.
     """
     table = run.judged
     best = table.best(top_n)
-    classes = np.array([*table.classes, ""], np.str_)  # the last for what is not ranked
+    classes = np.array([*table.classes, ""], np.str_)  # the last one for unranked classes
     hits = (classes[best] == table.targets[:, None]) & (table.targets != "")[:, None]
     states = np.select(
         [~table.scored, table.targets == "", hits[:, :k].any(axis=1), hits.any(axis=1)],

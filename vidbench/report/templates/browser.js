@@ -1,4 +1,4 @@
-// The videos: filtered, ordered and shown a page at a time, so that 20,000 are as quick as 20.
+// Filters, sorts and pages through the videos, so that 20,000 are as quick as 20.
 
 const PAGE_SIZE = 20;
 const { videos, runs } = data;
@@ -8,7 +8,7 @@ const verdicts = {
   right: "✓ right",
   near: `✗ wrong, but in the top ${runs[0].top_n}`,
   wrong: "✗ wrong",
-  unjudged: "○ no class to compare to",
+  unjudged: "○ no class to compare with",
   skipped: "– skipped",
 };
 const states = ["right", "near", "wrong", "unjudged", "skipped"];
@@ -20,7 +20,7 @@ const accepted = {
   skipped: ["skipped"],
 };
 for (const run of runs) run.classes ??= data.classes;
-let found = [];
+let matching = [];
 let page = 0;
 
 const stateOf = (run, row) => states[run.state[row]];
@@ -30,7 +30,7 @@ const hasShares = (run) => run.evidence === "probabilities";
 const topScore = (run, row) => run.scores[row][0] ?? -Infinity;
 const isScored = (run, row) => stateOf(run, row) !== "skipped";
 
-// What the search looks through, made once.
+// Texts to search, built once.
 const texts = videos.id.map((id, row) =>
   [id, labelOf(row), ...runs.filter((run) => isScored(run, row)).map((run) => choiceOf(run, row))]
     .join("\n")
@@ -65,10 +65,10 @@ function readFilters() {
 
 function search() {
   const wanted = readFilters();
-  found = videos.id.map((_, row) => row).filter((row) => matches(row, wanted));
+  matching = videos.id.map((_, row) => row).filter((row) => matches(row, wanted));
   if (wanted.order !== "list") {
     const sign = wanted.order === "sure" ? -1 : 1;
-    found.sort((one, other) => sign * (topScore(runs[0], one) - topScore(runs[0], other) || 0));
+    matching.sort((a, b) => sign * (topScore(runs[0], a) - topScore(runs[0], b) || 0));
   }
   page = 0;
   show();
@@ -76,14 +76,14 @@ function search() {
 
 function show() {
   const from = page * PAGE_SIZE;
-  const rows = found.slice(from, from + PAGE_SIZE);
+  const rows = matching.slice(from, from + PAGE_SIZE);
   byId("cards").replaceChildren(...rows.map(card));
-  byId("count").textContent = `${found.length.toLocaleString("en")} of ${counted(videos.id.length, "video")}`;
+  byId("count").textContent = `${matching.length.toLocaleString("en")} of ${counted(videos.id.length, "video")}`;
   for (const pager of document.querySelectorAll(".pager")) fillPager(pager);
 }
 
 function fillPager(pager) {
-  const last = Math.ceil(found.length / PAGE_SIZE) - 1;
+  const last = Math.ceil(matching.length / PAGE_SIZE) - 1;
   const turn = (text, to) => {
     const button = element("button", { type: "button", textContent: text, disabled: to < 0 || to > last });
     button.addEventListener("click", () => turnTo(to));
@@ -129,7 +129,7 @@ function verdict(run, row) {
 
 function strip(row) {
   const source = data.thumbnails[row];
-  if (!source) return element("p", { className: "nothing" }, "No frames of this video are in the page.");
+  if (!source) return element("p", { className: "nothing" }, "This page has no frames of this video.");
   const alt = `Frames that the model saw of ${visible(videos.id[row])}, ${visible(labelOf(row) || "no label")}`;
   return element("img", { className: "strip", src: source, alt, decoding: "async" });
 }
@@ -150,15 +150,15 @@ function play(row, button, source) {
   const giveUp = (why) => player.replaceWith(element("p", { className: "nothing" }, why));
   const file = visible(source.startsWith("data:") ? "this video" : decodeURIComponent(source));
   player.addEventListener("error", () =>
-    giveUp(`This browser cannot play ${file}: it is gone, or of another format.`),
+    giveUp(`This browser cannot play ${file}: it is missing, or its format is not supported.`),
   );
   player.addEventListener("loadedmetadata", () => {
-    if (!player.videoWidth) giveUp(`This browser cannot play ${file}: it lacks a decoder for its frames.`);
+    if (!player.videoWidth) giveUp(`This browser cannot play ${file}: it has no decoder for its video stream.`);
   });
   button.remove();
   row.after(player);
   player.focus();
-  player.play().catch(() => {}); // an error is told above
+  player.play().catch(() => {}); // the handlers above report errors
 }
 
 function answer(run, place, row) {
@@ -171,7 +171,7 @@ function answer(run, place, row) {
       element("h4", {}, `${letters[place]} `, element("span", { className: `verdict ${stateOf(run, row)}` }, verdict(run, row))),
     );
   if (run.target[row] >= 0 && run.classes[run.target[row]] !== labelOf(row))
-    made.append(element("p", { className: "muted" }, `its class in the model: ${visible(run.classes[run.target[row]])}`));
+    made.append(element("p", { className: "muted" }, `class in the model: ${visible(run.classes[run.target[row]])}`));
   return made;
 }
 
@@ -192,11 +192,11 @@ function bar(run, row, choice, rank) {
 }
 
 function fillChoices(name, values) {
-  const sorted = [...new Set(values)].sort((one, other) => one.localeCompare(other, "en"));
+  const sorted = [...new Set(values)].sort((a, b) => a.localeCompare(b, "en"));
   form.elements[name].append(...sorted.map((value) => new Option(visible(value), value)));
 }
 
-// By the names of the filters; others are left as they are when the page opens.
+// Sets the named filters and resets all others.
 function showVideos(filters) {
   form.reset();
   for (const [name, value] of Object.entries(filters))

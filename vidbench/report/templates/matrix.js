@@ -1,12 +1,12 @@
-// The confusion matrix, on a canvas: 700 classes are 490,000 cells.
+// Draws the confusion matrix on a canvas: 700 classes are 490,000 cells.
 
 function drawMatrix(canvas) {
   const pairs = data.confusion;
   const used = [...new Set(pairs.flatMap(([truth, choice]) => [truth, choice]))].sort((a, b) => a - b);
-  const place = new Map(used.map((index, at) => [index, at]));
-  const counts = new Map(pairs.map(([truth, choice, count]) => [place.get(truth) * used.length + place.get(choice), count]));
+  const position = new Map(used.map((index, at) => [index, at]));
+  const counts = new Map(pairs.map(([truth, choice, count]) => [position.get(truth) * used.length + position.get(choice), count]));
   const totals = new Array(used.length).fill(0);
-  for (const [truth, , count] of pairs) totals[place.get(truth)] += count;
+  for (const [truth, , count] of pairs) totals[position.get(truth)] += count;
   const named = used.length <= 40;
   const context = canvas.getContext("2d");
   let cursor = null;
@@ -21,14 +21,14 @@ function drawMatrix(canvas) {
     canvas.width = width * ratio;
     canvas.height = (cell * used.length + edge) * ratio;
     context.scale(ratio, ratio);
-    // A custom property keeps light-dark() as it is written; a property of colour resolves it.
+    // A custom property does not resolve light-dark(), but the `color` property does.
     const resolve = (name) => {
       const probe = element("span");
       probe.style.color = `var(${name})`;
       canvas.after(probe);
-      const found = getComputedStyle(probe).color;
+      const color = getComputedStyle(probe).color;
       probe.remove();
-      return found;
+      return color;
     };
     const [ink, paper, line, right, wrong] = ["--ink", "--paper", "--line", "--blue", "--wrong"].map(resolve);
     context.strokeStyle = line;
@@ -86,7 +86,7 @@ function drawMatrix(canvas) {
     byId("cell").textContent =
       row === column
         ? `${truth}: ${count} of ${counted(totals[row], "video")} right`
-        : `${truth} taken for ${choice}: ${count} of ${counted(totals[row], "video")}`;
+        : `${truth} predicted as ${choice}: ${count} of ${counted(totals[row], "video")}`;
     draw();
   }
 
@@ -96,7 +96,7 @@ function drawMatrix(canvas) {
   };
   const open = () => {
     if (!cursor) return;
-    const [truth, choice] = cursor.map((place) => used[place]);
+    const [truth, choice] = cursor.map((at) => used[at]);
     const row = runs[0].target.indexOf(truth);
     showVideos({ label: row < 0 ? "" : labelOf(row), choice: data.classes[choice] });
   };

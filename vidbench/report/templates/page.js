@@ -1,11 +1,11 @@
 "use strict";
-// What every page does: reads its data, sorts and filters tables, copies, and turns dark.
-// Text from outside becomes text nodes only, never HTML.
+// Functions of every page: reading data, sorting and filtering tables, copying, dark mode.
+// Untrusted text becomes text nodes only, never HTML.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
-// What a terminal or a reader would obey (ends of lines, changes of direction) is shown as a code.
+// Shows control characters, such as line breaks and changes of text direction, as escape codes.
 const visible = (text) =>
   String(text).replace(
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
@@ -27,9 +27,9 @@ function cellValue(row, column) {
   return text !== "" && !Number.isNaN(number) ? number : text.toLowerCase();
 }
 
-function compareValues(one, other) {
-  if (typeof one === typeof other) return one < other ? -1 : one > other ? 1 : 0;
-  return typeof one === "number" ? -1 : 1;
+function compareValues(a, b) {
+  if (typeof a === typeof b) return a < b ? -1 : a > b ? 1 : 0;
+  return typeof a === "number" ? -1 : 1;
 }
 
 function sortTable(table, column) {
@@ -38,7 +38,7 @@ function sortTable(table, column) {
   for (const other of table.tHead.rows[0].cells) other.ariaSort = "none";
   header.ariaSort = descending ? "descending" : "ascending";
   const keyed = [...table.tBodies[0].rows].map((row) => [cellValue(row, column), row]);
-  keyed.sort(([one], [other]) => (descending ? -1 : 1) * compareValues(one, other));
+  keyed.sort(([a], [b]) => (descending ? -1 : 1) * compareValues(a, b));
   table.tBodies[0].append(...keyed.map(([, row]) => row));
 }
 
@@ -55,12 +55,12 @@ function filterTable(input) {
 
 async function copy(button) {
   const source = byId(button.dataset.copies);
-  getSelection().selectAllChildren(source); // where copying is not allowed, it can be done by hand
+  getSelection().selectAllChildren(source); // to copy by hand if the browser denies access
   try {
     await navigator.clipboard.writeText(source.textContent);
     button.textContent = "Copied";
   } catch {
-    button.textContent = "Selected: copy it";
+    button.textContent = "Selected: copy with Ctrl+C";
   }
 }
 
