@@ -190,7 +190,8 @@ def local_path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("is empty: give a value, or leave it out")
     if is_remote(text):
-        raise argparse.ArgumentTypeError(f"{without_password(text)!r} is no path of this machine")
+        shown = without_password(text, keep_name=True)
+        raise argparse.ArgumentTypeError(f"{shown!r} is no path of this machine")
     return Path(text)
 
 

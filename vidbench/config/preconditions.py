@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vidbench.config.opening import find_model, open_dataset, open_file_model
-from vidbench.config.run_config import RunConfig, is_module
+from vidbench.config.run_config import RunConfig
 from vidbench.data.leakage import read_source_ids
 from vidbench.data.spec import PreprocessSpec
 from vidbench.errors import ConfigError
@@ -17,6 +17,7 @@ from vidbench.models.base import FILES, ChecksPath, Model, count_classes
 from vidbench.storage.locations import join, working_folder
 from vidbench.storage.remote_store import require_remote
 from vidbench.system.machine import total_memory
+from vidbench.system.plugins import is_module
 from vidbench.system.validation import require_address, require_file, require_folder
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import psutil
 from vidbench.errors import ConfigError, VidbenchError
 from vidbench.report.mlflow_values import MAX_NAME, cut, metrics_of, params_of, tags_of
 from vidbench.runs.finished import FinishedRun
+from vidbench.storage.locations import without_password
 from vidbench.terminal.sanitize import escape_controls
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,6 @@ ARTIFACTS = (
 )
 MAX_ARTIFACT_BYTES = 64 << 20  # the scores of Kinetics-400 val are 32 MB
 
-_PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name, in an address
 _MAX_REASON = 300
 
 # Defaults of MLflow's environment variables; values set by the user take precedence.
@@ -176,7 +175,7 @@ def _settings(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _address(uri: str) -> str:
     """The address of a server without user name and password."""
-    return _PASSWORD.sub("//", uri).rstrip("/")
+    return without_password(uri).rstrip("/")
 
 
 def _reason(error: BaseException) -> str:
@@ -186,4 +185,4 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             text = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return cut(_PASSWORD.sub("//", escape_controls(" ".join(text.split()))), _MAX_REASON)
+    return cut(without_password(escape_controls(" ".join(text.split()))), _MAX_REASON)

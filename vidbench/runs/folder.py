@@ -215,7 +215,7 @@ class RunFolder:
 
     def _seen(self, place: Location) -> str:
         if is_remote(place):
-            return without_password(str(place))
+            return without_password(str(place), keep_name=True)
         if is_remote(self._location):  # no relative path leads from there to a local folder
             return Path(place).absolute().as_posix()
         return seen_from(self.path, Path(place))

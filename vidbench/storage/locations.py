@@ -16,7 +16,7 @@ WORKING_FOLDERS = "VIDBENCH_STAND_INS"
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.:-]+)://(?P<rest>.*)", re.DOTALL)
 _NOT_REMOTE = ("http", "https", "file")
-_PASSWORD = re.compile(r"//([^/\s@:]*):[^/\s@]*@")  # the user may be a container's name: kept
+_USER = re.compile(r"//(?P<name>[^/\s@:]*)(?P<password>:[^/\s@]*)?@")
 _MAX_NAME_BYTES = 255  # for the name of a file or folder, on common file systems
 
 
@@ -26,9 +26,15 @@ def is_remote(location: Location) -> bool:
     return url is not None and url["scheme"].lower() not in _NOT_REMOTE
 
 
-def without_password(text: str) -> str:
-    """The text without the passwords in its URLs."""
-    return _PASSWORD.sub(r"//\1@", text)
+def without_password(text: str, *, keep_name: bool = False) -> str:
+    """The text without the user names and passwords in its URLs.
+
+    Args:
+        text: Any text.
+        keep_name: Keep the part before the password: in URLs of storage it may be the name of a
+            container.
+    """
+    return _USER.sub(r"//\g<name>@" if keep_name else "//", text)
 
 
 def scheme_of(url: str) -> str:
@@ -55,7 +61,7 @@ def own_folder(location: Location) -> Path:
 
 
 def _folder_for(location: Location) -> Path:
-    plain = without_password(str(location)).rstrip("/")
+    plain = without_password(str(location), keep_name=True).rstrip("/")
     digest = hashlib.sha256(plain.encode()).hexdigest()[:16]
     name = PurePosixPath(_URL.sub(r"\g<rest>", plain)).name
     return _base() / digest / (name if is_plain(name) else "folder")

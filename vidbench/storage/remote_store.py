@@ -62,7 +62,7 @@ class RemoteStore:
         return f"RemoteStore({self.address()!r})"
 
     def address(self, key: str = "") -> str:
-        url = without_password(self._url)
+        url = without_password(self._url, keep_name=True)
         return f"{url}/{key}" if key else url
 
     def exists(self, key: str) -> bool:
@@ -188,8 +188,9 @@ class RemoteStore:
 
     def _error(self, key: str, error: Exception) -> SharedError:
         reason = " ".join(str(error).split()) or type(error).__name__
+        shown = without_password(reason, keep_name=True)[:300]
         return SharedError(
-            f"{self.address(key)}: {without_password(reason)[:300]}: check address, permissions "
+            f"{self.address(key)}: {shown}: check address, permissions "
             "and settings of the store (docs/shared_storage.md)"
         )
 
@@ -222,7 +223,7 @@ def require_remote(option: str, url: str) -> None:
     Raises:
         ConfigError: The URL names no folder, or a package is missing.
     """
-    shown, scheme = without_password(url), scheme_of(url)
+    shown, scheme = without_password(url, keep_name=True), scheme_of(url)
     if "::" in url or not url.partition("://")[2].strip("/"):
         raise ConfigError(f"--{option} {shown!r} names no folder: give scheme://bucket/folder")
     package, extra = _PACKAGES.get(scheme, ("fsspec", "ray"))

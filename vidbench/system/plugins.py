@@ -22,6 +22,11 @@ def list_families(package: ModuleType) -> list[str]:
     return [name for name in names if name != "base" and not name.startswith("_")]
 
 
+def is_module(name: str) -> bool:
+    """Whether this names somebody's own module: identifiers with dots between them."""
+    return "." in name and all(part.isidentifier() for part in name.split("."))
+
+
 def import_family(option: str, name: str, package: ModuleType) -> ModuleType:
     """Import the module of a family: one of the package, or a dotted name of a module of yours.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import shlex
 import sys
 import time
@@ -29,6 +28,7 @@ from vidbench.footage.options import PredictOptions, check
 from vidbench.footage.outputs import Outputs
 from vidbench.footage.predict import WindowModel, describe_windows, open_window_model, predict_file
 from vidbench.footage.window_decoder import WindowDecoder, WindowTask
+from vidbench.storage.locations import without_password
 from vidbench.storage.video_files import describe_usual_rate, find_videos
 from vidbench.terminal.logs import set_up_logging
 from vidbench.terminal.progress import above_bar, progress
@@ -40,8 +40,6 @@ from vidbench.terminal.signals import (
 )
 
 logger = logging.getLogger(__name__)
-
-_PASSWORD = re.compile(r"//[^/\s@]*@")  # and the user's name
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -146,7 +144,7 @@ def _predict_live(
     """Goes on until the source ends or a signal comes, and then sums up."""
     from vidbench.footage.live import LiveReader
 
-    shown = _PASSWORD.sub("//", source)
+    shown = without_password(source)
     model.classifier.predict(np.zeros(model.spec.views_shape, np.uint8))  # the first takes longer
     scored, latencies = model.scores(batch_size=1), list[float]()
     reader = LiveReader(_local(source), model.spec, request.window_seconds, request.step_seconds)
