@@ -276,6 +276,7 @@ def test_tarballs_are_fetched_as_fast_as_the_server_gives_them(
     assert "of which fetching 1.00" in capsys.readouterr().out
 
 
+@pytest.mark.docs
 def test_the_documented_plans_are_those_that_are_printed() -> None:
     documented = (REPOSITORY / "docs" / "scale.md").read_text("utf-8")
     assert "\n".join(all_plans()) in documented

@@ -219,6 +219,7 @@ def test_a_preset_fixes_all_but_how_much_is_seen(preset: str, left_open: set[str
     assert set(PROTOCOL_OPTIONS) - fixed_by(preset) == left_open
 
 
+@pytest.mark.docs
 def test_the_pictures_of_the_manual_show_what_is_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

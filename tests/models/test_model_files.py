@@ -600,12 +600,14 @@ def test_an_archive_is_described_beside_and_not_inside(
 EXAMPLES = re.findall(r"`([\w./]+\.toml)`:\n\n```toml\n(.*?)```\n\n```sh\n(.*?)```", PAGE, re.S)
 
 
+@pytest.mark.docs
 def test_the_page_has_an_example_of_each_kind() -> None:
     commands = [command.split() for _, _, command in EXAMPLES]
     assert [words[3] for words in commands] == ["saved_model", "keras_file", "tflite", "onnx"]
     assert len(EXAMPLES) == PAGE.count("```toml") == PAGE.count("```sh")
 
 
+@pytest.mark.docs
 @pytest.mark.parametrize(("toml", "text", "command"), EXAMPLES)
 def test_the_examples_of_the_page_run(
     toml: str, text: str, command: str, files: Files, tmp_path: Path
