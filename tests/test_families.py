@@ -100,7 +100,7 @@ def test_a_module_of_yours_may_declare_what_it_is(module: Path) -> None:
     path = module.parent
     config = RunConfig(dataset="mine.families", videos_path=path)
     assert config.dataset_family.options == {"videos_path"}
-    with pytest.raises(ConfigError, match=r"^--dataset mine.families takes no --annotations: drop"):
+    with pytest.raises(ConfigError, match=r"^--dataset mine.families takes no --annotations: omit"):
         RunConfig(dataset="mine.families", annotations=str(path))
 
 

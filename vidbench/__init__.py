@@ -1,6 +1,6 @@
-"""How good a pretrained video classifier really is: the number, its videos, its interval.
+"""Evaluate pretrained video classifiers: accuracies with confidence intervals, video by video.
 
-Importing the package loads none of its heavy parts; each name below is imported at first use.
+Importing the package is cheap: each name below is imported at first use.
 """
 
 from __future__ import annotations

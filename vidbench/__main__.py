@@ -3,7 +3,7 @@
 if __name__ == "__main__":
     import sys
 
-    # Here, because every decoding process imports this module, and has no use for the command.
+    # Imported here, because every decoding process imports this module but not the command.
     from vidbench.cli.main import main
 
     sys.exit(main())

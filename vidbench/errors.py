@@ -1,50 +1,50 @@
-"""The exceptions that vidbench raises on purpose; each carries one line a person can act on."""
+"""Exceptions of vidbench; each has a one-line message that a user can act on."""
 
 from __future__ import annotations
 
 
 class VidbenchError(Exception):
-    """A failure with a message that says what was asked, what was found and what to do."""
+    """Base of all errors; the message states what was asked, what was found and what to do."""
 
     exit_code = 1
 
 
 class ConfigError(VidbenchError):
-    """The request itself is wrong: found before any work starts."""
+    """The request is invalid; found before any work starts."""
 
     exit_code = 2
 
 
 class FetchError(VidbenchError):
-    """A file could not be fetched or is not what was promised."""
+    """A file could not be fetched, or its content is not as expected."""
 
 
 class ArchiveError(VidbenchError):
-    """An archive is damaged or holds something that must not be extracted."""
+    """An archive is damaged, or has an entry that must not be extracted."""
 
 
 class CacheError(VidbenchError):
-    """A cached clip is damaged, foreign or gone."""
+    """A cached clip is missing or damaged, or another program wrote it."""
 
 
 class ModelError(VidbenchError):
-    """A model's weights could not be found, or do not answer as they should."""
+    """A model's weights could not be found, or its output is not as expected."""
 
 
 class DiskFullError(VidbenchError):
-    """A disk has no room left; nothing half written is kept."""
+    """A disk is full; no partial file is left."""
 
 
 class SharedError(VidbenchError):
-    """A shared folder cannot be reached, or refuses what is asked of it."""
+    """A remote store cannot be reached, or refuses a request."""
 
 
 class StoppedError(VidbenchError):
-    """Somebody asked the run to stop; what is done is kept.
+    """A signal stopped the run; finished work is kept.
 
     Args:
-        message: What was done, and how to go on.
-        signal_number: The signal that asked.
+        message: What was done, and how to resume.
+        signal_number: The signal.
     """
 
     def __init__(self, message: str, signal_number: int) -> None:
@@ -53,11 +53,11 @@ class StoppedError(VidbenchError):
 
 
 class VideoError(VidbenchError):
-    """One video cannot be used; the run records it and goes on.
+    """A video cannot be used; the run records this and continues.
 
     Args:
         reason: One word that is counted in the metrics, e.g. ``unreadable``.
-        detail: What was found, for a person.
+        detail: Description of the problem for users.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

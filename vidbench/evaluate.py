@@ -1,4 +1,4 @@
-"""The table of contents: fetch, decode, cache, predict, score, in this order."""
+"""Run an evaluation: fetch, decode, cache, predict and score, in this order."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ logger = logging.getLogger(__name__)
 
 
 class Evaluation(NamedTuple):
-    """What came of a run.
+    """Result of an evaluation.
 
     Attributes:
-        folder: Where it lies.
-        metrics: Its numbers; ``metrics["top1"]`` is what ``metrics.json`` has there.
-        seconds: By stage, one after another.
-        beside: By stage, what workers did meanwhile, in all of them together.
+        folder: Folder of the run.
+        metrics: Metrics of the run; as a mapping, the content of ``metrics.json``.
+        seconds: Time by stage, one after another.
+        beside: Time by stage in other threads and processes, summed over all of them.
     """
 
     folder: Path
@@ -50,16 +50,16 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluation:
-    """The accuracies of one model on one split, with everything kept in the run's folder.
+    """Evaluate a model on a split of a dataset, and write everything to the run's folder.
 
-    A run that was stopped goes on; one that is finished is only scored again.
+    An interrupted run is resumed; a finished one is only scored again.
 
     Args:
-        config: What is asked for.
-        stopwatch: Goes on counting with this one.
+        config: Options of the run.
+        stopwatch: Continues with this stopwatch; None for a new one.
 
     Raises:
-        ConfigError: The request contradicts itself, the model or the dataset; nothing was done.
+        ConfigError: The options contradict each other, the model or the dataset; no work was done.
         VidbenchError: Something could not be fetched, read or loaded.
     """
     stopwatch = stopwatch or Stopwatch()
@@ -71,7 +71,7 @@ def evaluate(config: RunConfig, stopwatch: Stopwatch | None = None) -> Evaluatio
 
 @contextmanager
 def open_engine(config: RunConfig) -> Iterator[Engine]:
-    """What does the work: this machine, or the cluster that is asked for, while it is needed.
+    """Context with the engine of a run: this machine, or the requested cluster.
 
     Raises:
         ConfigError: There is no such cluster, or Ray is not installed.
@@ -139,7 +139,7 @@ def _evaluate(
 def open_run(
     config: RunConfig, model: AnyModel, scorer: Scorer, selection: Selection, labels: Labels
 ) -> RunFolder:
-    """The run's folder, new or as an earlier session left it."""
+    """Create or continue the run's folder."""
     dataset = scorer.dataset
     identity = RunIdentity(
         model=model.name,

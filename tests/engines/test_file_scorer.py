@@ -116,11 +116,13 @@ def test_folders_of_frames_are_refused(run: Any, tmp_path: Path) -> None:
     frames.mkdir(parents=True)
     for place in range(3):
         (frames / f"{place:05d}.jpg").write_bytes(b"x")
-    with pytest.raises(ConfigError, match=r"has folders of frames.*make each of them a video$"):
+    with pytest.raises(
+        ConfigError, match=r"has folders of frames.*convert each of them to a video$"
+    ):
         run(dataset="folder", dataset_path=str(tmp_path / "videos"), top_n=1)
 
 
 def test_options_of_pixels_are_refused_for_modules_of_yours_too(run: Any, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--crop_size has no meaning for --model_type mine"):
+    with pytest.raises(ConfigError, match=r"--crop_size does not apply to --model_type mine"):
         run(crop_size=224)
     assert not (tmp_path / "data").exists()

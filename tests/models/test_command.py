@@ -330,12 +330,15 @@ def test_a_program_that_cannot_be_run_is_refused(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_frames": 8}, "--num_frames has no meaning for --model_type command"),
-        ({"preset": "hub"}, "--preset has no meaning"),
-        ({"precision": "bf16"}, "--precision has no meaning"),
-        ({"no_cuda": True}, "--no_cuda has no meaning"),
-        ({"truncated": "score"}, "--truncated has no meaning"),
-        ({"classes": "kinetics-400", "restrict_choices": True}, "--restrict_choices has no"),
+        ({"num_frames": 8}, "--num_frames does not apply to --model_type command"),
+        ({"preset": "hub"}, "--preset does not apply"),
+        ({"precision": "bf16"}, "--precision does not apply"),
+        ({"no_cuda": True}, "--no_cuda does not apply"),
+        ({"truncated": "score"}, "--truncated does not apply"),
+        (
+            {"classes": "kinetics-400", "restrict_choices": True},
+            "--restrict_choices does not apply",
+        ),
         ({"classes_file": None}, "needs --classes_file"),
         ({"model_path": None}, "needs --model_path"),
         ({"prompts": SAMPLE / "classes.txt"}, "takes no --prompts"),

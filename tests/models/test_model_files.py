@@ -332,7 +332,7 @@ def test_weights_beside_an_onnx_file_are_part_of_it(files: Files, tmp_path: Path
     beside.write_bytes(content)
     assert open_file(path).digest() != before
     beside.unlink()
-    with pytest.raises(ConfigError, match=r"keeps weights in .*net\.weights, which is not there"):
+    with pytest.raises(ConfigError, match=r"keeps weights in .*net\.weights, which does not exist"):
         open_file(path).check(SPEC)
 
 

@@ -1,4 +1,4 @@
-"""Parsers of the commands, made of descriptions of options; from lines, ``@file``, environment."""
+"""Build parsers from descriptions of options; read the command line, ``@file``, environment."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ GROUPS: Mapping[str, type] = {
 def parse_config(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> RunConfig:
-    """The configuration in these arguments, in the files they name, and in the environment.
+    """Parse the options of a run from the arguments, their ``@file`` and the environment.
 
-    The command line goes over ``@file``, whatever their order, and both go over variables
+    The command line overrides ``@file`` in any order, and both override variables
     ``VIDBENCH_<OPTION>``.
 
     Raises:
-        ConfigError: An option or a value is unknown, wrong or contradictory, or what is asked for
-            is not there, as far as :func:`~vidbench.config.preconditions.check_request` knows.
+        ConfigError: An option or a value is unknown, wrong or contradictory, or fails
+            :func:`~vidbench.config.preconditions.check_request`.
     """
     config = RunConfig(**parse_options(build_parser(), arguments, environment))
     check_request(config)
@@ -65,20 +65,20 @@ def parse_options(
     arguments: Sequence[str],
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The options that are given, by name, as :func:`parse_config` finds them.
+    """The given options by name, from the same sources as :func:`parse_config`.
 
     Raises:
         ConfigError: An option or a value is unknown.
     """
     environment = _with_present_names(os.environ if environment is None else environment)
-    found, unknown = parser.parse_known_args(expand_files(arguments), env_vars=environment)
+    parsed, unknown = parser.parse_known_args(expand_files(arguments), env_vars=environment)
     if unknown:
         raise ConfigError(f"option {nearest(unknown[0], _option_names(parser))}")
-    return dict(vars(found))
+    return dict(vars(parsed))
 
 
 def take_options(given: dict[str, Any], owner: type[Options]) -> Options:
-    """The options of this dataclass, which are taken out of those that are given."""
+    """Remove the options of a dataclass from the given ones, and build it from them."""
     return owner(**{name: given.pop(name) for name in options_of(owner) if name in given})
 
 
@@ -108,12 +108,12 @@ def build_parser() -> OneLineParser:
 
 
 def new_parser(prog: str, description: str, positional: str = "") -> OneLineParser:
-    """A parser without options, for :func:`parse_options`; they may be in files, too.
+    """A parser without options for :func:`parse_options`, which also reads files of options.
 
     Args:
         prog: The command.
-        description: What it does.
-        positional: How its help names what is given without an option.
+        description: Its description.
+        positional: Positional arguments in its usage.
     """
     return OneLineParser(
         prog=prog,
@@ -127,7 +127,7 @@ def new_parser(prog: str, description: str, positional: str = "") -> OneLinePars
 
 
 def plain_parser(prog: str, description: str) -> OneLineParser:
-    """A parser without options, which looks at the command line alone."""
+    """A parser without options, which reads the command line only."""
     return OneLineParser(prog=prog, description=description, argument_default=argparse.SUPPRESS)
 
 
@@ -144,13 +144,13 @@ class OneLineParser(configargparse.ArgumentParser):  # type: ignore[misc]
 def add_options(
     group: Any, owner: type, names: Iterable[str] = (), texts: Mapping[str, str] | None = None
 ) -> None:
-    """Adds the options of a dataclass to a parser or to one of its groups.
+    """Add the options of a dataclass to a parser or to one of its groups.
 
     Args:
         group: The parser or the group.
         owner: The dataclass.
-        names: These options only.
-        texts: What the help says instead, by option.
+        names: Names of the options to add; empty for all.
+        texts: Help texts that replace those of the options, by name.
     """
     options = options_of(owner)
     for name in names or options:
@@ -161,40 +161,40 @@ def add_options(
 
 
 def add_positional(group: Any, owner: type, name: str) -> None:
-    """Adds an option of a dataclass that is given without its name."""
+    """Add an option of a dataclass as a positional argument."""
     described = options_of(owner)[name]
     kind, metavar = _parse(described), described.metavar
-    said = described.help
-    group.add_argument(name, metavar=metavar, type=kind, nargs="?", default=None, help=said)
+    text = described.help
+    group.add_argument(name, metavar=metavar, type=kind, nargs="?", default=None, help=text)
 
 
 def _add(group: Any, name: str, described: Option) -> None:
     flags = [f"--{each}" for each in (name, described.former) if each]
-    said = described.help.replace("%", "%%")
+    text = described.help.replace("%", "%%")
     if described.kind is bool:
-        group.add_argument(*flags, action="store_true", help=said, dest=name)
+        group.add_argument(*flags, action="store_true", help=text, dest=name)
     else:
         kind, metavar = _parse(described), described.metavar
-        group.add_argument(*flags, metavar=metavar, type=kind, help=said, dest=name)
+        group.add_argument(*flags, metavar=metavar, type=kind, help=text, dest=name)
 
 
 def _parse(described: Option) -> Callable[[str], Any]:
-    """What makes a value of a text."""
+    """The function that converts a text to a value."""
     if described.names == "shared_folder":
         return _folder
     return local_path if described.is_path else described.kind
 
 
 def local_path(text: str) -> Path:
-    """Not of an empty text, which would be the current folder, nor of a remote folder's URL."""
+    """A path; rejects an empty text, which would mean the current folder, and URLs."""
     if not text:
         raise argparse.ArgumentTypeError("is empty: give a value, or leave it out")
     if is_remote(text):
         shown = without_password(text, keep_name=True)
-        raise argparse.ArgumentTypeError(f"{shown!r} is no path of this machine")
+        raise argparse.ArgumentTypeError(f"{shown!r} is not a local path")
     return Path(text)
 
 
 def _folder(text: str) -> Path | str:
-    """A path, or the URL of a remote folder, which a path would mangle."""
+    """A path, or the URL of a remote folder, which Path would corrupt."""
     return text if is_remote(text) else local_path(text)

@@ -1,4 +1,4 @@
-"""The ``vidbench`` program: find a command by its name, and turn errors into exit codes."""
+"""The ``vidbench`` program: dispatch to commands, and turn errors into exit codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COMMANDS = {
     "subset": "choose a small, balanced part of a split, as a list or as files",
     "cache": "show or remove cached clips, models and features",
 }
-_OUTPUT_CLOSED = 141  # as a shell reports a program that SIGPIPE ended: 128 + 13
+_OUTPUT_CLOSED = 141  # exit code in shells of a program ended by SIGPIPE: 128 + 13
 _EXAMPLE = "vidbench evaluate @scripts/config.txt"
 
 
@@ -52,11 +52,11 @@ def _run(command: str, arguments: Sequence[str]) -> int:
         if command not in _COMMANDS:
             raise ConfigError(f"there is no command {command!r}, only {', '.join(_COMMANDS)}")
         importlib.import_module(f"vidbench.cli.commands.{command}").run(arguments)
-        sys.stdout.flush()  # here a full disk is one line
+        sys.stdout.flush()  # so that a full disk is reported in one line
     except VidbenchError as error:
         print(f"vidbench: {error}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:  # a name that is too long, a folder that may not be read
+    except OSError as error:  # e.g. a name is too long, a folder is not readable
         print(f"vidbench: {error}", file=sys.stderr)
         return VidbenchError.exit_code
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Files of options, given as ``@FILE``: one option a line, with ``#`` comments."""
+"""Read files of options, given as ``@FILE``: one option per line, with ``#`` comments."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ _BEFORE_COMMENT = re.compile(r"""(?:[^'"#]|'[^']*'|"[^"]*"|['"]|(?<=\S)#)*""")
 
 
 def expand_files(arguments: Sequence[str]) -> list[str]:
-    """The options of every ``@file`` first, then the others, which override them.
+    """The arguments with each ``@file`` replaced by its options, moved to the front.
+
+    Later arguments override earlier ones.
 
     Raises:
-        ConfigError: A file cannot be read, or is no list of options.
+        ConfigError: A file cannot be read, or is not a list of options.
     """
     files = [argument for argument in arguments if argument.startswith("@")]
     others = [argument for argument in arguments if not argument.startswith("@")]
@@ -33,9 +35,9 @@ def _read_file(path: Path) -> list[str]:
     except OSError as error:
         raise ConfigError(f"config file {str(path)!r} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigError(f"config file {str(path)!r} is no text in UTF-8: name another") from error
+        raise ConfigError(f"config file {str(path)!r} is not UTF-8 text: name another") from error
     if len(content) > _MAX_FILE_BYTES or "\0" in content.decode("utf-8", "replace"):
-        raise ConfigError(f"config file {str(path)!r} is no list of options: name another")
+        raise ConfigError(f"config file {str(path)!r} is not a list of options: name another")
     return [token for number, line in enumerate(lines, 1) for token in _split(line, path, number)]
 
 

@@ -1,1 +1,1 @@
-"""What a run is asked for: options, checks before work, and opening what they name."""
+"""Options of a run, checks before work starts, and opening of what the options name."""

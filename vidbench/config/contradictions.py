@@ -1,4 +1,4 @@
-"""What is refused of a run's options: unknown names, and options that contradict one another."""
+"""Reject options of a run that name something unknown or contradict one another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def refuse_contradictions(config: RunConfig) -> None:
-    """Raise ConfigError if an option names nothing that there is, or contradicts another."""
+    """Raise ConfigError if an option names something unknown, or contradicts another."""
     _refuse_unknown_names(config)
     _refuse_machines(config)
     _refuse_variants(config)
@@ -53,7 +53,7 @@ def _refuse_unknown_preset(preset: str) -> None:
 
 
 def _refuse_machines(config: RunConfig) -> None:
-    """Of options about devices, processes and clusters."""
+    """Check options about devices, processes and clusters."""
     if config.no_cuda and config.device not in ("auto", "cpu"):
         raise ConfigError(f"--no_cuda contradicts --device {config.device}")
     if config.ray_address is not None and config.num_workers == 0:
@@ -62,31 +62,33 @@ def _refuse_machines(config: RunConfig) -> None:
         raise ConfigError("--num_models needs --ray_address: on one machine there is one model")
     for name, url in config.remote.items() if config.ray_address is None else ():
         raise ConfigError(
-            f"--{name} {without_password(url, keep_name=True)} is read and written with Ray "
-            "alone: add --ray_address local, or the address of a cluster"
+            f"--{name} {without_password(url, keep_name=True)} needs Ray: add --ray_address "
+            "local, or the address of a cluster"
         )
 
 
 def _refuse_dataset_options(config: RunConfig) -> None:
-    """Of options that the dataset does not take, or that need another."""
+    """Check options that the dataset does not take, or that need another option."""
     for name in ("annotations", "videos_path"):
         if getattr(config, name) is not None and name not in config.dataset_family.options:
-            raise ConfigError(f"--dataset {config.dataset} takes no --{name}: drop the option")
+            raise ConfigError(f"--dataset {config.dataset} takes no --{name}: omit the option")
     if config.videos_path is not None and "dataset_path" in config.remote:
-        raise ConfigError("--videos_path contradicts a list in shared storage, beside its videos")
+        raise ConfigError(
+            "--videos_path contradicts a list in shared storage: put it beside its videos"
+        )
     if config.restrict_choices and config.classes is None:
-        raise ConfigError("--restrict_choices needs --classes: to which classes?")
+        raise ConfigError("--restrict_choices needs --classes: name the classes to choose from")
 
 
 def _refuse_fixed_protocol(config: RunConfig) -> None:
-    """Of options that the preset fixes."""
+    """Check options that the preset fixes."""
     if config.preset is not None:
         for name in sorted(fixed_by(config.preset) & config.protocol().keys()):
             raise ConfigError(f"--{name} contradicts --preset {config.preset}, which fixes it")
 
 
 def _refuse_variants(config: RunConfig) -> None:
-    """Of a variant that is given twice, or is none of those that the family lists."""
+    """Check that a variant is given once, and is one of those that the family lists."""
     for option, variant, name, find in (
         ("model_trained_on", config.model_trained_on, "model_type", find_model_family),
         ("kinetics_version", config.kinetics_version, "dataset", find_dataset_family),
@@ -113,7 +115,8 @@ def _refuse_bad_paths(config: RunConfig) -> None:
 def _refuse_source(config: RunConfig, source: str) -> None:
     family = config.dataset_family
     if is_remote(source) and not is_module(family.name):
-        others = ", ".join(one.name for one in all_dataset_families() if one.read_in_place)
+        families = all_dataset_families()
+        others = ", ".join(other.name for other in families if other.read_in_place)
         raise ConfigError(
             f"--dataset_path {without_password(source, keep_name=True)}: --dataset {family.name} "
             f"is fetched from http(s) or a folder; only {others} read shared storage"

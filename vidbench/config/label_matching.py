@@ -1,4 +1,4 @@
-"""The classes of a run: which of a model's classes the labels of its videos mean."""
+"""Match the labels of a run's videos with the model's classes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Labels(NamedTuple):
     """The classes of a run.
 
     Attributes:
-        classes: The dataset's, as far as they are asked for.
-        alignment: Which of the model's classes they mean.
-        choices: Classes that the model may choose from; empty for all of its own.
+        classes: Requested classes of the dataset.
+        alignment: The model's classes that they match.
+        choices: Classes that the model may choose from; empty for all.
     """
 
     classes: tuple[str, ...]
@@ -31,7 +31,7 @@ class Labels(NamedTuple):
 
 
 class Named(Protocol):
-    """What has classes to be matched: a model, or what made predictions."""
+    """Anything with a name and classes to match: a model, or another program's predictions."""
 
     @property
     def name(self) -> str: ...
@@ -41,11 +41,11 @@ class Named(Protocol):
 
 
 def match_labels(config: RunConfig, model: Named, dataset: Dataset) -> Labels:
-    """The classes of the run; says which of them the model does not have.
+    """Match the run's classes with the model's; warn of classes that the model does not have.
 
     Raises:
-        ConfigError: The model has none of them, or fewer to choose from than ``top_n``; or an
-            alias names what neither has.
+        ConfigError: The model has none of the classes, or fewer to choose from than ``top_n``; or
+            an alias names an unknown label or class.
     """
     classes = dataset.classes
     alignment = _align(config, classes, model.classes)
@@ -73,10 +73,10 @@ def _align(config: RunConfig, labels: Sequence[str], classes: Sequence[str]) -> 
 
 
 def _tell_none(model: Named, dataset: Dataset, classes: Sequence[str]) -> str:
-    """What to say where the model has none of the classes."""
+    """The message if the model has none of the classes."""
     hint = tell_near_misses(classes, model.classes)
     if are_indices(classes):
-        hint = "the labels are numbers: name the list that they are indices of by --classes_file"
+        hint = "the labels are numbers: give the list of class names with --classes_file"
     return (
         f"{model.name} has none of the {len(classes)} classes of {dataset.name} "
         f"({', '.join(classes[:3])}, ...): their names must be equal, or known renames"
@@ -88,8 +88,8 @@ def _warn_of_missing(
     model: Named, dataset: Dataset, classes: Sequence[str], alignment: Alignment
 ) -> None:
     logger.warning(
-        "%s has no class for %d of the %d of %s, e.g. %s: accuracies are over the others, and "
-        "over all",
+        "%s has no class for %d of the %d classes of %s, e.g. %s: accuracies are given over the "
+        "others, and over all",
         model.name,
         len(alignment.missing),
         len(classes),

@@ -1,4 +1,4 @@
-"""Open what a run is asked for: its model, its dataset, its loader, its features."""
+"""Open the model, dataset, loader and features that a run's options name."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ _OF_CLIPS = (
     *("preset", "precision", "device", "no_cuda", "num_threads", "num_workers", "truncated"),
     *("cache_compression", "overwrite_cache", "restrict_choices"),
 )
-"""Options that mean something to models that take clips, and give probabilities, alone."""
+"""Options that apply only to models that take clips and give probabilities."""
 
 
 def find_model(config: RunConfig) -> Model:
-    """The model, not loaded yet; nothing is read.
+    """Find the model without loading it; does no I/O.
 
     Raises:
-        ConfigError: There is no such model, or it takes no such options.
+        ConfigError: There is no such model, or it does not take the options.
     """
     return load_model(config.model_name, **_model_options(config))
 
 
 def find_file_model(config: RunConfig) -> FileModel:
-    """The model, which reads files of videos itself, not loaded yet; nothing is read.
+    """Find a model that reads video files itself, without loading it; does no I/O.
 
     Raises:
-        ConfigError: There is no such model, or an option has no meaning for it.
+        ConfigError: There is no such model, or an option does not apply to it.
     """
-    usual = RunConfig()
+    defaults = RunConfig()
     for name in _OF_CLIPS:
-        if getattr(config, name) != getattr(usual, name):
+        if getattr(config, name) != getattr(defaults, name):
             raise ConfigError(
-                f"--{name} has no meaning for --model_type {config.model_type}, which reads the "
-                "files of videos itself: drop the option"
+                f"--{name} does not apply to --model_type {config.model_type}, which reads "
+                "video files itself: omit the option"
             )
     return load_file_model(config.model_name, **_model_options(config))
 
@@ -61,7 +61,7 @@ def find_file_model(config: RunConfig) -> FileModel:
 def _model_options(config: RunConfig) -> dict[str, Any]:
     option, classes_file = "classes_file", config.classes_file
     if option in config.dataset_family.options and option not in config.model_family.options:
-        classes_file = None  # it names the labels of the dataset alone
+        classes_file = None  # the option is for the labels of the dataset only
     return {
         "model_path": config.model_path,
         "classes_file": classes_file,
@@ -70,7 +70,7 @@ def _model_options(config: RunConfig) -> dict[str, Any]:
 
 
 def open_model(config: RunConfig) -> Model:
-    """The model, not loaded yet, whose weights are found and fit what is asked of them."""
+    """Find the model and check that its weights fit the options, without loading it."""
     model = find_model(config)
     model.check(config.spec(model.spec))
     _require_top_n(config, model)
@@ -78,7 +78,7 @@ def open_model(config: RunConfig) -> Model:
 
 
 def open_file_model(config: RunConfig) -> FileModel:
-    """The model, which reads files of videos itself, not loaded yet; it is there."""
+    """Find a model that reads video files itself and check that it exists, without loading it."""
     model = find_file_model(config)
     model.check()
     _require_top_n(config, model)
@@ -93,11 +93,11 @@ def _require_top_n(config: RunConfig, model: AnyModel) -> None:
 
 
 def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_and_list) -> Dataset:
-    """The dataset's split; nothing is read or fetched.
+    """Open the dataset's split; does no I/O.
 
     Args:
-        config: What is asked for.
-        fetch_tarballs: Fetches tarballs when they are wanted.
+        config: Options of the run.
+        fetch_tarballs: Fetches tarballs when they are needed.
 
     Raises:
         ConfigError: There is no such dataset or split.
@@ -121,7 +121,7 @@ def open_dataset(config: RunConfig, fetch_tarballs: FetchTarballs = fetch_and_li
 def open_loader(
     config: RunConfig, model: Model, fetch_tarballs: FetchTarballs = fetch_and_list
 ) -> VideoLoader:
-    """The loader of the dataset's videos, by the protocol that was asked for."""
+    """Open the loader of the dataset's videos with the requested protocol."""
     return _open_loader(
         config,
         open_dataset(config, fetch_tarballs),
@@ -134,14 +134,14 @@ def open_loader(
 def open_worker_loader(
     config: RunConfig, spec: PreprocessSpec, embedding: str | None, *, own_hashes: bool
 ) -> VideoLoader:
-    """The loader of one of a cluster's processes, which decodes one video at a time.
+    """Open the loader of one process of a cluster, which decodes one video at a time.
 
     Args:
-        config: What is asked for, with absolute paths.
-        spec: What is done to pixels.
-        embedding: Digest of what decides the features of clips; None for a model without.
-        own_hashes: Keep hashes of video files on this machine alone, because SQLite is not made
-            for folders that machines share.
+        config: Options of the run, with absolute paths.
+        spec: Preprocessing of clips.
+        embedding: Digest that decides the features of clips; None for a model without features.
+        own_hashes: Keep hashes of video files on this machine only, because SQLite does not
+            support folders that machines share.
     """
     return _open_loader(
         config,
@@ -150,7 +150,7 @@ def open_worker_loader(
         num_workers=1,
         features=open_feature_cache(config, embedding) if embedding else None,
         hashes=own_folder(config.cache_dir) / "files.sqlite" if own_hashes else None,
-        sweep=False,  # after each shard; the driver does it, once
+        sweep=False,  # not after each shard: the driver does it once
     )
 
 
@@ -170,7 +170,7 @@ def _open_loader(
 
 
 def open_features(config: RunConfig, model: Model) -> FeatureCache | None:
-    """Where the model keeps what it makes of clips; None where its classes are fixed."""
+    """Open the model's cache of features; None if the model has no features."""
     if config.model_family.input != FEATURES:
         return None
     digest = as_embedding_model(model).embedding_digest(config.precision)
@@ -178,10 +178,10 @@ def open_features(config: RunConfig, model: Model) -> FeatureCache | None:
 
 
 def open_feature_cache(config: RunConfig, embedding: str) -> FeatureCache:
-    """Where features are kept that are made as this digest says."""
+    """Open the cache of features with this digest."""
     return FeatureCache(config.cache_dir, embedding)
 
 
 def cache_policy(config: RunConfig) -> CachePolicy:
-    """Which entries of the cache are made again."""
+    """Which cache entries are replaced."""
     return CachePolicy(config.overwrite_cache, config.retry_skipped, config.truncated == "score")

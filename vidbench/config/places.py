@@ -1,4 +1,4 @@
-"""The folders that a run's options name: on this machine, or remote."""
+"""Resolve the folders that a run's options name, local or remote."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from vidbench.storage.store import open_store
 
 
 def local_folder(config: RunConfig, name: str) -> Path | None:
-    """The folder on this machine that an option names; None if it names none, or a remote one.
+    """The local folder that an option names; None if it is unset or remote.
 
     Args:
-        config: What is asked for.
-        name: ``data_dir``, ``cache_dir``, ``results_dir`` or ``dataset_path``; that of a list
-            means the folder that has it.
+        config: Options of the run.
+        name: ``data_dir``, ``cache_dir``, ``results_dir`` or ``dataset_path``; for a list of
+            videos, the folder of the list.
     """
     location = getattr(config, name)
     if location is None or name in config.remote:
         return None
-    above = name == "dataset_path" and config.dataset_family.is_list
-    return Path(location).parent if above else Path(location)
+    is_list = name == "dataset_path" and config.dataset_family.is_list
+    return Path(location).parent if is_list else Path(location)
 
 
 def dataset_source(config: RunConfig) -> str | None:
-    """``--dataset_path``, or the path on this machine for a remote one."""
+    """``--dataset_path``, or the local path that stands for a remote one."""
     url = _listed_url(config)
     if url is None:
         return config.dataset_path
@@ -41,17 +41,17 @@ def dataset_source(config: RunConfig) -> str | None:
 
 
 def videos_location(config: RunConfig, dataset: Dataset) -> Location:
-    """Where the dataset's videos are: its folder, or the remote one behind that."""
+    """Location of the dataset's videos: its folder, or the remote folder that it stands for."""
     urls = [url for url in (_listed_url(config), config.data_dir) if url and is_remote(url)]
     return next((url for url in urls if working_folder(url) == dataset.folder), dataset.folder)
 
 
 def sync_lists(config: RunConfig, dataset: Dataset) -> None:
-    """Download what the dataset reads to list the videos of a remote folder.
+    """Download the files that the dataset needs to list the videos of a remote folder.
 
     Raises:
         ConfigError: The folder is empty.
-        SharedError: It cannot be read.
+        SharedError: The folder cannot be read.
     """
     location = videos_location(config, dataset)
     if location == _listed_url(config):
@@ -63,18 +63,18 @@ def sync_lists(config: RunConfig, dataset: Dataset) -> None:
 def require_files(config: RunConfig, dataset: Dataset, records: Sequence[VideoRecord]) -> None:
     """Raise ConfigError if videos of a remote folder are folders of frames.
 
-    Videos are copied from there file by file.
+    Remote videos are copied as single files.
     """
-    is_far = is_remote(videos_location(config, dataset))
-    if is_far and any(record.frames is not None for record in records):
+    remote = is_remote(videos_location(config, dataset))
+    if remote and any(record.frames is not None for record in records):
         raise ConfigError(
             f"{dataset.name} has folders of frames, which are not read from shared storage: name "
-            "a folder that all machines see, or make each of them a video"
+            "a folder that all machines see, or convert each of them to a video"
         )
 
 
 def _listed_url(config: RunConfig) -> str | None:
-    """The remote folder that the dataset lists; a list is in it."""
+    """URL of the remote folder that the dataset lists, or that has the list of videos."""
     url = config.remote.get("dataset_path")
-    above = url is not None and config.dataset_family.is_list
-    return url.rstrip("/").rpartition("/")[0] if url and above else url
+    is_list = url is not None and config.dataset_family.is_list
+    return url.rstrip("/").rpartition("/")[0] if url and is_list else url

@@ -1,4 +1,4 @@
-"""What can be known of a request before anything is fetched, loaded or written."""
+"""Check a run's options before anything is fetched, loaded or written."""
 
 from __future__ import annotations
 
@@ -22,25 +22,22 @@ from vidbench.system.validation import require_address, require_file, require_fo
 
 
 def check_request(config: RunConfig) -> None:
-    """Check that what is asked for can be had, as far as files on this machine tell.
+    """Raise ConfigError unless the options fit the model, the dataset and local files.
 
-    Neither the network nor a framework is needed for it. Modules of others are not imported:
-    of their models and datasets nothing is known here.
-
-    Raises:
-        ConfigError: It contradicts the model, the dataset or the files that it names.
+    Uses neither the network nor a framework. Modules outside of vidbench are not imported, so
+    their models and datasets are not checked.
     """
     if config.ray_address is not None:
         _require_ray()
     check_videos(config)
-    if not is_module(config.model_type):  # last: the protocol of a hub's model comes with it
+    if not is_module(config.model_type):  # last, because a hub's model has to be found first
         _check_model(config)
 
 
 def check_videos(config: RunConfig) -> None:
-    """Raise ConfigError unless the videos and folders that are asked for can be had.
+    """Raise ConfigError unless the options about videos and folders are valid.
 
-    The model is not looked at; otherwise as :func:`check_request`.
+    Like :func:`check_request`, but without the model.
     """
     _check_folders(config)
     if config.class_aliases is not None:
@@ -54,7 +51,7 @@ def check_videos(config: RunConfig) -> None:
 
 
 def _require_ray() -> None:
-    for name in ("ray", "pyarrow"):  # the latter by Ray Data
+    for name in ("ray", "pyarrow"):  # Ray Data needs the latter
         if find_spec(name) is None:
             raise ConfigError(
                 f'--ray_address needs {name}, which is not installed: pip install "vidbench[ray]"'
@@ -62,11 +59,11 @@ def _require_ray() -> None:
 
 
 def _check_folders(config: RunConfig) -> None:
-    """Of remote folders, check the packages to reach them and their working folders here."""
+    """Check local folders; for remote ones, their packages and local working folders."""
     for name, url in config.remote.items():
         require_remote(name, url)
     data_dir, results_dir = working_folder(config.data_dir), config.results_dir
-    require_folder("data_dir", data_dir, written=False)  # all may be there already
+    require_folder("data_dir", data_dir, written=False)  # all videos may exist already
     require_folder("cache_dir", working_folder(config.cache_dir))
     require_folder("results_dir", working_folder(results_dir))
     if config.run_name is not None:
@@ -98,7 +95,7 @@ def _check_model_of_clips(config: RunConfig) -> None:
 
 
 def _read_classes_file(path: Path, model: Model) -> tuple[str, ...]:
-    """The class list; one of another form is refused with how many classes the model has."""
+    """Read a class list; an error also states how many classes the model has."""
     try:
         return find_classes(str(path))
     except ConfigError as error:
@@ -109,7 +106,7 @@ def _read_classes_file(path: Path, model: Model) -> tuple[str, ...]:
 
 
 def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:
-    """Refuses batches that no memory of this machine could hold, even as bytes."""
+    """Raise ConfigError if a batch does not fit into this machine's memory."""
     videos = min(config.batch_size or 1, config.num_videos or 10**9)
     needed, memory = videos * spec.views_bytes, total_memory()
     if needed > memory:
@@ -120,13 +117,13 @@ def _require_memory(config: RunConfig, spec: PreprocessSpec) -> None:
 
 
 def _refuse_unshared(config: RunConfig) -> None:
-    """Refuses a remote data folder where a dataset would unpack its one archive into it."""
+    """Raise ConfigError if a dataset's archive would be unpacked into a remote data folder."""
     family, source = config.dataset_family, config.dataset_path
     in_place = source is not None and Path(source).is_dir()
     if "data_dir" in config.remote and family.is_one_archive and not in_place:
         raise ConfigError(
-            f"--data_dir {config.as_dict()['data_dir']}: --dataset {family.name} is one "
-            "archive, which is not unpacked into shared storage: unpack it into a folder that all "
+            f"--data_dir {config.as_dict()['data_dir']}: --dataset {family.name} is an archive, "
+            "which is not unpacked into shared storage: unpack it into a folder that all "
             "machines see, and name that with --dataset_path"
         )
 
@@ -141,7 +138,7 @@ def _check_dataset(config: RunConfig) -> None:
         return
     classes = _read_classes(config.classes)
     if family.has_known_classes or config.dataset_path is None:
-        classes = restrict(dataset.classes, classes)  # which need not be fetched
+        classes = restrict(dataset.classes, classes)  # known without fetching
     top_n = config.top_n or 1
     if config.restrict_choices and top_n > len(classes):
         raise ConfigError(

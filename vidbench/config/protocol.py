@@ -1,4 +1,4 @@
-"""The protocol that is asked for: a preset or the model's own, and the options that change it."""
+"""The protocol of a run: a preset or the model's own, changed by options."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from vidbench.models.base import load_model
 PROTOCOL_OPTIONS = tuple(field.name for field in fields(PreprocessSpec))
 
 _PRESETS = ", ".join(f"{name} ({spec.describe()})" for name, spec in PRESETS.items())
-_SHORT_SIDE = 256  # the usual one: the paper of I3D, and most that came later
+_SHORT_SIDE = 256  # pixels, as in the paper of I3D and most later ones
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolOptions:
-    """What is done to pixels; what is not given is the preset's."""
+    """Preprocessing of clips; options that are not given are those of the preset."""
 
     preset: str | None = option(
         None,
@@ -77,34 +77,34 @@ def find_preset(name: str) -> PreprocessSpec:
     """The preset of this name, or the protocol of the model of this name.
 
     Raises:
-        ConfigError: There is neither.
+        ConfigError: There is no such preset or model.
     """
     return PRESETS[name] if name in PRESETS else load_model(name).spec
 
 
 def fixed_by(preset: str) -> frozenset[str]:
-    """The options that a preset, or the protocol of a model, fixes: they contradict it."""
+    """The options that a preset, or the protocol of a model, fixes, and so contradict it."""
     return frozenset(PROTOCOL_OPTIONS) - OPEN_FIELDS.get(preset, USUALLY_OPEN)
 
 
-def change(spec: PreprocessSpec, asked: Mapping[str, Any]) -> PreprocessSpec:
-    """The spec with what is asked for, and with what follows from that.
+def change(spec: PreprocessSpec, changes: Mapping[str, Any]) -> PreprocessSpec:
+    """The spec with some fields changed, and with changes of other fields that these imply.
 
     Args:
         spec: The preset, or the model's own protocol.
-        asked: Fields by name.
+        changes: New values of fields by name.
 
     Raises:
         ConfigError: The fields contradict one another, or the spec.
     """
-    return replace(spec, **{**_implied(spec, asked), **asked})
+    return replace(spec, **{**_implied(spec, changes), **changes})
 
 
-def _implied(spec: PreprocessSpec, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _implied(spec: PreprocessSpec, changes: Mapping[str, Any]) -> dict[str, Any]:
     implied: dict[str, Any] = {}
-    sampling = asked.get("sampling", spec.sampling)
-    if "sampling" not in asked and sampling != "uniform":
-        sampling = _by_clips(sampling, asked.get("num_clips", spec.num_clips))
+    sampling = changes.get("sampling", spec.sampling)
+    if "sampling" not in changes and sampling != "uniform":
+        sampling = _by_clips(sampling, changes.get("num_clips", spec.num_clips))
         implied["sampling"] = sampling
     if sampling == "uniform":
         implied |= {"fps": None, "frame_stride": 1, "num_clips": 1}
@@ -114,8 +114,9 @@ def _implied(spec: PreprocessSpec, asked: Mapping[str, Any]) -> dict[str, Any]:
         implied["num_clips"] = 1
     if (sampling == "random") != (spec.sampling == "random"):
         implied["sampling_seed"] = 0 if sampling == "random" else None
-    if "resize_type" in asked and asked["resize_type"] != spec.resize_type:
-        implied |= _implied_resizing(asked["resize_type"], asked.get("crop_size", spec.crop_size))
+    if "resize_type" in changes and changes["resize_type"] != spec.resize_type:
+        crop_size = changes.get("crop_size", spec.crop_size)
+        implied |= _implied_resizing(changes["resize_type"], crop_size)
     return implied
 
 
@@ -128,7 +129,7 @@ def _implied_resizing(resize_type: str, crop_size: int) -> dict[str, Any]:
 
 
 def _by_clips(sampling: str, num_clips: int) -> str:
-    """One clip of several is another thing than one alone, which lies in the middle."""
+    """The sampling for a number of clips: a single clip is the centre one, several are dense."""
     if sampling == "center" and num_clips > 1:
         return "dense"
     return "center" if sampling == "dense" and num_clips == 1 else sampling

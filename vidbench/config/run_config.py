@@ -1,4 +1,4 @@
-"""RunConfig: everything that one evaluation is asked for."""
+"""RunConfig: all options of one evaluation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vidbench.storage.locations import is_remote, without_password, working_fold
 from vidbench.system.runtime import Runtime
 
 DEFAULT_TOP_N = 5
-"""The k of the second accuracy unless another is asked for, if there are so many classes."""
+"""Default k of the second accuracy, if there are so many classes."""
 
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
 
@@ -33,7 +33,7 @@ _FOLDERS = ("data_dir", "cache_dir", "results_dir")
 class RunConfig(
     OutputOptions, EngineOptions, DecodingOptions, ProtocolOptions, VideoOptions, ModelOptions
 ):
-    """Everything that one evaluation is asked for; each field is the option of the same name.
+    """All options of one evaluation; each field is the option of the same name.
 
     Folders are paths, or URLs of remote ones such as ``s3://bucket/prefix``.
 
@@ -55,10 +55,10 @@ class RunConfig(
 
     @property
     def remote(self) -> dict[str, str]:
-        """The URLs of remote folders, by option; that of a list of videos names the file."""
+        """URLs of remote folders by option; for a list of videos, the URL of the file."""
         names = [name for name in (*_FOLDERS, "dataset_path") if is_remote(getattr(self, name))]
         if "dataset_path" in names and not self.dataset_family.read_in_place:
-            names.remove("dataset_path")  # its dataset may know URLs of its own
+            names.remove("dataset_path")  # the dataset may support URLs of other kinds
         return {name: getattr(self, name) for name in names}
 
     @property
@@ -73,7 +73,7 @@ class RunConfig(
 
     @property
     def dataset_family(self) -> DatasetFamily:
-        """What the dataset's family is and can; a module of yours is imported for it.
+        """Description of the dataset's family; imports it if it is a module of yours.
 
         Raises:
             ConfigError: There is no such family.
@@ -82,7 +82,7 @@ class RunConfig(
 
     @property
     def model_family(self) -> ModelFamily:
-        """What the model's family is and can; a module of yours is imported for it.
+        """Description of the model's family; imports it if it is a module of yours.
 
         Raises:
             ConfigError: There is no such family.
@@ -90,16 +90,16 @@ class RunConfig(
         return find_model_family(self.model_type)
 
     def choose_top_n(self, classes: Sequence[str]) -> int:
-        """The k of the second accuracy: as asked for, or 5, or all where there are fewer classes.
+        """The k of the second accuracy: the option, or 5, or the number of classes if fewer.
 
         Args:
-            classes: Those that the model may choose from.
+            classes: Classes that the model may choose from.
         """
         return min(DEFAULT_TOP_N, len(classes)) if self.top_n is None else self.top_n
 
     @property
     def runtime(self) -> Runtime:
-        """On what the model runs, and in which precision."""
+        """Device, precision, threads and cache of the model."""
         return Runtime(
             precision=self.precision,
             device=self.processor,
@@ -109,16 +109,16 @@ class RunConfig(
 
     @property
     def processor(self) -> str:
-        """What the model is to run on: ``auto``, ``cpu``, or a GPU as ``device`` names it."""
+        """Device of the model: ``auto``, ``cpu``, or a GPU as in ``device``."""
         return "cpu" if self.no_cuda else self.device
 
     @property
     def compression(self) -> str | None:
-        """How decoded clips are written: ``zstd``, or None for as they are."""
+        """Compression of decoded clips: ``zstd`` or None."""
         return None if self.cache_compression == "none" else self.cache_compression
 
     def spec(self, default: PreprocessSpec) -> PreprocessSpec:
-        """What is done to pixels: the preset or else the model's own, and what goes over it.
+        """Preprocessing of clips: the preset or the model's own, changed by options.
 
         Raises:
             ConfigError: The options contradict one another, or the protocol.
@@ -132,7 +132,7 @@ class RunConfig(
         return {name: value for name, value in values.items() if value is not None}
 
     def as_dict(self) -> dict[str, Any]:
-        """The options by name, with paths as text, and without the passwords of addresses."""
+        """The options by name, with paths as text, and without passwords in URLs."""
         values = {name: _publishable(getattr(self, name)) for name in options_of(RunConfig)}
         remote = self.remote.items()
         return values | {name: without_password(url, keep_name=True) for name, url in remote}

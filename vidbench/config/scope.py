@@ -1,4 +1,4 @@
-"""What the requested videos say little about: seen in training, or of few classes."""
+"""Warn of videos that say little: seen in training, or of few classes only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 def warn_of_leakage(
     config: RunConfig, trained_on: str | None, dataset: Dataset, records: Sequence[VideoRecord]
 ) -> Leakage:
-    """What is known of videos that the model was trained on; a warning says it."""
+    """Check for videos that the model was trained on, and warn of them."""
     leakage = check_leakage(
         trained_on,
         dataset.name,
@@ -34,13 +34,13 @@ def warn_of_leakage(
 
 
 def warn_of_few_classes(records: Sequence[VideoRecord], labels: Labels) -> None:
-    """Warn where the requested videos are of less than half of the classes."""
-    found = {record.label for record in records if record.label is not None}
-    if found and 2 * len(found) < len(labels.classes):
+    """Warn if the requested videos cover less than half of the classes."""
+    covered = {record.label for record in records if record.label is not None}
+    if covered and 2 * len(covered) < len(labels.classes):
         logger.warning(
             "the %d requested videos cover %d of the %d classes: the accuracy is not that of "
             "the whole split",
             len(records),
-            len(found),
+            len(covered),
             len(labels.classes),
         )

@@ -1,4 +1,4 @@
-"""What does the work of a run: this machine, or a cluster."""
+"""Engine: the protocol for running an evaluation on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from vidbench.system.stopwatch import Stopwatch
 
 
 class Workload(NamedTuple):
-    """What is left to predict of a run.
+    """The videos of a run that are still to be predicted, and all that is needed for it.
 
     Attributes:
-        config: What the run was asked for.
-        checked: The model, and how its scorer is opened elsewhere.
-        scorer: Scores videos on this machine; its model is not loaded yet.
+        config: Options of the run.
+        checked: The model, and how other processes open its scorer.
+        scorer: Scorer of this machine; its model is not loaded yet.
         records: All requested videos.
-        predictions: Their table.
-        batches: The places of the videos of each batch to predict.
-        folder: Keeps what is predicted.
-        stopwatch: Tells what the run waited for.
+        predictions: Table of their predictions.
+        batches: Indices of the videos of each batch to predict.
+        folder: Folder that predictions are written to.
+        stopwatch: Measures what the run waited for.
     """
 
     config: RunConfig
@@ -41,11 +41,11 @@ class Workload(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What the work took.
+    """Measurements of a session.
 
     Attributes:
-        beside: Seconds by stage of what workers did meanwhile, in all of them together.
-        numbers: Latency, throughput, memory and bytes, by name with their units.
+        beside: Seconds by stage in other threads and processes, summed over all of them.
+        numbers: Latency, throughput, memory and bytes, by names that end in their units.
     """
 
     beside: Mapping[str, float]
@@ -53,16 +53,16 @@ class Measured(NamedTuple):
 
 
 class Engine(Protocol):
-    """Does the stages of a run; each gives the same bytes for the same work."""
+    """Runs the stages of an evaluation; all engines give equal bytes for equal work."""
 
     def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Extracted]:
-        """As :func:`vidbench.data.fetch.tarballs.fetch_and_list`."""
+        """Fetch tarballs like :func:`vidbench.data.fetch.tarballs.fetch_and_list`."""
         ...
 
     def skip_is_final(self, scorer: Scorer, record: VideoRecord, reason: str) -> bool:
-        """Whether this video, skipped for this reason, need not be tried again."""
+        """Whether a video that was skipped for this reason need not be tried again."""
         ...
 
     def predict(self, work: Workload) -> Measured:
-        """What the work took; afterwards each of its videos is scored or skipped, and kept."""
+        """Score or skip each video, write the outcomes, and return the measurements."""
         ...

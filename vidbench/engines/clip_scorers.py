@@ -1,4 +1,4 @@
-"""Score decoded clips: by their pixels, or by features that are kept."""
+"""Score decoded clips from their pixels, or from cached features."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ C = TypeVar("C", bound=Classifier)
 
 
 class _OfClips(ABC, Generic[C]):
-    """What scorers of decoded clips share; see :class:`~vidbench.engines.scoring.Scorer`.
+    """Base of scorers of decoded clips; see :class:`~vidbench.engines.scoring.Scorer`.
 
     Args:
-        loader: Gives clips.
-        classes: In the order of the model's scores.
+        loader: Loader of the clips.
+        classes: Classes in the order of the model's scores.
         load: Loads the model.
     """
 
@@ -77,7 +77,7 @@ class _OfClips(ABC, Generic[C]):
         return self._loader.cache_bytes
 
     def check(self, records: Sequence[VideoRecord]) -> None:
-        """Every video that can be decoded can be scored."""
+        """Do nothing: every video that can be decoded can be scored."""
 
     def skip_is_final(self, record: VideoRecord, reason: str) -> bool:
         return self._loader.skip_is_final(record)
@@ -122,7 +122,7 @@ class _OfClips(ABC, Generic[C]):
 
     @abstractmethod
     def _score(self, batch: Batch) -> Mapping[int, Scores]:
-        """The scores (views, classes) of each video, by its place."""
+        """Scores (views, classes) of each video, by its index."""
 
 
 class ClipScorer(_OfClips[Classifier]):
@@ -138,16 +138,16 @@ class ClipScorer(_OfClips[Classifier]):
 
 
 class FeatureScorer(_OfClips[EmbeddingClassifier]):
-    """Scores features of clips, and keeps them.
+    """Scores features of clips, and caches the features.
 
-    One video is scored after another. So each call has the same shape, and no score depends on
-    what was kept, bit for bit.
+    Videos are scored one by one, so each call of the model has the same shape, and scores are
+    bit for bit independent of the cache.
 
     Args:
-        loader: Gives clips, and the features of those that have some.
-        classes: In the order of the model's scores.
+        loader: Loader of clips, and of the features that are cached.
+        classes: Classes in the order of the model's scores.
         load: Loads the model.
-        features: Keeps features.
+        features: Cache of features.
     """
 
     def __init__(
@@ -175,17 +175,18 @@ class FeatureScorer(_OfClips[EmbeddingClassifier]):
 
 
 def rehearsed(load: Callable[[], C], spec: PreprocessSpec, classes: Sequence[str]) -> C:
-    """The loaded model, which has run on one clip of noise: what it cannot do is found here.
+    """Load the model and test it on one clip of noise.
 
-    So no video is decoded for a model that does not answer as it should.
+    Failures are found before any video is decoded.
 
     Args:
         load: Loads the model.
-        spec: Of its clips.
-        classes: In the order of its scores.
+        spec: Preprocessing of its clips.
+        classes: Classes in the order of its scores.
 
     Raises:
-        ModelError: It cannot be loaded or run, or its scores are no probabilities of the classes.
+        ModelError: The model cannot be loaded or run, or its scores are not probabilities of the
+            classes.
     """
     shape = (1, *spec.views_shape[1:])
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -194,7 +195,7 @@ def rehearsed(load: Callable[[], C], spec: PreprocessSpec, classes: Sequence[str
         scores = classifier.predict(noise)
     except VidbenchError:
         raise
-    except Exception as error:  # of any framework
+    except Exception as error:  # frameworks raise errors of their own
         logger.debug("the model cannot be run", exc_info=True)
         raise ModelError(
             f"the model cannot be loaded, or not be run on a clip: {one_line(error)} "
@@ -205,10 +206,11 @@ def rehearsed(load: Callable[[], C], spec: PreprocessSpec, classes: Sequence[str
 
 
 def dump_results(results: Sequence[CacheKey | Skip]) -> str:
-    """Where clips are, or why there are none, as text."""
-    return json.dumps([one.sha256 if isinstance(one, CacheKey) else one for one in results])
+    """Cache keys and skips as text."""
+    return json.dumps([item.sha256 if isinstance(item, CacheKey) else item for item in results])
 
 
 def load_results(text: str, spec: PreprocessSpec) -> list[CacheKey | Skip]:
-    """What :func:`dump_results` was given, for clips of this spec."""
-    return [CacheKey(one, spec) if isinstance(one, str) else Skip(*one) for one in json.loads(text)]
+    """Cache keys with this spec, and skips, from a text of :func:`dump_results`."""
+    items = json.loads(text)
+    return [CacheKey(item, spec) if isinstance(item, str) else Skip(*item) for item in items]

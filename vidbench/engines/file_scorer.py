@@ -1,4 +1,4 @@
-"""Score the files of videos with a model that reads them itself; nothing is decoded or cached."""
+"""Score video files with a model that reads them itself, without decoding or caching."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from vidbench.metrics.ranking import (
 from vidbench.models.base import Answer, FileClassifier
 
 _BATCH_SIZE = 16
-_FAILURES = 16  # in a row, before the model is thought to fail for every video
+_FAILURES = 16  # at the start of a run, before the model is assumed to fail for every video
 
 
 class FileScorer:
-    """See :class:`~vidbench.engines.scoring.Scorer`.
+    """Scorer of models that read files; see :class:`~vidbench.engines.scoring.Scorer`.
 
     Args:
         dataset: Source of the videos.
-        classes: That the model may name.
+        classes: Classes that the model may name.
         load: Loads the model.
-        evidence: What the model gives at least.
-        local_copy: Gives a file of this machine for a path of the dataset, while it is used.
-        seconds: For one video.
-        retry_skipped: Judge videos again that were skipped.
+        evidence: Kind of scores that the model declares.
+        local_copy: Context with a local file for a path of the dataset.
+        seconds: Time limit for one video.
+        retry_skipped: Judge skipped videos again.
     """
 
     spec = None
@@ -60,7 +60,7 @@ class FileScorer:
     ) -> None:
         self.dataset = dataset
         self.evidence = evidence
-        self._index = {name: place for place, name in enumerate(classes)}
+        self._index = {name: index for index, name in enumerate(classes)}
         self._load = load
         self._local_copy = local_copy
         self._seconds = seconds
@@ -73,7 +73,7 @@ class FileScorer:
         return {}
 
     def check(self, records: Sequence[VideoRecord]) -> None:
-        """Raise ConfigError for sections and folders of frames, which no file holds alone."""
+        """Raise ConfigError for sections and folders of frames, which are not whole files."""
         for record in records:
             if record.section is not None:
                 raise ConfigError(
@@ -83,7 +83,7 @@ class FileScorer:
             if record.frames is not None:
                 raise ConfigError(
                     f"{self.dataset.name} has folders of frames, e.g. {record.video_id!r}, and "
-                    "the model takes files: make each of them a video"
+                    "the model takes files: convert each of them to a video"
                 )
 
     def skip_is_final(self, record: VideoRecord, reason: str) -> bool:
@@ -92,7 +92,7 @@ class FileScorer:
         return reason != MISSING.reason and not self._retry_skipped
 
     def require_room(self, records: Sequence[VideoRecord]) -> None:
-        """Nothing is cached."""
+        """Do nothing: nothing is cached."""
 
     @cached_property
     def _classifier(self) -> FileClassifier:
@@ -102,7 +102,7 @@ class FileScorer:
         _ = self._classifier
 
     def prepare(self, records: Sequence[VideoRecord], workers: Workers) -> str:
-        """Nothing: the model reads the files where they are."""
+        """An empty text: the model reads the files in place."""
         return ""
 
     @contextmanager
@@ -112,21 +112,21 @@ class FileScorer:
         slots: Sequence[Sequence[int]],
         prepared: str | None = None,
     ) -> Iterator[Iterator[ReadyBatch]]:
-        yield (partial(self._judge, records, places) for places in slots)
+        yield (partial(self._judge, records, rows) for rows in slots)
 
     def sweep(self) -> None:
-        """Nothing is cached."""
+        """Do nothing: nothing is cached."""
 
-    def _judge(self, records: Sequence[VideoRecord], places: Sequence[int]) -> Outcomes:
+    def _judge(self, records: Sequence[VideoRecord], rows: Sequence[int]) -> Outcomes:
         with ExitStack() as copies:
-            files = {row: self._file(records[row], copies) for row in places}
-            wanted = list(dict.fromkeys(filter(None, files.values())))
-            answers = dict(zip(wanted, self._answers(wanted), strict=True))
-        outcomes = {row: answers[file] if file else MISSING for row, file in files.items()}
+            files = {row: self._file(records[row], copies) for row in rows}
+            unique = list(dict.fromkeys(filter(None, files.values())))
+            answers = dict(zip(unique, self._answers(unique), strict=True))
+        judged = {row: answers[file] if file else MISSING for row, file in files.items()}
         return Outcomes(
-            {row: self._scored(one) for row, one in outcomes.items() if isinstance(one, Answer)},
-            {row: one for row, one in outcomes.items() if isinstance(one, Skip)},
-            len(wanted),
+            {row: self._scored(item) for row, item in judged.items() if isinstance(item, Answer)},
+            {row: item for row, item in judged.items() if isinstance(item, Skip)},
+            len(unique),
         )
 
     def _file(self, record: VideoRecord, copies: ExitStack) -> Path | None:
@@ -147,28 +147,28 @@ class FileScorer:
             self._failures += isinstance(answer, Skip)
             if isinstance(answer, Skip) and self._failures >= _FAILURES and not self._succeeded:
                 raise ModelError(
-                    f"the model failed for the first {self._failures} videos, of the last because "
-                    f"{answer.detail}"
+                    f"the model failed for the first {self._failures} videos; the last one "
+                    f"because {answer.detail}"
                 )
         return answers
 
     def _scored(self, answer: Answer) -> Scored:
-        """Scores of all classes as they are; otherwise only the order of the classes is kept.
+        """The answer's scores if they cover all classes; otherwise only the order of its classes.
 
         Raises:
             ModelError: The model names other classes, or gives less than its family declares.
         """
-        places = [self._index.get(name, -1) for name in answer.classes]
-        if not places or min(places) < 0 or len(set(places)) < len(places):
+        indices = [self._index.get(name, -1) for name in answer.classes]
+        if not indices or min(indices) < 0 or len(set(indices)) < len(indices):
             raise ModelError(f"the model names classes that it does not have: {answer.classes}")
         scores = np.zeros(len(self._index), np.float32)
-        complete = len(places) == len(scores) == len(answer.scores)
+        complete = len(indices) == len(scores) == len(answer.scores)
         if has_scores(self.evidence) and not complete:
             raise ModelError(
                 f"the model's family declares {name_evidence(self.evidence)}, and it scored "
                 f"{len(answer.scores)} of {len(scores)} classes: declare evidence {RANKING!r}"
             )
-        scores[places] = answer.scores if complete else rank_scores(len(places))
+        scores[indices] = answer.scores if complete else rank_scores(len(indices))
         if self.evidence == PROBABILITIES:
             require_probabilities(scores[None], 1, list(self._index))
-        return Scored(scores, ranked=len(places))
+        return Scored(scores, ranked=len(indices))

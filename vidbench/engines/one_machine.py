@@ -1,4 +1,4 @@
-"""An engine: the processes and threads of this machine."""
+"""OneMachine: the engine that uses the processes and threads of this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidbench.system.machine import peak_memory
 
 
 class OneMachine:
-    """The processes and threads of this machine."""
+    """Engine of this machine; see :class:`~vidbench.engines.base.Engine`."""
 
     def fetch_tarballs(self, sources: Sequence[str], folder: Path) -> list[Extracted]:
         return fetch_and_list(sources, folder)

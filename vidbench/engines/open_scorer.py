@@ -45,15 +45,15 @@ from vidbench.system.runtime import Runtime
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What every worker of a cluster has to know of a run.
+    """What every worker of a cluster needs to know of a run.
 
     Attributes:
-        config: What was asked for, with absolute paths.
-        own_hashes: Whether each node keeps hashes of video files for itself, because SQLite is not
-            made for folders that machines share.
+        config: Options of the run, with absolute paths.
+        own_hashes: Whether each node keeps its own hashes of video files, because SQLite does not
+            support folders that machines share.
         weights: Digest of the model on the driver.
-        classes: The model's.
-        threads: Of the model; None for one a core.
+        classes: Classes of the model.
+        threads: Processor threads of the model; None for one a core.
         open: Opens the scorer.
     """
 
@@ -66,21 +66,22 @@ class WorkerSetup:
 
     @property
     def runtime(self) -> Runtime:
-        """On what a model of the cluster runs."""
+        """Runtime of a model of the cluster."""
         return replace(self.config.runtime, num_threads=self.threads)
 
     def open_scorer(self) -> Scorer:
-        """The scorer of one process of the cluster; its model is found when it is loaded."""
+        """The scorer of one process of the cluster; it finds its model on loading."""
         return self.open(self)
 
 
 class CheckedModel(NamedTuple):
-    """A model that fits what is asked of it, and how its videos are scored.
+    """A model that fits the options, and functions that open its scorer.
 
     Attributes:
-        model: Not loaded yet.
-        open_scorer: Opens the scorer of this machine; takes how tarballs are fetched.
-        open_worker: Opens that of a cluster's process, which finds the model again; can be pickled.
+        model: The model, not loaded yet.
+        open_scorer: Opens the scorer of this machine; takes a function that fetches tarballs.
+        open_worker: Opens the scorer of a process of a cluster, which finds the model again; can
+            be pickled.
     """
 
     model: AnyModel
@@ -89,11 +90,11 @@ class CheckedModel(NamedTuple):
 
 
 def check_model(config: RunConfig) -> CheckedModel:
-    """The model, whose weights are found and fit, with the scorer for what it takes.
+    """Find the model, check it against the options, and choose the scorer for its input.
 
     Raises:
-        ConfigError: It does not fit what is asked for.
-        ModelError: The weights cannot be found.
+        ConfigError: The model does not fit the options.
+        ModelError: Its weights cannot be found.
     """
     return _BY_INPUT[config.model_family.input](config)
 

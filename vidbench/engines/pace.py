@@ -1,4 +1,4 @@
-"""How fast the model was: latency and throughput."""
+"""Latency and throughput of the model."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import numpy as np
 
 
 class Pace:
-    """Seconds of the model, batch by batch."""
+    """Collects the model's time for each batch."""
 
     def __init__(self) -> None:
         self._seconds: list[float] = []
         self._videos: list[int] = []
 
     def add(self, seconds: float, videos: int) -> None:
-        """Notes a batch."""
+        """Record a batch."""
         self._seconds.append(seconds)
         self._videos.append(videos)
 
     def summary(self) -> dict[str, float | dict[str, float]]:
         """``latency_ms`` of a video, median and 95th percentile, and ``videos_per_second``.
 
-        A video's latency is its batch's seconds over the videos in it. The first batch counts
-        too, and TensorFlow makes ready what it needs there.
+        The latency of a video is the time of its batch divided by the number of videos in it. The
+        first batch counts too, which includes TensorFlow's warm-up.
         """
         counts = np.array(self._videos)
         if not counts.sum():

@@ -1,4 +1,4 @@
-"""Score the videos of a run with one model, batch by batch; go on where an earlier run stopped."""
+"""Score the videos of a run with one model, batch by batch, resuming an earlier run."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ logger = logging.getLogger(__name__)
 
 
 class Scored(NamedTuple):
-    """What a model says of one video.
+    """Scores of one video.
 
     Attributes:
-        scores: (classes,), the mean over views; of a ranking, numbers that fall with the rank.
-        fewer_views: The same of fewer views, by the name of the protocol.
-        note: What is wrong or odd with the video; empty for most.
-        ranked: How many classes it ranks at most; None for all.
+        scores: (classes,), the mean over views; for a ranking, numbers that decrease with the
+            rank.
+        fewer_views: Scores from fewer views, by the name of the protocol.
+        note: Anomaly of the video; usually empty.
+        ranked: Maximum number of classes that the scores rank; None for all.
     """
 
     scores: Scores
@@ -48,12 +49,12 @@ class Scored(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """What came of the videos of a batch, by their places in the list of requested ones.
+    """Outcomes of a batch, by index in the list of requested videos.
 
     Attributes:
-        scored: What the model says of them.
-        skips: Why the others have no score.
-        judged: How many the model ran on, in this call.
+        scored: Scores of the scored videos.
+        skips: Skips of the others.
+        judged: Number of videos that the model ran on in this call.
     """
 
     scored: Mapping[int, Scored]
@@ -62,14 +63,14 @@ class Outcomes(NamedTuple):
 
 
 ReadyBatch = Callable[[], Outcomes]
-"""A batch whose input is there; calling it runs the model."""
+"""A batch whose input is ready; calling it runs the model."""
 
 
 class Scorer(Protocol):
-    """Scores videos of one dataset with one model; what the model takes decides which scorer.
+    """Scores videos of one dataset with one model; the model's input decides which scorer is used.
 
-    Constructing one reads nothing. Every scorer cuts batches as it is told, and gives the same
-    bits for a video whatever was scored before.
+    Constructing a scorer does no I/O. Scorers keep to the given batches, and the bits of a score
+    do not depend on what was scored before.
     """
 
     @property
@@ -79,27 +80,27 @@ class Scorer(Protocol):
 
     @property
     def spec(self) -> PreprocessSpec | None:
-        """What is done to pixels; None where the model reads the files itself."""
+        """Preprocessing of clips; None if the model reads video files itself."""
         ...
 
     @property
     def evidence(self) -> str:
-        """What the scores are at least, one of :data:`~vidbench.metrics.ranking.EVIDENCE`."""
+        """Kind of scores, at least, one of :data:`~vidbench.metrics.ranking.EVIDENCE`."""
         ...
 
     @property
     def fewer_views(self) -> Sequence[str]:
-        """Names of the protocols with fewer views that are scored from the same pass."""
+        """Names of the protocols with fewer views that are scored in the same pass."""
         ...
 
     @property
     def batch_size(self) -> int:
-        """Most videos of a batch where none is asked for."""
+        """Default maximum number of videos in a batch."""
         ...
 
     @property
     def seconds_by_stage(self) -> Mapping[str, float]:
-        """Seconds spent on input so far, by stage, in all workers together."""
+        """Seconds spent on input so far, by stage, summed over all workers."""
         ...
 
     @property
@@ -112,18 +113,18 @@ class Scorer(Protocol):
         ...
 
     def skip_is_final(self, record: VideoRecord, reason: str) -> bool:
-        """Whether this video, skipped for this reason, need not be tried again."""
+        """Whether a video that was skipped for this reason need not be tried again."""
         ...
 
     def require_room(self, records: Sequence[VideoRecord]) -> None:
-        """Raise DiskFullError unless the disk has room for what is to be cached."""
+        """Raise DiskFullError unless the disk has room for the cache entries of these videos."""
         ...
 
     def load(self) -> None:
-        """Load the model and rehearse it, as far as that is possible without a video.
+        """Load the model and test it, as far as possible without a video.
 
         Raises:
-            ModelError: It cannot be loaded or run.
+            ModelError: The model cannot be loaded or run.
         """
         ...
 
@@ -131,7 +132,7 @@ class Scorer(Protocol):
         """Prepare the input of these videos, for a scorer of another process.
 
         Returns:
-            What :meth:`stream` takes, as text.
+            Text for the argument ``prepared`` of :meth:`stream`.
         """
         ...
 
@@ -141,18 +142,18 @@ class Scorer(Protocol):
         slots: Sequence[Sequence[int]],
         prepared: str | None = None,
     ) -> AbstractContextManager[Iterator[ReadyBatch]]:
-        """The batches in order; their input is prepared from entering to leaving.
+        """Context with the batches in order, inside of which their input is prepared.
 
         Args:
             records: All requested videos.
-            slots: The places of the videos of each batch.
-            prepared: What :meth:`prepare` gave for these places, one batch after another; None
-                to prepare them here, ahead of the batches.
+            slots: Indices of the videos of each batch.
+            prepared: Result of :meth:`prepare` for these videos, one batch after another; None to
+                prepare them here, ahead of the batches.
         """
         ...
 
     def sweep(self) -> None:
-        """Remove what killed workers left in the cache."""
+        """Remove partial files that killed workers left in the cache."""
         ...
 
 
@@ -162,16 +163,17 @@ def unfinished_batches(
     skip_is_final: Callable[[VideoRecord, str], bool],
     batch_size: int,
 ) -> list[range]:
-    """The batches in which a video has no outcome yet, or a skip that no longer stands.
+    """Batches with a video that has no outcome yet, or a skip that is not final.
 
-    Batches are cut from the whole list of requested videos, so that what is predicted together
-    depends neither on where a run was stopped nor on how many videos were skipped.
+    Batches are cut from the whole list of requested videos, so their composition depends neither
+    on where a run was stopped nor on how many videos were skipped.
 
     Args:
-        predictions: The table.
+        predictions: Table of the predictions.
         records: Its videos.
-        skip_is_final: Whether a video that was skipped, and why, need not be tried again.
-        batch_size: Most videos in a batch.
+        skip_is_final: Takes a skipped video and the reason; returns whether it need not be tried
+            again.
+        batch_size: Maximum number of videos in a batch.
     """
 
     def is_open(row: int) -> bool:
@@ -189,16 +191,17 @@ def predict(
     folder: RunFolder,
     stopwatch: Stopwatch,
 ) -> Pace:
-    """Fill the rows of these batches, and write each batch at once; return the model's pace.
+    """Predict these batches and write each one immediately; return the model's pace.
 
-    A signal that stops the run, see :mod:`vidbench.terminal.signals`, lets a batch finish first.
+    If a signal stops the run, see :mod:`vidbench.terminal.signals`, the current batch is finished
+    first.
 
     Args:
-        scorer: Scores videos; its model is loaded before any video is decoded.
+        scorer: Scorer of the videos; its model is loaded before any video is decoded.
         records: All requested videos.
-        predictions: Their table.
-        batches: The places of the videos of each batch to predict.
-        folder: Keeps each batch.
+        predictions: Table of their predictions, which is filled in.
+        batches: Indices of the videos of each batch to predict.
+        folder: Folder that batches are written to.
         stopwatch: Measures what the run waited for.
     """
     total = sum(len(rows) for rows in batches)
@@ -212,12 +215,12 @@ def predict(
         advance = stack.enter_context(progress("predict", total))
         for rows, batch in zip(batches, stopwatch.each("wait_for_clips", stream), strict=True):
             with finish_before_stopping():
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 with stopwatch("predict"):
                     outcomes = batch()
                     fill(predictions, outcomes)
-                seconds = time.perf_counter() - begun
-                if outcomes.judged:  # else all features were there, which is not the model's pace
+                seconds = time.perf_counter() - start
+                if outcomes.judged:  # else all features were cached, and the model did not run
                     pace.add(seconds, outcomes.judged)
                 logger.debug("predicted %d videos in %.3f s", outcomes.judged, seconds)
                 with stopwatch("write"):
@@ -228,10 +231,10 @@ def predict(
 
 
 class Done:
-    """How many videos of a table have an outcome, to be said if a signal comes.
+    """Counts the videos of a table that have an outcome, for the message if a signal arrives.
 
     Args:
-        predictions: The table, as it is before more of it is filled.
+        predictions: The table, before more of it is filled in.
     """
 
     def __init__(self, predictions: Predictions) -> None:
@@ -239,16 +242,16 @@ class Done:
         self.add(())
 
     def add(self, rows: Sequence[int]) -> None:
-        """Note that these rows have an outcome now."""
+        """Record that these rows have an outcome now."""
         self._pending[list(rows)] = False
         left = int(np.count_nonzero(self._pending))
         note_progress(len(self._pending) - left, len(self._pending))
 
 
 def fill(predictions: Predictions, outcomes: Outcomes) -> None:
-    """Fill the rows of a batch: with the scores of its videos, or why they have none.
+    """Write the outcomes of a batch into the table.
 
-    A score that is there is not lost with its video.
+    An earlier score is kept if the video can no longer be scored.
     """
     for row, scored in outcomes.scored.items():
         predictions.set_scores(row, *scored)

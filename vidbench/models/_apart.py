@@ -1,6 +1,6 @@
-"""Downloads by libraries that wait for ever, each in a process of its own that may be ended.
+"""Run downloads by libraries that may hang in separate processes, which can be killed.
 
-A thread could not be ended, and its library's pool of threads would hold up the program's end.
+A thread could not be killed, and the library's thread pool would keep the program from exiting.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from vidbench.terminal.sanitize import one_line
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 1 / 6  # of the limit, 10 s of 60: without a word about where weights are looked for
-_REPORT_SECONDS = 60  # between two words after that
+_PATIENCE = 1 / 6  # share of the limit (10 s of 60) before the first report of progress
+_REPORT_SECONDS = 60  # between further reports
 _LOOK_SECONDS = 0.2
-_ENDING_SECONDS = 5  # for a library to take its lock away
+_ENDING_SECONDS = 5  # for a library to release its lock
 
 
 def run_apart(
     function: Callable[..., str], *arguments: str | None, watched: Path, place: str
 ) -> str:
-    """What the function gives, called in another process.
+    """Call a function in another process and return its result.
 
-    The process is ended where no byte comes for 60 s, or ``VIDBENCH_TIMEOUT_SECONDS``: nothing is
-    added to the files in the folder that is watched.
+    The process is terminated if no byte arrives, i.e. the watched folder does not grow, for 60 s
+    or ``VIDBENCH_TIMEOUT_SECONDS``.
 
     Args:
-        function: Of a module.
-        *arguments: Its own.
+        function: A function of a module.
+        *arguments: Its arguments.
         watched: A folder that grows while it downloads.
-        place: Where it looks, for messages.
+        place: Name of the source, for messages.
 
     Raises:
-        ModelError: It raised an error, which the message tells, or no byte came.
+        ModelError: The function raised an error, whose message is kept, or no byte arrived.
     """
     named = [function.__module__, function.__name__, *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -72,47 +72,47 @@ def run_apart(
 
 
 def no_byte_came(limit: float) -> str:
-    """What to say of a place that was silent for so many seconds."""
+    """The message for a source that was silent for this many seconds."""
     return f"no byte came for {limit:g} s (VIDBENCH_TIMEOUT_SECONDS)"
 
 
 def main() -> None:
-    """Calls the function that the command line names, and prints as JSON what came of it."""
+    """Call the function that the command line names, and print its result or error as JSON."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that libraries clean up
     answer = os.dup(1)
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # keeps the output of libraries out of the answer
     module, name, *arguments = json.loads(sys.argv[1])
     try:
-        found: Any = {"found": getattr(importlib.import_module(module), name)(*arguments)}
-    except Exception as error:  # noqa: BLE001 - of any library; it is told where it was asked
-        found = {"error": one_line(error)}
-    os.write(answer, json.dumps(found).encode())
+        outcome: Any = {"found": getattr(importlib.import_module(module), name)(*arguments)}
+    except Exception as error:  # noqa: BLE001 - any library's; raised again in the parent process
+        outcome = {"error": one_line(error)}
+    os.write(answer, json.dumps(outcome).encode())
     os.close(answer)
-    os._exit(0)  # a library may have left threads that wait
+    os._exit(0)  # a library may have left threads that would block a normal exit
 
 
 def _watch(process: subprocess.Popen[str], folder: Path, place: str) -> None:
-    """Returns when the process has ended.
+    """Wait until the process ends.
 
     Raises:
-        ModelError: No byte came for too long.
+        ModelError: No byte arrived for too long.
     """
-    limit, begun = silence_limit(), time.monotonic()
-    first = size = _size(folder)
-    changed, report = begun, begun + _PATIENCE * limit
+    limit, start = silence_limit(), time.monotonic()
+    first = last_size = _size(folder)
+    changed, report = start, start + _PATIENCE * limit
     while True:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_LOOK_SECONDS)
             return
-        now, found = time.monotonic(), _size(folder)
-        if found != size:
-            size, changed = found, now
+        now, size = time.monotonic(), _size(folder)
+        if size != last_size:
+            last_size, changed = size, now
         if now - changed > limit:
             raise ModelError(no_byte_came(limit))
         if now > report:
             report = now + _REPORT_SECONDS
-            came = f"{max(0, size - first) / 1e6:.1f} MB came in {now - begun:.0f} s"
-            logger.info("looking for weights at %s: %s", place, came)
+            received = f"{max(0, last_size - first) / 1e6:.1f} MB came in {now - start:.0f} s"
+            logger.info("looking for weights at %s: %s", place, received)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -124,7 +124,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _size(folder: Path) -> int:
-    """Bytes in all files of a folder, as far as they can be seen."""
+    """Total bytes of all readable files in a folder."""
     size, left = 0, [str(folder)]
     while left:
         with suppress(OSError), os.scandir(left.pop()) as entries:

@@ -1,4 +1,4 @@
-"""What a family of models declares of itself."""
+"""Declarations of model families and their models."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from vidbench.metrics.ranking import EVIDENCE, PROBABILITIES
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEntry:
-    """What is known of a model without its library and its weights.
+    """Facts about a model that need neither its library nor its weights.
 
     Attributes:
-        name: As ``--model_type`` takes it, ``family`` or ``family/variant``.
-        source: Where its weights come from.
-        classes: Name of its class list, or what decides it.
-        top1: Accuracy that its authors published, 0 to 1; None where they did not.
-        top5: Likewise.
-        published: Of what, and by which protocol: dataset, split, views, frames, size.
-        reference: Where that stands.
+        name: Value of ``--model_type``, ``family`` or ``family/variant``.
+        source: Source of its weights.
+        classes: Name of its class list, or the option that names it.
+        top1: Top-1 accuracy that its authors published, 0 to 1; None if they did not.
+        top5: Top-5 accuracy that its authors published; None if they did not.
+        published: Protocol of these accuracies: dataset, split, views, frames, size.
+        reference: URL of the publication.
     """
 
     name: str
@@ -33,26 +33,27 @@ class ModelEntry:
 CLIPS, FEATURES, FILES = "clips", "features", "files"
 
 INPUTS = (CLIPS, FEATURES, FILES)
-"""What models take: decoded clips; clips, of which they make features that may be kept; or the
-files of videos, which they read themselves."""
+"""Inputs of models: decoded clips; clips, from which they make features that can be cached; or
+video files, which they read themselves."""
 
 OPTIONS = frozenset({"classes_file", "model_path", "prompts"})
-"""The options that ``load`` of a family may take."""
+"""Options that the function ``load`` of a family can take."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFamily:
-    """What a family of models is and can; its module has one under the name ``FAMILY``.
+    """Declaration of a family of models; each module of a family has one named ``FAMILY``.
 
     Attributes:
-        name: As ``--model_type`` takes it.
+        name: Value of ``--model_type``.
         needs: The extra that installs its library, e.g. ``torch``; empty for none.
-        entries: What is listed by ``vidbench models``.
-        input: What its models take, one of :data:`INPUTS`.
-        evidence: What its models give at least, one of :data:`~vidbench.metrics.ranking.EVIDENCE`.
+        entries: Models listed by ``vidbench models``.
+        input: Input of its models, one of :data:`INPUTS`.
+        evidence: Minimum evidence of its models, one of
+            :data:`~vidbench.metrics.ranking.EVIDENCE`.
         options: The options that its ``load`` takes, of :data:`OPTIONS`.
-        variants: The names that may stand behind a slash; None where only ``load`` knows.
-        default_variant: The variant that is meant where none is asked for.
+        variants: Names of its variants; None if only ``load`` knows them.
+        default_variant: The variant if none is given.
     """
 
     name: str

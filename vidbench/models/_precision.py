@@ -1,4 +1,4 @@
-"""What a precision costs on this processor."""
+"""Warn if a precision is slow on this processor."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 def warn_of_slow_bf16(precision: str, cpuinfo: Path = CPUINFO) -> None:
-    """Says so where bfloat16 is asked for and the processor has none of its own.
+    """Warn if bfloat16 is requested and the processor does not support it.
 
-    The libraries then convert forth and back: with AVX-512 alone, PyTorch 2.13 took 1.8 and
-    TensorFlow 2.21 took 4.2 times as long as with float32.
+    Libraries then convert back and forth: with AVX-512 only, PyTorch 2.13 took 1.8 and TensorFlow
+    2.21 took 4.2 times as long as with float32.
 
     Args:
         precision: ``fp32`` or ``bf16``.

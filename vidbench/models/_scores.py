@@ -1,4 +1,4 @@
-"""How what a network gives becomes probabilities, one for each class."""
+"""Convert the output of a network to probabilities, one for each class."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from vidbench.errors import ModelError
 
-_ROUNDING = 0.01  # what probabilities in float16 may sum up to beside 1
-_ENOUGH = 8  # scores: so many logits hardly all lie between 0 and 1 by chance
+_ROUNDING = 0.01  # tolerance for the sum of probabilities in float16
+_ENOUGH = 8  # scores: this many logits are unlikely to all lie between 0 and 1 by chance
 
 SOFTMAX, SIGMOID, OTHER = "softmax", "sigmoid", "other"
-"""What a network ends in: :data:`OTHER` is a layer whose scores are without bounds, as logits are.
+"""Last operation of a network; :data:`OTHER` is a layer with unbounded scores, such as logits.
 
-None stands for what its file does not tell, such as arithmetic, which may be a sigmoid by hand.
+None means unknown, e.g. arithmetic, which may be a handwritten sigmoid.
 """
 
 ENDINGS = {
@@ -26,7 +26,7 @@ ENDINGS = {
     "hard_sigmoid": SIGMOID,
     "logistic": SIGMOID,
 }
-"""By the name of an operation in lower case, or of an activation of Keras."""
+"""Last operation by the name of an operator in lower case, or of an activation of Keras."""
 
 _PASSING = frozenset(
     {"identity", "reshape", "squeeze", "unsqueeze", "expanddims", "expand_dims", "flatten", "cast"}
@@ -40,24 +40,24 @@ _LAYERS = frozenset(
     | {"conv", "conv1d", "conv2d", "conv3d", "conv_2d", "conv_3d"}
     | {"batchnormalization", "fusedbatchnormv3", "logsoftmax", "log_softmax"}
 )
-_SUMS = frozenset({"add", "addv2"})  # of a layer and its bias, or of something else
+_SUMS = frozenset({"add", "addv2"})  # adds the bias of a layer, or something else
 
 Producer = Callable[[str], "tuple[str, Sequence[str]] | None"]
-"""From a tensor's name to the operation that makes it, and the names of what it is made of."""
+"""Maps a tensor's name to the operation that makes it and the names of its inputs."""
 
 
 def last_operation(producer: Producer, output: str) -> str | None:
-    """What the network does last to its scores, :data:`SOFTMAX`, :data:`SIGMOID` or :data:`OTHER`.
+    """The last operation on the scores: :data:`SOFTMAX`, :data:`SIGMOID` or :data:`OTHER`.
 
-    Operations that make no other scores of them, such as reshaping, are looked through. Of a sum
-    all terms are looked at: one is a layer's, where the other is its bias.
+    Operations that do not change scores, such as reshaping, are skipped. For a sum, all terms are
+    checked: if one comes from a layer, the other is its bias.
 
     Args:
-        producer: Finds operations; None for a tensor that it cannot follow.
-        output: The tensor that holds the scores.
+        producer: Finds operations; returns None for an unknown tensor.
+        output: Name of the tensor of the scores.
 
     Returns:
-        None where that cannot be told.
+        The operation; None if it is unknown.
     """
     operation, inputs = _looked_through(producer, output)
     if operation in _SUMS:
@@ -67,7 +67,7 @@ def last_operation(producer: Producer, output: str) -> str | None:
 
 
 def _looked_through(producer: Producer, output: str) -> tuple[str, Sequence[str]]:
-    """The last operation in lower case and what it takes; "" where that cannot be told."""
+    """The last operation in lower case and its inputs; "" if it is unknown."""
     seen = set()
     while output not in seen:
         seen.add(output)
@@ -81,16 +81,15 @@ def _looked_through(producer: Producer, output: str) -> tuple[str, Sequence[str]
 
 
 def require_output(said: str | None, ending: str | None, num_scores: int | None) -> None:
-    """Check that scores of a network that ends so may be read as it is said.
+    """Raise ModelError if the stated kind of output contradicts the network's last operation.
+
+    The softmax of probabilities keeps their order but gives other probabilities, and sigmoids of
+    several classes are not probabilities of one of them.
 
     Args:
-        said: One of :data:`~vidbench.models._files.interface.OUTPUTS`, or None where not stated.
-        ending: Of :func:`last_operation`.
-        num_scores: Of each clip; None where that is not known, and shows when it runs.
-
-    Raises:
-        ModelError: They may not: the softmax of probabilities ranks alike, but is another
-            probability, and sigmoids of several classes are no probabilities of one of them.
+        said: One of :data:`~vidbench.models._files.interface.OUTPUTS`, or None if not stated.
+        ending: Result of :func:`last_operation`.
+        num_scores: Number of scores per clip; None if unknown before the network runs.
     """
     if ending == SOFTMAX and num_scores == 1:
         raise ModelError("the model ends in the softmax of one score, which is always 1")
@@ -107,10 +106,10 @@ def require_output(said: str | None, ending: str | None, num_scores: int | None)
 
 
 class Undeclared:
-    """Looks at scores that nobody says to be logits, until there are enough to tell.
+    """Checks scores of undeclared kind, until there are enough to know that they are logits.
 
     Args:
-        ending: Of :func:`last_operation`.
+        ending: Result of :func:`last_operation`.
     """
 
     def __init__(self, ending: str | None) -> None:
@@ -119,15 +118,11 @@ class Undeclared:
 
     @property
     def is_settled(self) -> bool:
-        """Whether further scores can tell nothing new."""
+        """Whether further scores cannot change the result."""
         return not self._in_bounds or self._count >= _ENOUGH
 
     def look(self, scores: NDArray[Any]) -> None:
-        """Check that these, (batch, ...), and those before are no probabilities.
-
-        Raises:
-            ModelError: They are.
-        """
+        """Raise ModelError if these scores, (batch, ...), and earlier ones are probabilities."""
         rows = scores.reshape(len(scores), -1).astype(np.float64)
         if not rows.size:
             return
@@ -141,12 +136,12 @@ class Undeclared:
 
 
 def to_probabilities(scores: NDArray[np.floating], output: str | None) -> NDArray[np.float32]:
-    """Probabilities (batch, classes) of what a network gives; lengths of 1 are dropped.
+    """Convert scores to probabilities (batch, classes).
 
-    A single score is that of the second of two classes: its logit, or its probability.
+    A single score is the logit or the probability of the second of two classes.
 
     Args:
-        scores: (batch, ...).
+        scores: (batch, ...); dimensions of length 1 are dropped.
         output: One of :data:`~vidbench.models._files.interface.OUTPUTS`, or None for logits.
     """
     rows = scores.reshape(len(scores), -1).astype(np.float64)
@@ -160,7 +155,7 @@ def to_probabilities(scores: NDArray[np.floating], output: str | None) -> NDArra
 
 
 def not_said() -> str:
-    """What to say where scores taken for logits are probabilities."""
+    """The message if undeclared scores are probabilities."""
     return (
         "the model gives scores that are probabilities already, which is not stated: state "
         'output = "probabilities" (or "logits") in the TOML file beside it, see '
@@ -169,7 +164,7 @@ def not_said() -> str:
 
 
 def one_sigmoid() -> str:
-    """What to say where the only score is a probability."""
+    """The message if the only score is a probability."""
     return (
         "the model gives one score, a sigmoid's, which is the probability of the second of two "
         'classes: state output = "probabilities" in the TOML file beside it'
@@ -177,7 +172,7 @@ def one_sigmoid() -> str:
 
 
 def one_of_a_kind() -> str:
-    """What to say where the only score may be a probability or not, and nothing tells."""
+    """The message if the only score may or may not be a probability."""
     return (
         "the model gives one score, and its file does not tell whether that is a probability: "
         'state output = "probabilities" or "logits" in the TOML file beside it'
@@ -185,7 +180,7 @@ def one_of_a_kind() -> str:
 
 
 def many_sigmoids() -> str:
-    """What to say where each class has a probability of its own."""
+    """The message if each class has a probability of its own."""
     return (
         "the model gives each class a sigmoid of its own (multi-label): these scores do not sum up "
         "to 1, and vidbench scores one class a video: export it without the sigmoid, or state "

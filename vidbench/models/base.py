@@ -1,4 +1,4 @@
-"""What every model offers, and how one is found by its name."""
+"""Protocols of models, and functions that find models by name."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from vidbench.system.plugins import import_family, list_families, read_declarati
 from vidbench.system.runtime import Runtime
 
 GRAPH_FOLDER = "graphs"
-"""Of the cache: what models keep there, to start faster next time."""
+"""Folder in the cache for prepared models, which start faster."""
 
 
 class Classifier(Protocol):
-    """A loaded model. Scaling of pixels and softmax live in it, and nowhere else."""
+    """A loaded model, which includes the scaling of pixels and the softmax."""
 
     def predict(self, clips: Views) -> NDArray[np.float32]:
         """Probabilities, (batch, classes), of clips (batch, frames, height, width, 3) uint8 RGB."""
@@ -36,24 +36,23 @@ class Classifier(Protocol):
 
 
 class EmbeddingClassifier(Classifier, Protocol):
-    """A classifier whose features of clips do not depend on its classes, and may be kept."""
+    """A classifier whose features of clips do not depend on its classes, and can be cached."""
 
     def embed(self, clips: Views) -> NDArray[np.float32]:
-        """Features, (batch, ...), of clips as :meth:`predict` takes them."""
+        """Features, (batch, ...), of clips as for :meth:`predict`."""
         ...
 
     def classify(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities, (batch, classes), of what :meth:`embed` gave."""
+        """Probabilities, (batch, classes), of features from :meth:`embed`."""
         ...
 
 
 class AnyModel(Protocol):
-    """What every model says of itself; constructing one does no I/O.
+    """Properties of every model; constructing one does no I/O.
 
     Attributes:
         name: ``family`` or ``family/variant``, as in the results.
-        trained_on: The dataset whose train split it has seen, e.g. ``kinetics-400``; None where
-            that is not stated.
+        trained_on: The dataset that it was trained on, e.g. ``kinetics-400``; None if not stated.
     """
 
     name: str
@@ -61,61 +60,61 @@ class AnyModel(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names in the order of the scores; bound to the weights."""
+        """Class names in the order of the scores; they belong to the weights."""
         ...
 
     def digest(self) -> str:
-        """16 hexadecimal digits of the weights' content and the class list."""
+        """Digest of the weights' content and the class list, 16 hexadecimal digits."""
         ...
 
 
 class Model(AnyModel, Protocol):
-    """A model that takes clips, and may not be loaded yet.
+    """A model that takes clips; it need not be loaded yet.
 
     Attributes:
-        spec: What it expects to be done to pixels, unless options say otherwise.
+        spec: Preprocessing that it expects by default.
     """
 
     spec: PreprocessSpec
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Check that clips of this spec fit the model; finds the weights, loads no framework.
+        """Check that clips with this spec fit the model; finds the weights, loads no framework.
 
         Raises:
-            ConfigError: They do not fit, or the class list does not.
+            ConfigError: The clips or the class list do not fit.
             ModelError: The weights cannot be found.
         """
         ...
 
     def load(self, runtime: Runtime = Runtime()) -> Classifier:
-        """The model, ready to predict.
+        """Load the model.
 
         Raises:
-            ConfigError: The framework computes in another number of threads already.
-            ModelError: It has no such precision, or there is no such device.
+            ConfigError: The framework already runs with another number of threads.
+            ModelError: The precision or the device is not available.
         """
         ...
 
 
 @runtime_checkable
 class EmbeddingModel(Protocol):
-    """A :class:`Model` whose classes are asked for, so that the features of clips outlive them."""
+    """A :class:`Model` whose classes are chosen freely, so features of clips can be reused."""
 
     def embedding_digest(self, precision: str) -> str:
-        """16 hexadecimal digits of what decides features: weights and precision, not classes."""
+        """Digest of weights and precision, which decide features; 16 hexadecimal digits."""
         ...
 
     def load(self, runtime: Runtime = Runtime()) -> EmbeddingClassifier:
-        """As :meth:`Model.load`."""
+        """Load the model, see :meth:`Model.load`."""
         ...
 
 
 class Answer(NamedTuple):
-    """What a model that takes files says of one video.
+    """Answer of a model that takes files, for one video.
 
     Attributes:
-        classes: The best first, at least one.
-        scores: Of these classes, falling; empty where it gives none.
+        classes: At least one class, best first.
+        scores: Scores of these classes in descending order; empty if the model gives none.
     """
 
     classes: tuple[str, ...]
@@ -123,61 +122,57 @@ class Answer(NamedTuple):
 
 
 class FileClassifier(Protocol):
-    """A loaded model that reads the files of videos itself."""
+    """A loaded model that reads video files itself."""
 
     def judge(self, files: Sequence[Path], seconds: float) -> Sequence[Answer | Skip]:
-        """What the model says of each file, or why it cannot judge it.
+        """The model's answer for each file, or why it has none.
 
         Args:
-            files: Absolute paths on this machine, each once.
-            seconds: For one file; what takes longer is given up.
+            files: Absolute local paths without duplicates.
+            seconds: Time limit for one file.
 
         Raises:
-            ModelError: It does not answer as it should, which another file would not change.
+            ModelError: The model's output is invalid, independent of the file.
         """
         ...
 
 
 class FileModel(AnyModel, Protocol):
-    """A model that takes the files of videos, and may not be loaded yet."""
+    """A model that takes video files; it need not be loaded yet."""
 
     def check(self) -> None:
-        """Check that the model is there; runs nothing.
-
-        Raises:
-            ConfigError: It is not, or its class list is none.
-        """
+        """Raise ConfigError unless the model exists and its class list is valid; runs nothing."""
         ...
 
     def load(self) -> FileClassifier:
-        """The model, ready to judge files."""
+        """Load the model."""
         ...
 
 
 @runtime_checkable
 class ChecksPath(Protocol):
-    """A :class:`Model` whose ``--model_path`` can be judged at a glance."""
+    """A :class:`Model` that can check its ``--model_path`` quickly."""
 
     def check_path(self) -> None:
-        """Raise ConfigError unless the path may hold such a model."""
+        """Raise ConfigError unless the path can be that of such a model."""
         ...
 
 
 @runtime_checkable
 class CountsScores(Protocol):
-    """A :class:`Model` whose weights tell how many classes it has."""
+    """A :class:`Model` whose number of classes is known from its weights."""
 
     def count_scores(self) -> int | None:
-        """The number of classes; None where only loading the model tells."""
+        """The number of classes; None if it is known only after loading."""
         ...
 
 
 @runtime_checkable
 class HasThresholds(Protocol):
-    """A :class:`Model` whose classes may have a score from which they count as seen."""
+    """A :class:`Model` whose classes can have detection thresholds of their own."""
 
     def read_thresholds(self) -> Mapping[str, float]:
-        """Such scores, 0 to 1, by class; the others have the usual one."""
+        """Thresholds of scores, 0 to 1, by class; other classes have the default one."""
         ...
 
 
@@ -187,10 +182,10 @@ def model_families() -> list[str]:
 
 
 def as_embedding_model(model: Model) -> EmbeddingModel:
-    """The model of a family that declares features, as one that gives them.
+    """The model as an :class:`EmbeddingModel`, for families that declare features.
 
     Raises:
-        ConfigError: It gives none.
+        ConfigError: The model gives no features.
     """
     if not isinstance(model, EmbeddingModel):
         raise ConfigError(
@@ -201,7 +196,7 @@ def as_embedding_model(model: Model) -> EmbeddingModel:
 
 
 def find_model_family(name: str) -> ModelFamily:
-    """The declaration of a model's family, or what is assumed of a module without one.
+    """The declaration of a model's family, or a default one for a module without declaration.
 
     Args:
         name: ``family`` or ``family/variant``; a family with a dot is a module of yours.
@@ -218,7 +213,7 @@ def find_model_family(name: str) -> ModelFamily:
 
 
 def all_model_families() -> list[ModelFamily]:
-    """The declarations of the families that come with vidbench; their libraries may be absent."""
+    """The declarations of the families that come with vidbench; does not need their libraries."""
     return [find_model_family(name) for name in model_families()]
 
 
@@ -228,42 +223,43 @@ def model_entries() -> list[ModelEntry]:
 
 
 def count_classes(model: Model) -> int | None:
-    """How many classes a model has by its weights alone; None where only loading it tells."""
+    """Number of classes of a model by its weights; None if it is known only after loading."""
     try:
         return model.count_scores() if isinstance(model, CountsScores) else None
     except (ConfigError, ModelError):
-        return None  # which is told when the model is checked
+        return None  # the check of the model reports the error
 
 
 def load_model(name: str, **options: Any) -> Model:
     """The model ``family/variant``, from ``vidbench.models.<family>.load(variant, ...)``.
 
     Args:
-        name: E.g. ``i3d/kinetics-400``; a family with a dot is a module of yours.
-        **options: Of :data:`OPTIONS`, as far as the family takes them: ``model_path``, weights to
-            take; ``classes_file``, class names, one a line; ``prompts``, a file of classes and
-            prompts. Those that are None count as not given.
+        name: Name of the model, e.g. ``i3d/kinetics-400``; a family with a dot is a module of
+            yours.
+        **options: Options of :data:`OPTIONS` that the family takes: ``model_path``, its weights;
+            ``classes_file``, class names, one per line; ``prompts``, a file of classes and
+            prompts. None means not given.
 
     Raises:
-        ConfigError: There is no such model, its options contradict one another, or it takes the
-            files of videos instead of clips.
+        ConfigError: There is no such model, its options contradict one another, or it takes video
+            files instead of clips.
     """
     if find_model_family(name).input == FILES:
         raise ConfigError(
-            f"--model_type {name} takes whole files of videos, not clips of their frames: only "
+            f"--model_type {name} takes whole video files, not clips of their frames: only "
             "`vidbench evaluate` runs it"
         )
     return _require_runtime(name, _load(name, options))
 
 
 def load_file_model(name: str, **options: Any) -> FileModel:
-    """The model of a family that takes files; as :func:`load_model`.
+    """The model of a family that takes files, see :func:`load_model`.
 
     Raises:
         ConfigError: There is no such model, its options contradict one another, or it takes clips.
     """
     if find_model_family(name).input != FILES:
-        raise ConfigError(f"--model_type {name} takes clips of frames, not files of videos")
+        raise ConfigError(f"--model_type {name} takes clips of frames, not video files")
     return cast(FileModel, _load(name, options))
 
 
@@ -271,13 +267,13 @@ def _load(name: str, options: Mapping[str, Any]) -> Any:
     family, (name, slash, variant) = find_model_family(name), name.partition("/")
     given = {option: value for option, value in options.items() if value is not None}
     for option in sorted(given.keys() - family.options):
-        raise ConfigError(f"model_type {name} takes no --{option}: drop the option")
+        raise ConfigError(f"model_type {name} takes no --{option}: omit the option")
     load = import_family("model_type", name, vidbench.models).load
     return load(variant if slash else family.default_variant, **given)
 
 
 def _require_runtime(family: str, model: Any) -> Model:
-    """The model; raise ConfigError where it is loaded with keywords, as in earlier versions."""
+    """The model; raise ConfigError if it is loaded with keywords, as in earlier versions."""
     try:
         inspect.signature(model.load).bind(Runtime())
     except TypeError as error:

@@ -45,10 +45,10 @@ _ENTRIES = (
 
 
 class ClipClassifier(ZeroShotClassifier):
-    """Frames alone, then their mean."""
+    """Embeds frames one by one, then averages them."""
 
     def embed_clip(self, clip: Views) -> Array:
-        """What the tower for images makes of each frame, (frames, dimensions), of any length."""
+        """Embedding of each frame by the image tower, (frames, dimensions), not normalized."""
         with self.network.inference():
             pixels = self.network.scaled(clip)
             frames = self.network.model.get_image_features(pixel_values=pixels).pooler_output

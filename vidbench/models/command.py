@@ -1,4 +1,4 @@
-"""Any program: it gets the paths of videos, and prints a line of JSON for each.
+"""Any program as a model: it takes paths of videos and prints a line of JSON for each.
 
 ::
 
@@ -35,11 +35,11 @@ FAMILY = ModelFamily(
 )
 
 FAILED = "failed"
-"""The reason of a video for which the program failed."""
+"""Reason of the skip of a video for which the program failed."""
 
-_MOST_BYTES = 1 << 20  # printed for one file: 700 classes with scores are 40 kB
-_MOST_ARGUMENTS = 100_000  # bytes of one call, of the 128 kB that Linux gives surely
-_SHOWN = 300  # characters of what a program says
+_MOST_BYTES = 1 << 20  # output for one file: 700 classes with scores are 40 kB
+_MOST_ARGUMENTS = 100_000  # bytes of arguments in one call; Linux guarantees 128 kB
+_SHOWN = 300  # characters of a program's standard error in messages
 _NO_NAME = re.compile(r"[^\w.-]+")
 _MAX_NAME = 60
 
@@ -53,7 +53,7 @@ def load(
         ConfigError: A path is missing, or a variant is given, which this family does not have.
     """
     if variant:
-        raise ConfigError(f"model_type command has no variant {variant!r}: drop it")
+        raise ConfigError(f"model_type command has no variant {variant!r}: omit it")
     if model_path is None:
         raise ConfigError("model_type command needs --model_path, a program: an executable or .py")
     if classes_file is None:
@@ -80,12 +80,12 @@ class CommandModel:
 
     @property
     def _command(self) -> list[str]:
-        """The program as it is called, without the videos."""
+        """Command line of the program without the videos."""
         is_python = self._program.suffix == ".py"
         return [*([sys.executable] if is_python else []), str(self._program)]
 
     def check(self) -> None:
-        """Raise ConfigError unless the program may be run and there is a class list."""
+        """Raise ConfigError unless the program is executable and the class list exists."""
         require_file("model_path", self._program)
         if self._program.suffix != ".py" and not os.access(self._program, os.X_OK):
             raise ConfigError(
@@ -100,7 +100,7 @@ class CommandModel:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def load(self) -> Program:
-        """The program, ready to judge files; it is not started before there are some."""
+        """A wrapper of the program, which is started only when there are files to judge."""
         self.check()
         return Program(self._command, self.classes)
 
@@ -109,8 +109,8 @@ class Program:
     """A program that is called for files; see :class:`~vidbench.models.base.FileClassifier`.
 
     Args:
-        command: The program, and what comes before the files.
-        classes: That it may print.
+        command: The program, and arguments before the files.
+        classes: Classes that it may print.
     """
 
     def __init__(self, command: Sequence[str], classes: Sequence[str]) -> None:
@@ -118,10 +118,10 @@ class Program:
         self._classes = frozenset(classes)
 
     def judge(self, files: Sequence[Path], seconds: float) -> Sequence[Answer | Skip]:
-        """One call for all files; where it fails, one for each, so that it fails for few.
+        """Call the program once for all files; if it fails, once for each, to isolate failures.
 
         Raises:
-            ModelError: It cannot be started, or its output is not as agreed.
+            ModelError: The program cannot be started, or its output is invalid.
         """
         calls = _cut(files)
         return [answer for call in calls for answer in self._judge(call, seconds)]
@@ -149,7 +149,7 @@ class Program:
         if len(ended.output) > _MOST_BYTES * len(files):
             raise ModelError(
                 f"{self._command[-1]} prints more than {_MOST_BYTES >> 20} MiB for each video: it "
-                "is to print a line of JSON for each, and what is for persons on standard error"
+                "must print a line of JSON for each, and messages for users on standard error"
             )
         return ended
 
@@ -163,20 +163,20 @@ class Program:
 
 
 def _told(ended: Ended) -> str:
-    """The end of what the program said to persons, in a line."""
+    """The end of the program's standard error on one line."""
     words = " ".join("".join(c if c.isprintable() else " " for c in ended.tail).split())
     return f": {words[-_SHOWN:]}" if words else ""
 
 
 def _cut(files: Sequence[Path]) -> list[list[Path]]:
-    """The files in calls whose arguments no system finds too long."""
+    """Split files into calls whose arguments are short enough for every system."""
     calls: list[list[Path]] = []
     size = _MOST_ARGUMENTS
     for file in files:
-        own = len(os.fsencode(file)) + 1
-        if size + own > _MOST_ARGUMENTS:
+        length = len(os.fsencode(file)) + 1
+        if size + length > _MOST_ARGUMENTS:
             calls.append([])
             size = 0
         calls[-1].append(file)
-        size += own
+        size += length
     return calls

@@ -1,9 +1,9 @@
 """Video classifiers of Hugging Face's transformers: VideoMAE, TimeSformer, ViViT, V-JEPA 2.
 
-Any folder or name with an architecture ``...ForVideoClassification`` works. Its class list, number
-of frames, resizing and scaling of pixels are its own; which frames a clip has is written nowhere,
-so they are spread over the whole video unless options say otherwise. The variants are known
-checkpoints with the protocol of their published numbers.
+Any folder or name with an architecture ``...ForVideoClassification`` works. The checkpoint states
+its class list, number of frames, resizing and scaling of pixels, but not which frames of a video to
+sample: by default they are spread over the whole video. The variants are known checkpoints with
+the protocol of their published accuracies.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class HuggingFaceModel:
     Args:
         variant: One of :data:`VARIANTS`, or "" for any checkpoint.
         model_path: A folder, or a name on Hugging Face (``owner/name``); None for the variant's.
-        classes_file: Class names, one a line, for a checkpoint that only numbers them.
+        classes_file: Class names, one per line, for a checkpoint that only numbers them.
 
     Raises:
         ConfigError: There is no such variant, or neither variant nor path.
@@ -59,7 +59,7 @@ class HuggingFaceModel:
     def __init__(
         self, variant: str, *, model_path: str | None = None, classes_file: Path | None = None
     ) -> None:
-        sources = {name: known.source for name, known in VARIANTS.items()}
+        sources = {name: published.source for name, published in VARIANTS.items()}
         self._source = find_source("huggingface", sources, variant, model_path)
         self._variant = VARIANTS.get(variant)
         self._classes_file = classes_file
@@ -73,7 +73,7 @@ class HuggingFaceModel:
 
     @cached_property
     def spec(self) -> PreprocessSpec:
-        """The published protocol of a variant; else the processor's, which reads it."""
+        """The published protocol of a variant, or that of the checkpoint's processor."""
         return self._variant.spec if self._variant else self._checkpoint.spec
 
     @property
@@ -82,10 +82,10 @@ class HuggingFaceModel:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """``id2label`` of the checkpoint; where it only numbers them, the list that was named.
+        """``id2label`` of the checkpoint, or ``classes_file`` if that only numbers its classes.
 
         Raises:
-            ConfigError: There is none, or it does not fit.
+            ConfigError: There is no class list, or it does not fit.
         """
         checkpoint = self._checkpoint
         named = self._named_classes() or checkpoint.classes
@@ -105,7 +105,7 @@ class HuggingFaceModel:
         return named
 
     def count_scores(self) -> int | None:
-        """How many classes the configuration has; None where it has to be fetched first."""
+        """Number of classes in the configuration; None if that has to be fetched first."""
         return self._checkpoint.num_classes if Path(self._source).is_dir() else None
 
     def _named_classes(self) -> tuple[str, ...] | None:
@@ -115,10 +115,10 @@ class HuggingFaceModel:
         return load_classes(listed) if listed and self._checkpoint.classes is None else None
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Check that the weights are there and clips of this spec fit them.
+        """Check that the weights exist and clips with this spec fit them.
 
         Raises:
-            ConfigError: They do not, a library is missing, or there is no class list.
+            ConfigError: The clips do not fit, or a library or the class list is missing.
             ModelError: The checkpoint cannot be fetched.
         """
         checkpoint = self._checkpoint
@@ -140,7 +140,7 @@ class HuggingFaceModel:
         return hashlib.sha256("\n".join([*parts, *self.classes]).encode()).hexdigest()[:16]
 
     def load(self, runtime: Runtime = Runtime()) -> HuggingFaceClassifier:
-        """The model, ready to predict; ``cache_dir`` is not used."""
+        """Load the model; ``cache_dir`` is not used."""
         return HuggingFaceClassifier(self._checkpoint, self._scaling, runtime)
 
 
@@ -148,12 +148,12 @@ load = HuggingFaceModel
 
 
 class HuggingFaceClassifier:
-    """A checkpoint, loaded: scaling of pixels, network and softmax.
+    """A loaded checkpoint: scaling of pixels, network and softmax.
 
     Args:
-        checkpoint: What it is, and where.
-        scaling: Of pixels.
-        runtime: On what it runs.
+        checkpoint: The checkpoint.
+        scaling: Scaling of pixels.
+        runtime: Device, precision and threads.
 
     Raises:
         ModelError: The weights do not fit the architecture, or there is no such device.
@@ -192,11 +192,11 @@ class HuggingFaceClassifier:
         return model(**{model.main_input_name: pixels}).logits
 
     def _mean_of_frames(self, pixels: Any) -> Any:
-        """Logits of a TimeSformer that sees each frame alone: of the mean of their tokens.
+        """Logits of a TimeSformer without attention over time, from the mean of frames' tokens.
 
-        So do its authors, before the last normalisation: ``forward_features`` of
+        The authors average before the last normalisation, see ``forward_features`` in
         https://github.com/facebookresearch/TimeSformer/blob/main/timesformer/models/vit.py.
-        transformers 5.23 leaves that out, and gives a row of logits for each frame.
+        transformers 5.23 does not average, and gives a row of logits for each frame.
         """
         model, (batch, frames) = self._network.model, pixels.shape[:2]
         tokens = model.timesformer(pixels, output_hidden_states=True).hidden_states[-1]

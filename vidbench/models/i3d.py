@@ -17,11 +17,11 @@ from vidbench.models.saved_model import SavedModelLoader
 
 @dataclass(frozen=True, kw_only=True)
 class Variant(HubModule):
-    """Where one set of weights is published, and what is published of it.
+    """A published set of weights.
 
     Attributes:
-        pixel_range: What 0 and 255 become: [0, 1], as in TF Hub's own tutorial.
-        golden: Logits that its authors published, where they did.
+        pixel_range: Range of scaled pixels: [0, 1], as in TF Hub's tutorial.
+        golden: Logits that its authors published; None if they did not.
     """
 
     pixel_range: PixelRange = (0.0, 1.0)
@@ -101,11 +101,11 @@ FAMILY = ModelFamily(
 
 
 class I3DLoader(HubModel, SavedModelLoader):
-    """I3D, found in the first place that has it; constructing it does no I/O.
+    """I3D from the first source that has it; constructing it does no I/O.
 
     Args:
         trained_on: ``kinetics-400`` or ``kinetics-600``.
-        model_path: Take the weights from this folder, archive or TF Hub handle only.
+        model_path: Use the weights in this folder, archive or TF Hub handle only.
 
     Raises:
         ConfigError: There is no such variant.
@@ -115,8 +115,8 @@ class I3DLoader(HubModel, SavedModelLoader):
 
     def __init__(self, trained_on: str = "kinetics-400", *, model_path: str | None = None) -> None:
         if trained_on not in VARIANTS:
-            known = ", ".join(VARIANTS)
-            raise ConfigError(f"there is no I3D trained on {trained_on!r}, only {known}")
+            variants = ", ".join(VARIANTS)
+            raise ConfigError(f"there is no I3D trained on {trained_on!r}, only {variants}")
         self.name = f"i3d/{trained_on}"
         self.trained_on = trained_on
         module = VARIANTS[trained_on]

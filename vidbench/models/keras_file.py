@@ -1,4 +1,4 @@
-"""Any Keras model in a file that takes clips and gives the scores of classes."""
+"""Keras models in files that take clips and give the scores of classes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from vidbench.terminal.sanitize import one_line
 
 FAMILY = declare("keras_file", "tensorflow")
 
-# How Keras 3 and Keras 2 say that they do not know a class.
+# Messages of Keras 3 and Keras 2 about an unknown class.
 _UNKNOWN = re.compile(r"(Could not locate class|Unknown layer:) ['\"](?P<name>[^'\"]+)['\"]")
 
 
 class KerasFile(ModelFile):
-    """A Keras model, read without running any code that the file holds."""
+    """A Keras model, read without running code from the file."""
 
     family = "keras_file"
     takes = "a file .keras or .h5"
@@ -46,38 +46,38 @@ class KerasFile(ModelFile):
         return read_keras_config(self._path)
 
     def read_signature(self) -> Signature:
-        """What the file says of the input, and of the last layer; names only Keras knows."""
+        """The input and the last layer in the file, without names, which only Keras knows."""
         if self._config.is_old and not importlib.util.find_spec("tf_keras"):
             raise ConfigError(
                 f"{self._path} was written by Keras 2, which tf_keras reads and is not installed: "
                 "pip install tf-keras"
             )
-        wanted = self.description.interface.output_name
-        if wanted is None and (outputs := self._config.outputs()):
+        name = self.description.interface.output_name
+        if name is None and (outputs := self._config.outputs()):
             choose("output", outputs, None, self._path)
-        given = self._config.output(wanted)
-        return join("", "", self._config.input() or Tensor(None), "", given)
+        output = self._config.output(name)
+        return join("", "", self._config.input() or Tensor(None), "", output)
 
     def read_ending(self) -> str | None:
         return self._config.ending(self.description.interface.output_name)
 
     def open(self, runtime: Runtime) -> Network:
-        """The network, run by TensorFlow, or what Keras is configured for."""
+        """The network, run by TensorFlow or another backend that Keras is configured for."""
         tensorflow = import_tensorflow()
         choose_device(tensorflow, runtime.device)
         choose_threads(tensorflow, runtime.num_threads)
         tensorflow.config.experimental.enable_tensor_float_32_execution(False)
-        is_old = self._config.is_old  # which refuses code before anything is loaded
+        is_old = self._config.is_old  # reading it rejects code before anything is loaded
         keras = import_tf_keras() if is_old else _import_keras(runtime.num_threads)
         try:
             model = keras.models.load_model(self._path, compile=False, safe_mode=True)
-        except Exception as error:  # of any kind, by what is wrong with the file
+        except Exception as error:  # damaged files raise errors of many kinds
             if "Lambda" in str(error):
                 raise ModelError(lambda_refused(self._path)) from error
-            if own := _UNKNOWN.search(str(error)):
+            if custom := _UNKNOWN.search(str(error)):
                 raise ModelError(
-                    f"{self._path} has {own['name']!r}, which is no layer of Keras: export the "
-                    "model as a SavedModel where its code is, and use --model_type saved_model"
+                    f"{self._path} has {custom['name']!r}, which is not a layer of Keras: export "
+                    "the model as a SavedModel where its code is, and use --model_type saved_model"
                 ) from error
             raise ModelError(f"{self._path} cannot be loaded: {one_line(error)}") from error
         return self._network(model)
@@ -108,7 +108,7 @@ def _import_keras(num_threads: int | None) -> Any:
     if num_threads is not None and keras.config.backend() != "tensorflow":
         raise ConfigError(
             f"--num_threads {num_threads}: Keras runs on {keras.config.backend()}, which does "
-            "not take it from here; drop the option, or set KERAS_BACKEND=tensorflow"
+            "not take it from here; omit the option, or set KERAS_BACKEND=tensorflow"
         )
     return keras
 

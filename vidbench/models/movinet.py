@@ -29,16 +29,16 @@ Mode = Literal["base", "stream"]
 
 @dataclass(frozen=True, kw_only=True)
 class Variant(HubModule):
-    """Where one set of weights is published, and what is published of it.
+    """A published set of weights.
 
     Attributes:
-        mode: ``base`` takes a whole clip, ``stream`` frame by frame.
+        mode: ``base`` takes a whole clip, ``stream`` one frame after another.
         spec: The protocol of the accuracies.
-        top1: On Kinetics-600 val, one view, 0 to 1.
-        top5: Likewise.
+        top1: Top-1 accuracy on Kinetics-600 val with one view, 0 to 1.
+        top5: Top-5 accuracy, likewise.
         classes: Its class list. The Model Garden's ``kinetics_600_labels.txt`` has as many lines
             and bytes, and its tutorial says that output 465 is ``skiing crosscountry``, as here.
-        pixel_range: What 0 and 255 become.
+        pixel_range: Range of scaled pixels.
     """
 
     mode: Mode
@@ -50,7 +50,7 @@ class Variant(HubModule):
 
     @property
     def published(self) -> str:
-        """Of what the accuracies are, and by which protocol."""
+        """Dataset and protocol of the accuracies."""
         size = self.spec.crop_size
         return (
             f"Kinetics-600 val, 1 view, {self.spec.num_frames} frames at {self.spec.fps:g} fps, "
@@ -59,12 +59,12 @@ class Variant(HubModule):
 
 
 def _protocol(num_frames: int, fps: float, short_side: int, crop_size: int) -> PreprocessSpec:
-    """The one clip that the Model Garden's configurations evaluate, from the middle of a video.
+    """The protocol of the Model Garden's configurations: one clip from the middle of a video.
 
-    They take every 5th frame (A0 to A2), 2nd (A3, A5) or 3rd (A4) of, it seems, 25 a second, hence
-    5, 12.5 and 8.3; TF Hub's pages say 5, 12 and 8, which this follows. A video that is too short
-    is repeated, as ``sample_sequence`` of the Model Garden's ``preprocess_ops_3d.py`` does; its
-    ``resize_smallest`` is bilinear, without anti-aliasing, and cuts the longer side.
+    They use every 5th frame (A0 to A2), 2nd (A3, A5) or 3rd (A4) of probably 25 per second, i.e.
+    5, 12.5 and 8.3 fps; TF Hub's pages state 5, 12 and 8, as here. A video that is too short
+    is repeated, as in ``sample_sequence`` of the Model Garden's ``preprocess_ops_3d.py``; its
+    ``resize_smallest`` is bilinear without anti-aliasing, and rounds the longer side down.
     """
     return PreprocessSpec(
         num_frames=num_frames,
@@ -151,11 +151,11 @@ def load(variant: str, *, model_path: str | None = None) -> MoViNetLoader | MoVi
 
 
 class _Published(HubModel):
-    """What both modes share.
+    """Base of both modes.
 
     Args:
         variant: One of :data:`VARIANTS`.
-        model_path: Take the weights from this folder, archive or TF Hub handle only.
+        model_path: Use the weights in this folder, archive or TF Hub handle only.
     """
 
     def __init__(self, variant: str, *, model_path: str | None = None) -> None:
@@ -171,13 +171,13 @@ class MoViNetLoader(_Published, SavedModelLoader):
 
 
 class MoViNetStreamLoader(_Published):
-    """A MoViNet that takes frame by frame; constructing it does no I/O."""
+    """A MoViNet that takes one frame after another; constructing it does no I/O."""
 
     def check(self, spec: PreprocessSpec) -> None:
-        """Check that frames of this spec and the class list fit the model's signatures.
+        """Check that frames with this spec and the class list fit the model's signatures.
 
         Raises:
-            ConfigError: They do not, or it is no streaming model.
+            ConfigError: They do not fit, or the model is not a streaming one.
         """
         folder = self.weights.folder
         require_fit(folder, read_stream_signature(folder).scores, spec, len(self.classes))
@@ -188,7 +188,7 @@ class MoViNetStreamLoader(_Published):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def load(self, runtime: Runtime = Runtime()) -> StreamClassifier:
-        """The model, ready to predict; it keeps nothing in ``cache_dir``."""
+        """Load the model; ``cache_dir`` is not used."""
         return StreamClassifier(self.weights, runtime, pixel_range=self.pixel_range)
 
 

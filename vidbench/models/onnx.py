@@ -1,4 +1,4 @@
-"""Any ONNX model that takes clips and gives the scores of classes, run by ONNX Runtime."""
+"""ONNX models that take clips and give the scores of classes, run by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ TensorType: int32 elem_type 1, TensorShape shape 2
 TensorShape: Dim* dim 1
 Dim: int64 dim_value 1, string dim_param 2
 """
-"""Of onnx.proto; the numbers are theirs."""
+"""Messages and fields of onnx.proto, with its field numbers."""
 
-_DTYPES = (  # of TensorProto.DataType, by their numbers
+_DTYPES = (  # TensorProto.DataType, by number
     *("undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64"),
     *("string", "bool", "float16", "float64", "uint32", "uint64", "complex64"),
     *("complex128", "bfloat16"),
 )
 _FED = {"tensor(float)": "float32", "tensor(double)": "float64"} | {
-    f"tensor({name})": name  # as ONNX Runtime names them; NumPy has no bfloat16
+    f"tensor({name})": name  # names of ONNX Runtime; NumPy has no bfloat16
     for name in _DTYPES
     if name in ("float16", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
 }
@@ -57,7 +57,7 @@ _OWN_DOMAINS = ("", "ai.onnx")
 
 
 class OnnxFile(ModelFile):
-    """An ONNX model; its weights may lie in other files beside it."""
+    """An ONNX model, whose weights may be in other files beside it."""
 
     family = "onnx"
     takes = "a file .onnx"
@@ -66,7 +66,7 @@ class OnnxFile(ModelFile):
     extra = "onnx"
 
     def content_digest(self) -> str:
-        """SHA-256 of the file and of those beside it that hold its weights."""
+        """SHA-256 of the file and of the files beside it with its weights."""
         digests = [sha256_of(path) for path in (self._path, *self._weight_files())]
         if len(digests) == 1:
             return digests[0]
@@ -76,8 +76,8 @@ class OnnxFile(ModelFile):
         model = self._read()
         for path in self._weight_files():
             if not path.is_file():
-                raise ConfigError(f"{self._path} keeps weights in {path}, which is not there")
-        weights = {tensor.name for tensor in model.graph.initializer}  # inputs too, long ago
+                raise ConfigError(f"{self._path} keeps weights in {path}, which does not exist")
+        weights = {tensor.name for tensor in model.graph.initializer}  # inputs too in old files
         inputs = {v.name: _tensor(v) for v in model.graph.input if v.name not in weights}
         outputs = {v.name: _tensor(v) for v in model.graph.output}
         signature = self._signature(inputs, outputs)
@@ -108,7 +108,7 @@ class OnnxFile(ModelFile):
         return last_operation(producer, self.signature.output_name) if self.signature else None
 
     def open(self, runtime: Runtime) -> Network:
-        """The network in a session of ONNX Runtime, which has threads of its own, or on a GPU."""
+        """The network in a session of ONNX Runtime, with its own threads or on a GPU."""
         import onnxruntime
 
         providers = _providers(onnxruntime, runtime.device)
@@ -123,7 +123,9 @@ class OnnxFile(ModelFile):
             runtime.device.startswith("cuda")
             and "CUDAExecutionProvider" not in session.get_providers()
         ):
-            raise ModelError(f"--device {runtime.device}: ONNX Runtime cannot use it, see its log")
+            raise ModelError(
+                f"--device {runtime.device}: ONNX Runtime cannot use it, see its log above"
+            )
         signature = self._signature(
             {value.name: _known(value) for value in session.get_inputs()},
             {value.name: _known(value) for value in session.get_outputs()},
@@ -138,30 +140,32 @@ class OnnxFile(ModelFile):
         )
 
     def _read(self) -> Any:
-        """The file's message.
+        """Parse the file.
 
         Raises:
-            ConfigError: It is none.
+            ConfigError: The file is not a complete ONNX model.
         """
         try:
             model = _messages()["Model"].FromString(self._path.read_bytes())
         except (OSError, DecodeError) as error:
-            raise ConfigError(f"{self._path} is no whole ONNX model: {one_line(error)}") from error
+            raise ConfigError(
+                f"{self._path} is not a complete ONNX model: {one_line(error)}"
+            ) from error
         if not model.graph.node:
-            raise ConfigError(f"{self._path} is no ONNX model: it has no graph")
+            raise ConfigError(f"{self._path} is not an ONNX model: it has no graph")
         return model
 
     def _weight_files(self) -> list[Path]:
-        """Other files that hold weights, sorted.
+        """Other files with weights, sorted.
 
         Raises:
-            ConfigError: One is said to lie outside the model's folder.
+            ConfigError: The model names a file outside of its folder.
         """
         names = sorted(set(_locations(self._read())))
         for name in names:
             parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
             if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
-                raise ConfigError(f"{self._path} wants weights outside of its folder: {name!r}")
+                raise ConfigError(f"{self._path} names weights outside of its folder: {name!r}")
         return [self._path.parent / name for name in names]
 
 
@@ -169,7 +173,7 @@ load = OnnxFile.from_options
 
 
 def _moved(node: Any, prefix: str) -> Any:
-    """A copy of a function's node whose tensors have this before their names."""
+    """A copy of a function's node with a prefix before the names of its tensors."""
     copy = type(node)()
     copy.CopyFrom(node)
     for names in (copy.input, copy.output):
@@ -178,7 +182,7 @@ def _moved(node: Any, prefix: str) -> Any:
 
 
 def _locations(message: Any) -> Iterator[str]:
-    """Names of the files that tensors are kept in, of all graphs within graphs."""
+    """Names of the files with tensors, of all nested graphs."""
     for _, value in message.ListFields():
         for part in value if hasattr(value, "add") else [value]:
             if not hasattr(part, "ListFields"):
@@ -191,9 +195,9 @@ def _locations(message: Any) -> Iterator[str]:
 
 
 def _providers(onnxruntime: Any, device: str) -> list[Any]:
-    """What the session may run on, in order of preference.
+    """Execution providers of the session, in order of preference.
 
-    TensorFloat-32 rounds the factors of float32 products to 10 bits, and is switched off.
+    TensorFloat-32, which rounds the factors of float32 products to 10 bits, is disabled.
     """
     kind, _, number = device.partition(":")
     cuda = ("CUDAExecutionProvider", {"device_id": int(number or 0), "use_tf32": 0})

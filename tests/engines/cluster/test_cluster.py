@@ -121,7 +121,7 @@ def test_a_node_that_does_not_share_a_folder_is_told_of(
         options = ("--data_dir", "data", "--cache_dir", "cache", "--ray_address", head.address)
         done = run_process(*RUN, *options, **head.environment)
     assert done.returncode == 2, done.stderr
-    assert "does not see what lies in --cache_dir here" in done.stderr.splitlines()[-1]
+    assert "does not see the files in --cache_dir here" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "results").exists()
     assert not any((tmp_path / "cache").glob(".*"))
 

@@ -1,4 +1,4 @@
-"""The connection to Ray, and what its cluster has."""
+"""Connect to a Ray cluster and list its nodes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _CONNECT_SECONDS = 10.0
 
 @contextmanager
 def connect(address: str, *, verbose: bool = False) -> Iterator[list[Node]]:
-    """The nodes of the cluster, while this process is connected to it.
+    """Connect to a cluster, and yield its nodes.
 
-    A program that is connected already stays so, and so it does afterwards.
+    An existing connection of this process is used and kept.
 
     Args:
         address: ``HOST:PORT`` of a cluster, ``auto`` for the one that this machine belongs to, or
-            ``local`` for a new one of this machine alone, which ends with the connection.
-        verbose: Show here what workers say.
+            ``local`` for a new one on this machine alone, which ends with the connection.
+        verbose: Show the output of workers here.
 
     Raises:
         ConfigError: There is no such cluster, or it runs another version of Ray or Python.
@@ -52,12 +52,12 @@ def connect(address: str, *, verbose: bool = False) -> Iterator[list[Node]]:
 
 
 def _join(address: str, *, verbose: bool) -> str | None:
-    """Where the cluster's dashboard is, if it has one; connected to it afterwards."""
+    """Connect to the cluster; return the address of its dashboard, if it has one."""
     import ray
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody asked to tell Ray's makers
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry unless the user wants it
     try:
-        with handlers_kept():  # Ray takes SIGTERM for itself
+        with handlers_kept():  # Ray installs its own handler of SIGTERM
             context = ray.init(
                 **_options(address), log_to_driver=verbose, logging_level=logging.ERROR
             )
@@ -67,10 +67,9 @@ def _join(address: str, *, verbose: bool) -> str | None:
 
 
 def require_address(address: str) -> None:
-    """Check that this names a cluster, and somebody listens there; Ray itself would wait long.
+    """Raise ConfigError unless the address names a cluster and its port accepts connections.
 
-    Raises:
-        ConfigError: It does not, or nobody does.
+    Ray itself would wait for a long time.
     """
     if address in (_LOCAL, _AUTO):
         return
@@ -112,6 +111,6 @@ def _nodes() -> list[Node]:
 
 def _describe(nodes: list[Node], dashboard: str | None) -> str:
     cores, gpus = sum(node.cores for node in nodes), sum(node.gpus for node in nodes)
-    shown = f"dashboard http://{dashboard}" if dashboard else "no dashboard"
+    url = f"dashboard http://{dashboard}" if dashboard else "no dashboard"
     machines = f"{len(nodes)} node{'s' * (len(nodes) > 1)}"
-    return f"Ray: {machines}, {cores:g} cores, {gpus:g} GPUs; {shown}"
+    return f"Ray: {machines}, {cores:g} cores, {gpus:g} GPUs; {url}"

@@ -1,4 +1,4 @@
-"""Shards and tarballs through the stages, by Ray Data: its queues, retries and backpressure."""
+"""Map the stages over shards and tarballs with Ray Data's queues, retries and backpressure."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from vidbench.terminal.progress import progress
 logger = logging.getLogger(__name__)
 
 _AHEAD = 2
-"""Shards that a process has at hand: one in work, and one that waits for it."""
+"""Shards assigned to a process at a time: one being processed, and one waiting."""
 
 Row = Mapping[str, Any]
 
 
 def map_shards(shards: Sequence[Shard], job: WorkerSetup, plan: Plan) -> Iterator[Row]:
-    """What ``Predictor`` of ``stages.py`` says of each shard, as they are done.
+    """Yield the result of ``Predictor`` of ``stages.py`` for each shard, in order of completion.
 
     Raises:
-        VidbenchError: A stage failed for good; what was given so far stands.
+        VidbenchError: A stage failed for good; the results yielded so far are valid.
     """
     import ray.data
 
@@ -48,8 +48,8 @@ def fetch_all(
     """Fetch tarballs on all nodes.
 
     Args:
-        sources: Of the tarballs.
-        fetch: Fetches one of them, and keeps its files where all nodes find them.
+        sources: Sources of the tarballs.
+        fetch: Fetches one of them, and stores its files where all nodes find them.
         nodes: The machines.
 
     Raises:
@@ -74,10 +74,10 @@ def fetch_all(
 
 
 def _retries() -> dict[str, int]:
-    """How often work that was lost is done again.
+    """How often lost work is retried.
 
-    A process may be lost with its machine, which fails several tries until Ray knows of it;
-    but a shard that takes down more processes is to blame itself.
+    If a machine is lost, several tries fail until Ray notices; a shard that fails more often is
+    itself the cause.
     """
     return {"max_restarts": -1, "max_task_retries": 20}
 
@@ -87,7 +87,7 @@ def _mapped(rows: Any, stage: type, arguments: Sequence[Any], processes: int, **
     from ray.util.annotations import RayDeprecationWarning
 
     pool = ActorPoolStrategy(size=processes, max_tasks_in_flight_per_actor=_AHEAD)
-    with warnings.catch_warnings():  # Ray 2.64 is to bring another way to say how often
+    with warnings.catch_warnings():  # Ray 2.64 is to replace this way of setting retries
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return rows.map(
             stage,
@@ -99,7 +99,7 @@ def _mapped(rows: Any, stage: type, arguments: Sequence[Any], processes: int, **
 
 
 def _rows(dataset: Any) -> Iterator[Row]:
-    """The rows as they come; Ray Data itself is quiet."""
+    """Yield rows as they arrive, with Ray Data's own output disabled."""
     from ray.data import DataContext
 
     context = DataContext.get_current()
@@ -112,10 +112,10 @@ def _rows(dataset: Any) -> Iterator[Row]:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Raises what a stage raised, instead of what Ray made of it.
+    """Replace Ray's errors by the errors that caused them.
 
     Raises:
-        VidbenchError: What a stage raised, or one line about what Ray gave up on.
+        VidbenchError: The error that a stage raised, or one line about an error of Ray.
     """
     from ray.exceptions import RayError
 
@@ -126,22 +126,22 @@ def plain_errors() -> Iterator[None]:
             if isinstance(cause, VidbenchError):
                 raise cause from error
         lines = str(error).strip().splitlines() or [repr(error)]
-        said = f"{lines[-1][:300]}{_likely_cause(error)}"
+        message = f"{lines[-1][:300]}{_likely_cause(error)}"
         raise VidbenchError(
-            f"the cluster gave up on a piece of work: {said}; what is done is kept, and Ray's logs "
-            "say more: run the same command again"
+            f"the cluster gave up on a piece of work: {message}; finished work is kept: see Ray's "
+            "logs for details, and run the same command again"
         ) from error
 
 
 def _likely_cause(error: BaseException) -> str:
-    """Why processes are lost again and again, of which Ray's last error says nothing."""
+    """Advice if processes are lost repeatedly, which Ray's last error does not explain."""
     from ray.exceptions import OutOfMemoryError, RayActorError, WorkerCrashedError
 
     lost = (RayActorError, WorkerCrashedError, OutOfMemoryError)
     if not any(isinstance(cause, lost) for cause in _causes(error)):
         return ""
     return (
-        " (its process was lost each time, as when a machine runs out of memory: look for OOM in "
+        " (its process was lost each time, as if its machine runs out of memory: look for OOM in "
         "session_latest/logs/raylet.out of Ray on its nodes, and lower --num_models, --num_workers "
         "or --batch_size)"
     )

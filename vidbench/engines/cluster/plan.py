@@ -1,4 +1,4 @@
-"""How many models and decoders run on a cluster, and what share of it each takes."""
+"""Plan how many models and decoders run on a cluster, and the resources of each."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from vidbench.config.run_config import RunConfig
 from vidbench.errors import ConfigError
 
 _THREADS = 4
-"""Of a model without a GPU, where nobody says: more gain less and less, and take as much memory."""
+"""Default threads of a model without a GPU; with more threads the gain per thread decreases."""
 
 _SHARE_OF_MODELS = 0.75
-"""Of the cores on which a model computes. Decoders wait for models more often than not, so that
-both may use the cores in turns; where they do not, the system divides them."""
+"""Share of a model's cores that Ray reserves for it. Decoders mostly wait for models, so both can
+use the cores in turns; otherwise the operating system divides them."""
 
 
 class Node(NamedTuple):
     """A machine of the cluster.
 
     Attributes:
-        address: Of the network.
-        node_id: Ray's.
-        cores: Processor cores that Ray may give away.
-        gpus: Likewise.
+        address: Network address.
+        node_id: Id of the node in Ray.
+        cores: Processor cores that Ray can assign.
+        gpus: GPUs that Ray can assign.
     """
 
     address: str
@@ -34,15 +34,15 @@ class Node(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Who works at once, and what each claims of the cluster.
+    """Number of concurrent processes, and the resources of each.
 
     Attributes:
-        models: Processes with a model each.
-        threads: Of each model.
-        model_cores: What Ray reserves for each.
-        model_gpus: Likewise.
-        decoders: Processes that decode one video at a time.
-        decoder_cores: What Ray reserves for each.
+        models: Number of processes with a model each.
+        threads: Threads of each model.
+        model_cores: Cores that Ray reserves for each model.
+        model_gpus: GPUs that Ray reserves for each model.
+        decoders: Number of processes that decode one video at a time.
+        decoder_cores: Cores that Ray reserves for each decoder.
     """
 
     models: int
@@ -53,7 +53,7 @@ class Plan(NamedTuple):
     decoder_cores: float
 
     def describe(self) -> str:
-        """E.g. ``2 models of 4 threads and 4 decoders``, for the log."""
+        """Summary for the log, e.g. ``2 models of 4 threads and 4 decoders``."""
         of = "on a GPU each" if self.model_gpus else f"of {_count(self.threads, 'thread')}"
         return f"{_count(self.models, 'model')} {of} and {_count(self.decoders, 'decoder')}"
 
@@ -63,17 +63,17 @@ def _count(number: int, name: str) -> str:
 
 
 def plan(nodes: Sequence[Node], config: RunConfig) -> Plan:
-    """How the work is spread: a model on each GPU, or else on each group of cores.
+    """Distribute the work: a model on each GPU, or else on each group of cores.
 
-    Decoders take what is left; a cluster without GPUs has half as many as cores.
+    Decoders use the remaining cores; without GPUs there are half as many decoders as cores.
 
     Args:
-        nodes: The cluster.
-        config: Its ``num_models``, ``num_threads``, ``num_workers`` and ``device`` decide where
-            they are given.
+        nodes: The nodes of the cluster.
+        config: Its ``num_models``, ``num_threads``, ``num_workers`` and ``device`` take precedence
+            if set.
 
     Raises:
-        ConfigError: No node could hold a model.
+        ConfigError: No node has enough cores for a model, or no GPU if one is requested.
     """
     gpus = sum(int(node.gpus) for node in nodes) if config.processor != "cpu" else 0
     if config.processor not in ("cpu", "auto") and not gpus:
@@ -83,16 +83,16 @@ def plan(nodes: Sequence[Node], config: RunConfig) -> Plan:
 
 def _on_gpus(nodes: Sequence[Node], config: RunConfig, gpus: int) -> Plan:
     models = config.num_models or gpus
-    left = max(sum(node.cores for node in nodes) - models, 1)
-    decoders = config.num_workers or int(left)
+    free = max(sum(node.cores for node in nodes) - models, 1)
+    decoders = config.num_workers or int(free)
     threads = config.num_threads or _THREADS
-    return Plan(models, threads, 1, 1, decoders, _claim(left, decoders))
+    return Plan(models, threads, 1, 1, decoders, _claim(free, decoders))
 
 
 def _on_cores(nodes: Sequence[Node], config: RunConfig) -> Plan:
     cores = [int(node.cores) for node in nodes]
     threads = config.num_threads or max(1, min([_THREADS, *filter(None, cores)]))
-    room = sum(one // threads for one in cores)
+    room = sum(count // threads for count in cores)
     if not room:
         raise ConfigError(
             f"--num_threads is {threads}, but no node of the cluster has more than "
@@ -100,10 +100,10 @@ def _on_cores(nodes: Sequence[Node], config: RunConfig) -> Plan:
         )
     models = config.num_models or room
     decoders = config.num_workers or max(models, sum(cores) // 2)
-    left = sum(cores) - _SHARE_OF_MODELS * threads * min(models, room)
-    return Plan(models, threads, _SHARE_OF_MODELS * threads, 0, decoders, _claim(left, decoders))
+    free = sum(cores) - _SHARE_OF_MODELS * threads * min(models, room)
+    return Plan(models, threads, _SHARE_OF_MODELS * threads, 0, decoders, _claim(free, decoders))
 
 
 def _claim(cores: float, decoders: int) -> float:
-    """Of each decoder, so that all find room: rounded down, at most a core."""
+    """Cores of each decoder so that all of them fit: rounded down, at most one."""
     return max(0.01, min(1.0, math.floor(100 * cores / decoders) / 100))

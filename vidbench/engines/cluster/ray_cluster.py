@@ -1,4 +1,4 @@
-"""RayCluster: the stages of a run, mapped over the machines of a cluster by Ray Data."""
+"""RayCluster: the engine that maps the stages of a run over a cluster with Ray Data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from vidbench.terminal.signals import finish_before_stopping
 logger = logging.getLogger(__name__)
 
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
-_FILES = (  # or other names
+_FILES = (  # values that may name files, but also e.g. class lists or models on a hub
     "annotations",
     "class_aliases",
     "classes",
@@ -50,14 +50,14 @@ _FILES = (  # or other names
 
 
 class RayCluster:
-    """The machines of a Ray cluster; see :class:`~vidbench.engines.base.Engine`.
+    """Engine of a Ray cluster; see :class:`~vidbench.engines.base.Engine`.
 
     Args:
-        config: What the run was asked for.
+        config: Options of the run.
         nodes: The machines.
 
     Raises:
-        ConfigError: They do not see the same folders, or have another vidbench.
+        ConfigError: The machines do not see the same folders, or have another vidbench.
     """
 
     def __init__(self, config: RunConfig, nodes: Sequence[Node]) -> None:
@@ -76,13 +76,14 @@ class RayCluster:
         store = open_store(self._config.data_dir)
         tarballs = RemoteTarballs(store, folder.relative_to(store.local).as_posix())
         upload_lists(store, tarballs.folder)
-        known = zip(sources, at_once(tarballs.names, sources), strict=True)
-        fetch_all([one for one, names in known if names is None], tarballs.fetch, self._nodes)
-        found = zip(sources, at_once(tarballs.names, sources), strict=True)
-        return [Extracted(folder / tarball_name(one), names or []) for one, names in found]
+        before = zip(sources, at_once(tarballs.names, sources), strict=True)
+        missing = [source for source, names in before if names is None]
+        fetch_all(missing, tarballs.fetch, self._nodes)
+        after = zip(sources, at_once(tarballs.names, sources), strict=True)
+        return [Extracted(folder / tarball_name(source), names or []) for source, names in after]
 
     def skip_is_final(self, scorer: Scorer, record: VideoRecord, reason: str) -> bool:
-        """Yes, unless it was asked to try again: videos may lie where only workers see them."""
+        """True unless a retry was requested: videos may be visible to workers only."""
         return not self._config.retry_skipped
 
     def predict(self, work: Workload) -> Measured:
@@ -99,7 +100,7 @@ class RayCluster:
                     take_outcomes(work.predictions, shard.rows, row)
                     work.folder.add(work.predictions, shard.rows)
                     done.add(shard.rows)
-                logger.debug("%s is kept", shard.name)
+                logger.debug("%s is written", shard.name)
                 totals.add(json.loads(row["facts"]))
                 advance(len(shard.records))
         work.scorer.sweep()
@@ -118,7 +119,7 @@ class RayCluster:
 
 
 class _Totals:
-    """What workers say of their shards, taken together."""
+    """Measurements of all shards together."""
 
     def __init__(self) -> None:
         self.beside = Stopwatch()
@@ -129,13 +130,13 @@ class _Totals:
     def add(self, facts: Mapping[str, Any]) -> None:
         self.beside.add(facts["work"])
         for seconds, videos in facts["pace"]:
-            if videos:  # else all features were there, which is not the model's pace
+            if videos:  # else all features were cached, and the model did not run
                 self._pace.add(seconds, videos)
         self._cache_bytes += facts["cache_bytes"]
         self._peak_memory_bytes = max(self._peak_memory_bytes, facts["peak_memory_bytes"])
 
     def summary(self) -> dict[str, Any]:
-        """For ``run.json``: sizes and pace are those of processes with a model."""
+        """Measurements for ``run.json``; sizes and pace are those of processes with a model."""
         return self._pace.summary() | {
             "peak_memory_bytes": self._peak_memory_bytes,
             "cache_bytes": self._cache_bytes,
@@ -143,11 +144,11 @@ class _Totals:
 
 
 def _absolute(config: RunConfig) -> RunConfig:
-    """The same with absolute paths of what lies here: workers have other current folders."""
-    found: dict[str, Any] = {}
+    """The options with absolute local paths: workers have other current folders."""
+    absolute: dict[str, Any] = {}
     for name in (*_FOLDERS, *_FILES):
         value = getattr(config, name)
-        here = value is not None and (name in _FOLDERS or Path(value).exists())
-        if here and name not in config.remote:
-            found[name] = type(value)(Path(value).absolute())
-    return replace(config, **found)
+        is_path = value is not None and (name in _FOLDERS or Path(value).exists())
+        if is_path and name not in config.remote:
+            absolute[name] = type(value)(Path(value).absolute())
+    return replace(config, **absolute)

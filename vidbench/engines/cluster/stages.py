@@ -1,6 +1,6 @@
-"""The stages of a run as Ray maps them over shards; each calls what one machine calls.
+"""Stages of a run on a cluster, built on the same functions as on one machine.
 
-An object of these classes is one process of the cluster. Nothing here knows Ray.
+Each object of these classes runs in a process of its own. The module is independent of Ray.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Decoder:
-    """Prepares the input of a shard's videos, which of clips are decoded, one after another."""
+    """Prepares the input of a shard's videos one after another, e.g. decodes their clips."""
 
     def __init__(self, job: WorkerSetup) -> None:
         set_up_logging(verbose=job.config.verbose_logging)
@@ -33,11 +33,11 @@ class Decoder:
         self._workers = Workers(1, job.config.decode_timeout)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The row, and in ``input`` where the input of its videos is or why there is none."""
-        shard, begun = Shard.load(row), time.perf_counter()
+        """The row with the prepared input of its videos in ``input``."""
+        shard, start = Shard.load(row), time.perf_counter()
         before = dict(self._scorer.seconds_by_stage)
         prepared = self._scorer.prepare(shard.records, self._workers)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         logger.info("%s: %d videos prepared in %.1f s", row["name"], len(shard.records), seconds)
         return {
             **row,
@@ -55,9 +55,9 @@ class Predictor:
         self._scorer = job.open_scorer()
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The outcomes of the shard's videos, and what they took."""
+        """The outcomes of the shard's videos, and measurements."""
         shard, scorer = Shard.load(row), self._scorer
-        scorer.load()  # once, and here: an error is told as what it is
+        scorer.load()  # once; not in the constructor, where Ray would hide the error
         begun = time.perf_counter()
         predictions = Predictions.pending(
             shard.records, self._classes, {}, scorer.fewer_views, scorer.evidence
@@ -86,8 +86,8 @@ class Predictor:
 
 
 def _slots(batches: Sequence[range]) -> list[range]:
-    """The places of each batch's videos in the shard."""
-    stops = [sum(map(len, batches[: place + 1])) for place in range(len(batches))]
+    """Indices of each batch's videos in the shard."""
+    stops = [sum(map(len, batches[: index + 1])) for index in range(len(batches))]
     return [range(stop - len(rows), stop) for rows, stop in zip(batches, stops, strict=True)]
 
 
@@ -107,7 +107,7 @@ class Fetcher:
         self._fetch = fetch
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The row, and in ``error`` what went wrong, so that the other tarballs are kept."""
+        """The row with any error in ``error``, not raised, so that other tarballs are kept."""
         source = row["source"]
         try:
             self._fetch(source)
