@@ -13,7 +13,7 @@ from vidbench.data.datasets._draw import draw
 from vidbench.data.datasets._local_videos import report_unknown_rate, report_unlisted
 from vidbench.data.datasets._named_videos import NamedVideos, find_named_videos
 from vidbench.data.datasets._root_mark import refuse_other_source, write_mark
-from vidbench.data.datasets.base import FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.data.fetch.download import is_url, join_source
 from vidbench.data.fetch.unpack import fetch_archive, names_archive
 from vidbench.data.records import FrameFolder, Selection, VideoRecord
@@ -44,6 +44,37 @@ class Release:
     videos: str
     lists: OfficialLists
     nested: bool = False
+
+
+def declare(
+    release: Release, counts: Mapping[int, tuple[int, int]], num_classes: int, **card: str
+) -> DatasetFamily:
+    """The declaration ``FAMILY`` of a release.
+
+    Args:
+        release: The dataset.
+        counts: Number of videos to train and to test with, by official split.
+        num_classes: Of all splits.
+        **card: Other fields of :class:`~vidbench.data.datasets.base.DatasetEntry`.
+    """
+    entries = tuple(
+        DatasetEntry(
+            name=f"{release.family}/{number}",
+            splits=dict(zip(SPLITS, numbers, strict=True)),
+            num_classes=num_classes,
+            source=f"{release.root}/{release.videos}",
+            **card,
+        )
+        for number, numbers in counts.items()
+    )
+    return DatasetFamily(
+        name=release.family,
+        entries=entries,
+        default_split="test",
+        variants=tuple(map(str, NUMBERS)),
+        default_variant="1",
+        is_one_archive=True,
+    )
 
 
 def load_split(release: Release, variant: str, split: str, options: FetchOptions) -> ListedSplit:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vidbench.data.datasets._draw import draw
-from vidbench.data.datasets.base import FetchOptions
+from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
 from vidbench.data.fetch.download import is_url
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
@@ -26,6 +26,27 @@ EVERYTHING = "all"
 
 _MAX_NAME = 60
 _NO_NAME = re.compile(r"[^\w.-]+")
+
+
+def declare(name: str, source: str, num_classes: int | None = None, **family: Any) -> DatasetFamily:
+    """The declaration ``FAMILY`` of a dataset of the user's own videos.
+
+    Args:
+        name: Name for ``--dataset``.
+        source: What ``--dataset_path`` names.
+        num_classes: 0 for a dataset without labels; None if known only from its files.
+        **family: Other fields of :class:`~vidbench.data.datasets.base.DatasetFamily`.
+    """
+    entry = DatasetEntry(
+        name=name,
+        splits={EVERYTHING: None},
+        num_classes=num_classes,
+        licence="of your videos",
+        source=source,
+    )
+    return DatasetFamily(
+        name=name, entries=(entry,), default_split=EVERYTHING, read_in_place=True, **family
+    )
 
 
 class Listing(NamedTuple):

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from vidbench.data.datasets._local_videos import (
-    EVERYTHING,
     Listing,
     LocalVideos,
+    declare,
     name_of,
     refuse_split,
     refuse_undecodable,
@@ -23,25 +23,12 @@ from vidbench.data.datasets._local_videos import (
     report_unknown_rate,
     require_path,
 )
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.storage.video_files import find_videos
 
-FAMILY = DatasetFamily(
-    name="flat",
-    entries=(
-        DatasetEntry(
-            name="flat",
-            splits={EVERYTHING: None},
-            num_classes=0,
-            licence="of your videos",
-            source="your folder of videos without labels: --dataset_path DIR",
-        ),
-    ),
-    default_split=EVERYTHING,
-    read_in_place=True,
-)
+FAMILY = declare("flat", "your folder of videos without labels: --dataset_path DIR", num_classes=0)
 
 
 def load(variant: str, split: str, options: FetchOptions) -> LocalVideos:

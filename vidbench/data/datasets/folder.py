@@ -23,32 +23,21 @@ from vidbench.data.datasets._local_videos import (
     EVERYTHING,
     Listing,
     LocalVideos,
+    declare,
     name_of,
     refuse_undecodable,
     report_left_out,
     report_unknown_rate,
     require_path,
 )
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.storage.video_files import Found, describe_left_out, is_hidden, survey
 
 logger = logging.getLogger(__name__)
 
-FAMILY = DatasetFamily(
-    name="folder",
-    entries=(
-        DatasetEntry(
-            name="folder",
-            splits={EVERYTHING: None},
-            licence="of your videos",
-            source="your folder of class folders: --dataset_path DIR",
-        ),
-    ),
-    default_split=EVERYTHING,
-    read_in_place=True,
-)
+FAMILY = declare("folder", "your folder of class folders: --dataset_path DIR")
 
 UNLABELED = "_unlabeled"
 """FiftyOne's folder for videos without a class."""

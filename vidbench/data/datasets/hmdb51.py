@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, read_lines
-from vidbench.data.datasets._archive_splits import NUMBERS, Release, load_split
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
+from vidbench.data.datasets._archive_splits import NUMBERS, Release, declare, load_split
 from vidbench.errors import FetchError
 
 _FLAGS = {"0": "", "1": "train", "2": "test"}
@@ -65,21 +64,10 @@ RELEASE = Release(
 
 load = partial(load_split, RELEASE)
 
-FAMILY = DatasetFamily(
-    name="hmdb51",
-    entries=tuple(
-        DatasetEntry(
-            name=f"hmdb51/{number}",
-            splits={"train": 3570, "test": 1530},
-            num_classes=51,
-            size="2 GB",
-            licence="CC BY 4.0, as its page states",
-            source=f"{RELEASE.root}/{RELEASE.videos}",
-        )
-        for number in NUMBERS
-    ),
-    default_split="test",
-    variants=tuple(map(str, NUMBERS)),
-    default_variant="1",
-    is_one_archive=True,
+FAMILY = declare(
+    RELEASE,
+    dict.fromkeys(NUMBERS, (3570, 1530)),
+    num_classes=51,
+    size="2 GB",
+    licence="CC BY 4.0, as its page states",
 )

@@ -38,9 +38,9 @@ from pathlib import Path
 from vidbench.data.datasets._class_indices import name_labels, refuse_other_folders
 from vidbench.data.datasets._fiftyone import read_labels
 from vidbench.data.datasets._local_videos import (
-    EVERYTHING,
     Listing,
     LocalVideos,
+    declare,
     name_of,
     refuse_split,
     report_unknown_rate,
@@ -58,26 +58,17 @@ from vidbench.data.datasets._manifest_rows import (
     read_text,
 )
 from vidbench.data.datasets._peer_lists import read_list
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOptions
+from vidbench.data.datasets.base import FetchOptions
 from vidbench.data.records import VideoRecord
 from vidbench.errors import ConfigError
 from vidbench.labels.class_lists import are_indices, find_classes
 
 logger = logging.getLogger(__name__)
 
-FAMILY = DatasetFamily(
-    name="manifest",
-    entries=(
-        DatasetEntry(
-            name="manifest",
-            splits={EVERYTHING: None},
-            licence="of your videos",
-            source="your list of videos, CSV, Parquet or a peer's: --dataset_path FILE",
-        ),
-    ),
-    default_split=EVERYTHING,
+FAMILY = declare(
+    "manifest",
+    "your list of videos, CSV, Parquet or a peer's: --dataset_path FILE",
     options=frozenset({"classes_file", "videos_path"}),
-    read_in_place=True,
     is_list=True,
 )
 

@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from vidbench.data.datasets._archive_lists import ListedVideo, OfficialLists, read_lines
-from vidbench.data.datasets._archive_splits import NUMBERS, SPLITS, Release, load_split
-from vidbench.data.datasets.base import DatasetEntry, DatasetFamily
+from vidbench.data.datasets._archive_splits import SPLITS, Release, declare, load_split
 from vidbench.errors import FetchError
 
 _LINE = re.compile(
@@ -60,21 +59,6 @@ RELEASE = Release(
 
 load = partial(load_split, RELEASE)
 
-_COUNTS = {"1": (9537, 3783), "2": (9586, 3734), "3": (9624, 3696)}
+_COUNTS = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}
 
-FAMILY = DatasetFamily(
-    name="ucf101",
-    entries=tuple(
-        DatasetEntry(
-            name=f"ucf101/{number}",
-            splits=dict(zip(SPLITS, counts, strict=True)),
-            num_classes=101,
-            source=f"{RELEASE.root}/{RELEASE.videos}",
-        )
-        for number, counts in _COUNTS.items()
-    ),
-    default_split="test",
-    variants=tuple(map(str, NUMBERS)),
-    default_variant="1",
-    is_one_archive=True,
-)
+FAMILY = declare(RELEASE, _COUNTS, num_classes=101)
