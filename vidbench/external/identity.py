@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import vidbench
 from vidbench.metrics.ranking import name_evidence
 from vidbench.runs.coverage import digest_videos
-
-_NO_NAME = re.compile(r"[^\w.-]+")
-_MAX_NAME = 60
+from vidbench.storage.files import plain_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +53,7 @@ class ForeignIdentity:
 
     def run_name(self) -> str:
         """Name of the run's folder: model, dataset, split, number of videos and digest."""
-        model = _NO_NAME.sub("-", self.model)[:_MAX_NAME].strip("-.") or "predictions"
+        model = plain_name(self.model) or "predictions"
         data = f"{self.dataset}-{self.split}".replace("/", "-")
         return f"{model}_{data}_{len(self.video_ids)}_{self.digest()}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -95,20 +96,12 @@ def find_classes(name_or_path: str) -> tuple[str, ...]:
     """
     if name_or_path in list_names():
         return load_classes(name_or_path)
-    path = Path(name_or_path)
-    if not _is_file(path):
+    if not os.path.isfile(name_or_path):  # noqa: PTH113 - takes any name
         raise ConfigError(
             f"there is no class list {name_or_path!r}: give a file with one class name per line, "
             f"or one of {', '.join(list_names())}"
         )
-    return read_classes(path)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # not a possible file name, e.g. too long
-        return False
+    return read_classes(Path(name_or_path))
 
 
 def restrict(classes: Sequence[str], subset: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Sequence
 from errno import ENOEXEC
@@ -22,6 +21,7 @@ from vidbench.labels.class_lists import find_classes
 from vidbench.metrics.ranking import LABEL
 from vidbench.models._answers import read_answers
 from vidbench.models.base import FILES, Answer, ModelEntry, ModelFamily
+from vidbench.storage.files import plain_name
 from vidbench.storage.hashes import sha256_of
 from vidbench.system.program import Ended, run_program
 from vidbench.system.validation import require_file
@@ -40,8 +40,6 @@ FAILED = "failed"
 _MOST_BYTES = 1 << 20  # output for one file: 700 classes with scores are 40 kB
 _MOST_ARGUMENTS = 100_000  # bytes of arguments in one call; Linux guarantees 128 kB
 _SHOWN = 300  # characters of a program's standard error in messages
-_NO_NAME = re.compile(r"[^\w.-]+")
-_MAX_NAME = 60
 
 
 def load(
@@ -71,7 +69,7 @@ class CommandModel:
     def __init__(self, program: Path, classes_file: Path) -> None:
         self._program = program.absolute()
         self._classes_file = classes_file
-        name = _NO_NAME.sub("-", program.stem)[:_MAX_NAME].strip("-.")
+        name = plain_name(program.stem)
         self.name = f"command/{name}" if name else "command"
 
     @cached_property

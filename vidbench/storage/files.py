@@ -30,6 +30,8 @@ Check = Callable[[bytes, int], None]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STALE_SECONDS = 3600  # longer than any file takes to write, on any machine
+_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+_LONGEST_NAME = 60
 _TEMPORARY = re.compile(r"\..*\.(?P<host>[\w-]+)-(?P<pid>\d+)\.tmp")
 
 
@@ -82,6 +84,11 @@ def seen_from(folder: Path, path: Path) -> str:
         return Path(os.path.relpath(path, folder)).as_posix()
     except ValueError:  # on another drive of Windows
         return path.absolute().as_posix()
+
+
+def plain_name(text: str) -> str:
+    """The text as part of a file's name: up to 60 letters, digits, ``.``, ``_`` and ``-``."""
+    return _NOT_IN_NAMES.sub("-", text)[:_LONGEST_NAME].strip("-.")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -17,15 +16,13 @@ from vidbench.data.datasets.base import DatasetEntry, DatasetFamily, FetchOption
 from vidbench.data.fetch.download import is_url
 from vidbench.data.records import Selection, VideoRecord
 from vidbench.errors import ConfigError
+from vidbench.storage.files import plain_name
 from vidbench.storage.video_files import Found, describe_usual_rate
 
 logger = logging.getLogger(__name__)
 
 EVERYTHING = "all"
 """The only split of a dataset without splits."""
-
-_MAX_NAME = 60
-_NO_NAME = re.compile(r"[^\w.-]+")
 
 
 def declare(name: str, source: str, num_classes: int | None = None, **family: Any) -> DatasetFamily:
@@ -170,7 +167,7 @@ def refuse_split(family: str, split: str) -> None:
 def name_of(family: str, path: Path) -> str:
     """Dataset name for the videos at a path, e.g. ``folder-gym``, safe in a folder name."""
     last = Path(os.path.abspath(path)).name  # noqa: PTH100 - links keep their names
-    suffix = _NO_NAME.sub("-", last)[:_MAX_NAME].strip("-.")
+    suffix = plain_name(last)
     return f"{family}-{suffix}" if suffix else family
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,10 @@ def local_snapshot(name_or_folder: str) -> Path:
         ModelError: Neither the cache nor the network has it; the message says what was tried.
     """
     folder = Path(name_or_folder)
-    if _holds(folder, Path.is_dir):
+    if os.path.isdir(folder):  # noqa: PTH112 - takes any name
         return folder
     named = _HUB_NAME.fullmatch(name_or_folder)
-    if named is None or _holds(folder, Path.exists):
+    if named is None or os.path.exists(folder):  # noqa: PTH110
         raise ConfigError(
             f"model_path {name_or_folder} is no folder, and no name on Hugging Face (owner/name)"
         )
@@ -109,13 +110,6 @@ def local_snapshot(name_or_folder: str) -> Path:
         f"{name_or_folder} is no folder here, and no whole model of this name was found. Tried, in "
         "this order:\n" + "\n".join(tried)
     )
-
-
-def _holds(path: Path, question: Callable[[Path], bool]) -> bool:
-    try:
-        return question(path)
-    except OSError:  # a name that no file can have
-        return False
 
 
 def _from_cache(name: str, revision: str | None) -> tuple[str, Path | str]:
