@@ -109,28 +109,26 @@ class _Loop:
 
 
 def _warm(workspace: Workspace, clips: Clips, loop: _Loop) -> Row:
-    classifier = workspace.classifier("fp32")
     loop.decode()
-    loop.whole(classifier, cold=False)
-    cases = {
-        "loop": partial(loop.whole, classifier, cold=False),
-        "model": partial(loop.model, classifier),
-    }
-    seconds = interleaved(cases, workspace.rounds)
+    loop.whole(workspace.classifier("fp32"), cold=False)
+    seconds = _measure(workspace, loop, "fp32", cold=False)
     measure = f"seconds, {len(clips.paths)} cached {clips.case}, fp32, against the model alone"
     goal = workspace.goal("<= 1.10")
     return Row("pipeline", "warm", measure, seconds["loop"], seconds["model"], goal)
 
 
 def _cold(workspace: Workspace, case: str, loop: _Loop, precision: str, goal: str) -> Row:
-    classifier = workspace.classifier(precision)
-    loop.model(classifier)
-    cases: dict[str, Callable[[], float]] = {
-        "loop": partial(loop.whole, classifier, cold=True),
-        "decode": loop.decode,
-        "model": partial(loop.model, classifier),
-    }
-    seconds = interleaved(cases, workspace.rounds)
+    loop.model(workspace.classifier(precision))
+    seconds = _measure(workspace, loop, precision, cold=True)
     slower = max("decode", "model", key=lambda name: seconds[name])
     measure = f"seconds, {case}, nothing cached, {precision}, against the {slower} alone, slower"
     return Row("pipeline", "cold", measure, seconds["loop"], seconds[slower], goal)
+
+
+def _measure(workspace: Workspace, loop: _Loop, precision: str, *, cold: bool) -> dict[str, float]:
+    classifier = workspace.classifier(precision)
+    cases: dict[str, Callable[[], float]] = {
+        "loop": partial(loop.whole, classifier, cold=cold),
+        "model": partial(loop.model, classifier),
+    }
+    return interleaved(cases | ({"decode": loop.decode} if cold else {}), workspace.rounds)

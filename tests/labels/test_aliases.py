@@ -169,7 +169,7 @@ def test_indices_without_a_list_are_told(tmp_path: Path) -> None:
 
 def test_a_list_may_name_its_indices_where_the_model_has_classes_of_its_own(tmp_path: Path) -> None:
     asked = RunConfig(**{**config(tmp_path, "0").__dict__, "model_type": "i3d", "model_path": None,
-                         "classes_file": "kinetics-400", "shared": {}})  # fmt: skip
+                         "classes_file": "kinetics-400"})  # fmt: skip
     assert find_model(asked).classes[0] == "abseiling"
     assert open_dataset(asked).classes == ("abseiling",)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from vidbench.metrics.intervals import Estimate
 from vidbench.metrics.paired import ClassDifference, Difference, McNemar
+from vidbench.storage.typed_json import encode
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,6 @@ class ComparedRun:
     videos: int
     accuracy: Estimate
 
-    def as_dict(self) -> dict[str, Any]:
-        """The run as JSON."""
-        return vars(self) | {"accuracy": self.accuracy._asdict()}
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -94,5 +91,4 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as JSON."""
-        runs, pairs = [run.as_dict() for run in self.runs], [asdict(pair) for pair in self.pairs]
-        return vars(self) | {"difference_is": "a - b", "runs": runs, "pairs": pairs}
+        return {**encode(self), "difference_is": "a - b"}

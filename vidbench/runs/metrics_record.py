@@ -78,7 +78,22 @@ class Scored:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Metrics(Mapping[str, Any]):
+class _Common:
+    """Fields of every file; files of earlier versions are all of probabilities."""
+
+    requested: Count
+    evaluated: Count
+    skipped: Mapping[str, int]
+    views: str
+    evidence: str = PROBABILITIES
+    coverage: Coverage
+    labels: MatchedLabels
+    leakage: KnownLeakage
+    signature: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Metrics(_Common, Mapping[str, Any]):
     """The metrics of a run, independent of time and machine.
 
     As a mapping it is the content of ``metrics.json``, for programs that know the file.
@@ -99,15 +114,6 @@ class Metrics(Mapping[str, Any]):
 
     tops: Mapping[int, Top]
     scored: Scored | None
-    requested: Count
-    evaluated: Count
-    skipped: Mapping[str, int]
-    views: str
-    evidence: str
-    coverage: Coverage
-    labels: MatchedLabels
-    leakage: KnownLeakage
-    signature: str
 
     @property
     def largest_k(self) -> int:
@@ -155,7 +161,7 @@ class Metrics(Mapping[str, Any]):
             FieldError: A field is missing or has a wrong value.
         """
         file = decode(_File, content)
-        common = {f.name: getattr(file, f.name) for f in fields(_File) if f.name != "rest"}
+        common = {own.name: getattr(file, own.name) for own in fields(_Common)}
         if file.rest.get("top1") is None:
             missing = Missing(decode(_NotScored, content).not_scored)
             return cls(tops=dict.fromkeys(sorted(_ks(file.rest)), missing), scored=None, **common)
@@ -164,19 +170,10 @@ class Metrics(Mapping[str, Any]):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _File:
-    """Fields that every file has; files of earlier versions are all of probabilities."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _File(_Common):
+    """What every file says, and what only some say."""
 
-    requested: Count
-    evaluated: Count
-    skipped: Mapping[str, int]
-    views: str
-    evidence: str = PROBABILITIES
-    coverage: Coverage
-    labels: MatchedLabels
-    leakage: KnownLeakage
-    signature: str
     rest: Mapping[str, Any] = field(metadata=REST)
 
 

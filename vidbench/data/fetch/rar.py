@@ -23,8 +23,8 @@ _TOOLS = {  # rarfile has these too, but its command for bsdtar ends in "-f -- A
 }
 
 
-class RarMember(NamedTuple):
-    """A file or folder in an archive, as the archive declares it.
+class Member(NamedTuple):
+    """A file or folder in a rar or zip archive, as the archive declares it.
 
     Attributes:
         name: Path with slashes; not checked.
@@ -39,8 +39,8 @@ class RarMember(NamedTuple):
     oddity: str
 
 
-class Rar(NamedTuple):
-    """An open archive.
+class OpenArchive(NamedTuple):
+    """An open rar or zip archive.
 
     Attributes:
         members: All files and folders, in order.
@@ -49,7 +49,7 @@ class Rar(NamedTuple):
             checksum are those declared.
     """
 
-    members: Sequence[RarMember]
+    members: Sequence[Member]
     contents: Iterator[Iterator[bytes]]
 
 
@@ -76,7 +76,7 @@ def require_rar_tool(archive: str) -> list[list[str]]:
 
 
 @contextmanager
-def open_rar(path: Path) -> Iterator[Rar]:
+def open_rar(path: Path) -> Iterator[OpenArchive]:
     """Open an archive for its members and their contents.
 
     Uncompressed files need no tool. Compressed files are read from the output of a single tool
@@ -101,7 +101,7 @@ def open_rar(path: Path) -> Iterator[Rar]:
             files = [info for info in rar.infolist() if not info.is_dir()]
             stored = all(info.compress_type == rarfile.RAR_M0 for info in files)
             contents = _stored(rar, files, path) if stored else _extracted(path, files)
-            yield Rar(members, contents)
+            yield OpenArchive(members, contents)
     except rarfile.Error as error:
         raise ArchiveError(f"{path} cannot be extracted: {error}") from error
 
@@ -115,9 +115,9 @@ def _require_end(last: Any, path: Path) -> None:
         raise ArchiveError(f"{path} is damaged: it ends early, at byte {end}")
 
 
-def _describe(info: Any) -> RarMember:
+def _describe(info: Any) -> Member:
     plain = (info.is_file() or info.is_dir()) and not info.file_redir
-    return RarMember(info.filename, info.file_size, info.is_dir(), "" if plain else "a link")
+    return Member(info.filename, info.file_size, info.is_dir(), "" if plain else "a link")
 
 
 def _stored(rar: Any, files: Sequence[Any], path: Path) -> Iterator[Iterator[bytes]]:

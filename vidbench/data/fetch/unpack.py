@@ -8,12 +8,11 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from vidbench.data.fetch.download import alone, fetch_alone, is_url, size_of
 from vidbench.data.fetch.partial import require_room
-from vidbench.data.fetch.rar import is_rar, open_rar, require_rar_tool
+from vidbench.data.fetch.rar import Member, OpenArchive, is_rar, open_rar, require_rar_tool
 from vidbench.data.fetch.tar import (
     bad_name,
     extract_into,
@@ -124,29 +123,17 @@ def _unpack_inner(archive: Path, inner: Path) -> None:
     inner.unlink()
 
 
-class _Member(NamedTuple):
-    """A file or folder of a zip or rar archive, as its directory declares it."""
-
-    name: str
-    size: int
-    is_folder: bool
-    oddity: str  # why it cannot be extracted; empty if it can
-
-
 def _unpack_into(archive: Path, staging: Path) -> None:
-    if is_rar(archive):
-        with open_rar(archive) as rar:
-            _write([_Member(*member) for member in rar.members], rar.contents, archive, staging)
-    elif zipfile.is_zipfile(archive):
-        with _open_zip(archive) as (members, contents):
-            _write(members, contents, archive, staging)
+    if is_rar(archive) or zipfile.is_zipfile(archive):
+        with open_rar(archive) if is_rar(archive) else _open_zip(archive) as opened:
+            _write(opened, archive, staging)
     else:
         extract_into(archive, staging)
 
 
 @contextmanager
-def _open_zip(archive: Path) -> Iterator[tuple[Sequence[_Member], Iterator[Iterator[bytes]]]]:
-    """Members, and the content of each file in this order, as in ``Rar`` of ``rar.py``.
+def _open_zip(archive: Path) -> Iterator[OpenArchive]:
+    """Open an archive for its members and their contents.
 
     Raises:
         ArchiveError: The archive is damaged, encrypted, or uses a compression that zipfile cannot
@@ -156,17 +143,18 @@ def _open_zip(archive: Path) -> Iterator[tuple[Sequence[_Member], Iterator[Itera
         with zipfile.ZipFile(archive) as file:
             entries = file.infolist()
             files = [entry for entry in entries if not entry.is_dir()]
-            yield [_describe(entry) for entry in entries], (_read(file, entry) for entry in files)
+            members = [_describe(entry) for entry in entries]
+            yield OpenArchive(members, (_read(file, entry) for entry in files))
     except (zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
         raise ArchiveError(f"{archive} cannot be extracted: {error}") from error
 
 
-def _describe(entry: zipfile.ZipInfo) -> _Member:
+def _describe(entry: zipfile.ZipInfo) -> Member:
     kind = stat.S_IFMT(entry.external_attr >> 16)  # set for files packed on Unix
     oddity = "" if kind in (0, stat.S_IFREG, stat.S_IFDIR) else "a link or a device"
     if entry.flag_bits & 1:
         oddity = "which is encrypted"
-    return _Member(entry.filename, entry.file_size, entry.is_dir(), oddity)
+    return Member(entry.filename, entry.file_size, entry.is_dir(), oddity)
 
 
 def _read(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -175,18 +163,13 @@ def _read(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
             yield piece
 
 
-def _write(
-    members: Sequence[_Member],
-    contents: Iterator[Iterable[bytes]],
-    archive: Path,
-    staging: Path,
-) -> None:
+def _write(opened: OpenArchive, archive: Path, staging: Path) -> None:
     """Check all members, and only then write the files."""
-    _refuse_bad_members(members, archive)
-    files = [member for member in members if not member.is_folder]
+    _refuse_bad_members(opened.members, archive)
+    files = [member for member in opened.members if not member.is_folder]
     require_room(staging.parent, sum(file.size for file in files), f"the files of {archive}")
     with progress(f"extract {archive.name}", len(files), "files") as advance:
-        for member, content in zip(files, contents, strict=True):
+        for member, content in zip(files, opened.contents, strict=True):
             _write_file(staging / member.name, content, keep=not is_litter(member.name))
             advance(1)
 
@@ -201,7 +184,7 @@ def _write_file(path: Path, content: Iterable[bytes], *, keep: bool) -> None:
         file.writelines(content)
 
 
-def _refuse_bad_members(members: Sequence[_Member], archive: Path) -> None:
+def _refuse_bad_members(members: Sequence[Member], archive: Path) -> None:
     """Raise ArchiveError unless all members may be extracted.
 
     Refused are members that are neither a plain file nor a folder, paths outside the folder,
