@@ -27,6 +27,7 @@ from benchmarks.workspace import Workspace
 STAGES = ("decode", "cache", "model", "pipeline", "end_to_end", "growth", "scale")
 _USUAL = STAGES[:-1]
 """Without ``scale``, which takes half an hour and the extra ``ray``."""
+_STAGES_HELP = f"{', '.join(STAGES)} (default: all but scale, which takes long)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,16 +67,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     add = parser.add_argument
-    add("--only", type=_stages, default=_USUAL, metavar="STAGES", help=_stages_help())
+    add("--only", type=_stages, default=_USUAL, metavar="STAGES", help=_STAGES_HELP)
     add("--rounds", type=_at_least_one, default=3, metavar="N", help="of each case (default 3)")
     add("--clips", type=_folder, metavar="DIR", help="videos that take the place of made ones")
     add("--out", type=Path, default=Path("results/benchmarks"), metavar="DIR", help="results")
     add("--smoke", action="store_true", help="few and short videos: shows that it works, no more")
     return parser
-
-
-def _stages_help() -> str:
-    return f"{', '.join(STAGES)} (default: all but scale, which takes long)"
 
 
 def _stages(text: str) -> tuple[str, ...]:

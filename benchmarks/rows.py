@@ -77,17 +77,14 @@ def write_rows(rows: Iterable[Row], path: Path) -> list[Row]:
         for row in rows:
             found.append(row)
             numbers = [f"{x:.6g}" for x in (row.value, row.against, row.ratio)]
+            shown = (f"{row.value:.4g}", f"{row.against:.4g}", f"{row.ratio:.3f}")
             holds = "" if row.holds is None else str(row.holds).lower()
             writer.writerow([row.stage, row.case, row.measure, *numbers, row.goal, holds])
             file.flush()
-            _print(row.stage, row.case, row.measure, *_short(row), row.goal, holds)
+            _print(row.stage, row.case, row.measure, *shown, row.goal, holds)
     return found
 
 
 def _print(stage: str, case: str, measure: str, *others: str) -> None:
     """Prints a line of the table; the longest column comes last."""
     print(_TABLE.format(stage, case, *others, measure).rstrip(), flush=True)
-
-
-def _short(row: Row) -> list[str]:
-    return [f"{row.value:.4g}", f"{row.against:.4g}", f"{row.ratio:.3f}"]

@@ -17,22 +17,13 @@ import psutil
 from vidbench.errors import ConfigError, VidbenchError
 from vidbench.report.mlflow_values import MAX_NAME, cut, metrics_of, params_of, tags_of
 from vidbench.runs.finished import FinishedRun
+from vidbench.runs.folder import OUTPUTS
 from vidbench.storage.locations import without_password
 from vidbench.terminal.sanitize import escape_controls
 
 logger = logging.getLogger(__name__)
 
-ARTIFACTS = (
-    "report.html",
-    "metrics.json",
-    "run.json",
-    "predictions.csv",
-    "skipped.csv",
-    "per_class.csv",
-    "confusion.csv",
-    "scores.npz",
-    "thumbnails.zip",
-)
+ARTIFACTS = ("report.html", "run.json", *OUTPUTS, "thumbnails.zip")
 MAX_ARTIFACT_BYTES = 64 << 20  # the scores of Kinetics-400 val are 32 MB
 
 _MAX_REASON = 300

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 _NOWHERE: Mapping[str, Location] = MappingProxyType({})
 
-_OUTPUTS = (  # in order of upload: a run with the last file has all of them
+OUTPUTS = (  # in order of upload: a run with the last file has all of them
     "scores.npz",
     "predictions.csv",
     "skipped.csv",
@@ -124,7 +124,7 @@ class RunFolder:
             if self._batches() or not (self.path / "scores.npz").exists():
                 predictions.save(self.path / "scores.npz")
             metrics = write_outputs(self.path, predictions, self._context(), top_n)
-        for name in _OUTPUTS:
+        for name in OUTPUTS:
             self.upload(name)
         self._drop_batches()
         sweep(self.path, "")

@@ -132,10 +132,8 @@ class ListedSplit:
     def paths_on_disk(self) -> list[Path]:
         if not self._videos_folder.is_dir():
             return []
-        videos = self._find_videos()
-        listed = [video for video in self._read_lists() if video.split == self.split]
-        paths = (_choose(_candidates(video, videos), video, videos) for video in listed)
-        return [path for path in paths if path is not None]
+        chosen = self._choose_all(self._find_videos())
+        return [path for video, path in chosen.items() if path and video.split == self.split]
 
     def fetch(
         self, num_videos: int | None = None, classes: Sequence[str] | None = None
@@ -180,11 +178,11 @@ class ListedSplit:
         self._refuse_bad_source()
         exists = self._videos_folder.is_dir()
         videos = self._find_videos() if exists else NamedVideos({}, frozenset())
-        chosen = {
-            video: _choose(_candidates(video, videos), video, videos)
-            for video in self._read_lists()
-        }
-        return self._select(chosen, videos.frames, num_videos, classes)
+        return self._select(self._choose_all(videos), videos.frames, num_videos, classes)
+
+    def _choose_all(self, videos: NamedVideos) -> dict[ListedVideo, Path | None]:
+        listed = self._read_lists()
+        return {video: _choose(_candidates(video, videos), video, videos) for video in listed}
 
     def _select(
         self,
