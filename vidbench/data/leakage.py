@@ -26,13 +26,11 @@ class Leak:
     Attributes:
         num_videos: Number of such videos.
         of_videos: Number of scored videos with a known source.
-        paths: The training lists that contain some of them.
         examples: A few of their source ids.
     """
 
     num_videos: int
     of_videos: int
-    paths: tuple[Path, ...]
     examples: tuple[str, ...]
 
 
@@ -151,14 +149,13 @@ def find_leaks(source_ids: Sequence[str], lists: Sequence[Path]) -> Leak | None:
     Raises:
         ConfigError: A list is not an annotation file.
     """
-    trained = {path: read_source_ids(path) for path in lists}
+    trained = frozenset[str]().union(*map(read_source_ids, lists))
     known = [source for source in source_ids if source]
-    leaked = [source for source in known if any(source in ids for ids in trained.values())]
+    leaked = [source for source in known if source in trained]
     if not leaked:
         return None
-    paths = tuple(path for path, ids in trained.items() if not ids.isdisjoint(leaked))
     examples = tuple(dict.fromkeys(leaked))[:_NUM_EXAMPLES]
-    return Leak(len(leaked), len(known), paths, examples)
+    return Leak(len(leaked), len(known), examples)
 
 
 def published_overlap(trained_on: str, dataset: str, split: str) -> str | None:

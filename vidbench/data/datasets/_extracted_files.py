@@ -8,7 +8,6 @@ without times, with any video suffix. A folder of frames is a video too.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,13 +15,16 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from vidbench.data.datasets._kinetics_annotations import Annotation, ClipKey
-from vidbench.data.datasets._local_videos import Listing, refuse_undecodable, report_unlisted
+from vidbench.data.datasets._local_videos import (
+    Listing,
+    refuse_undecodable,
+    report_some,
+    report_unlisted,
+)
 from vidbench.data.datasets._spellings import Spellings
 from vidbench.data.datasets._split_words import split_of
 from vidbench.data.records import FrameFolder, VideoRecord
 from vidbench.storage.video_files import is_media, survey
-
-logger = logging.getLogger(__name__)
 
 _NAME = re.compile(
     r"(?:v_)?(?P<youtube_id>.{11})_(?P<start>\d{1,6})(?:\.\d+)?_(?P<end>\d{1,6})(?:\.\d+)?"
@@ -220,24 +222,15 @@ def _report(
     annotations: Mapping[ClipKey, Annotation],
 ) -> None:
     """Log videos with several files, and videos in a folder of another class."""
-    if twice := [chosen[key].path for key, same in matches.items() if len(same) > 1]:
-        logger.warning(
-            "videos with several files, of which one is used: %d, e.g. %s",
-            len(twice),
-            twice[0],
-        )
+    twice = [chosen[key].path for key, same in matches.items() if len(same) > 1]
+    report_some("videos with several files, of which one is used", twice)
     elsewhere = [
-        (file.path, annotations[key].label)
+        f"{file.path} is {annotations[key].label}"
         for key, file in chosen.items()
         if file.class_name is not None and annotations[key].label not in (None, file.class_name)
     ]
-    if elsewhere:
-        logger.warning(
-            "videos whose folder and annotation differ in class (the annotation is used): %d, "
-            "e.g. %s is %s",
-            len(elsewhere),
-            *elsewhere[0],
-        )
+    what = "videos whose folder and annotation differ in class (the annotation is used)"
+    report_some(what, elsewhere)
 
 
 def _none_of(annotations: Mapping[ClipKey, Annotation], files: Files, folder: Path) -> str:

@@ -201,5 +201,10 @@ def report_unknown_rate(records: Iterable[VideoRecord]) -> None:
 
 def report_unlisted(unlisted: Sequence[Path], why: str) -> None:
     """Log how many files of a folder are not videos of the dataset, and why."""
-    if unlisted:
-        logger.warning("files that %s: %d, e.g. %s", why, len(unlisted), unlisted[0])
+    report_some(f"files that {why}", unlisted)
+
+
+def report_some(what: str, found: Sequence[object]) -> None:
+    """Log how many of something were found, with the first one as an example."""
+    if found:
+        logger.warning("%s: %d, e.g. %s", what, len(found), found[0])
