@@ -9,10 +9,9 @@ from typing import Any
 from vidbench.errors import ConfigError
 from vidbench.metrics.ranking import PROBABILITIES, name_evidence
 from vidbench.runs.choices import restrict_choices
-from vidbench.runs.context import RunContext
 from vidbench.runs.finished import FinishedRun
 from vidbench.runs.predictions import Predictions
-from vidbench.runs.record import RecordedIdentity, RecordedMember
+from vidbench.runs.record import RecordedMember
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,6 @@ class Member:
         """Digest of its identity."""
         return self.run.record.digest
 
-    @property
-    def identity(self) -> RecordedIdentity:
-        """What decided its predictions."""
-        return self.run.record.identity
-
-    @property
-    def context(self) -> RunContext:
-        """Context that its metrics need."""
-        return self.run.context
-
     def as_recorded(self) -> RecordedMember:
         """The entry of this member in the fusion's ``run.json``."""
         signature = self.run.metrics.signature
@@ -75,18 +64,22 @@ def differences(pair: tuple[Member, Member]) -> Iterator[str]:
     """Differences that prevent a fusion of two members; each check relies on those before it."""
     tables = [member.predictions for member in pair]
     for name in ("dataset", "split"):
-        yield from _values(name, pair, [getattr(member.identity, name) for member in pair])
+        yield from _values(
+            name, pair, [getattr(member.run.record.identity, name) for member in pair]
+        )
     yield from _sets("classes", pair, [table.classes for table in tables])
     yield from _values("order of classes", pair, [table.classes for table in tables])
-    yield from _sets("classes to choose from", pair, [member.context.choices for member in pair])
+    yield from _sets(
+        "classes to choose from", pair, [member.run.context.choices for member in pair]
+    )
     yield from _sets("requested videos", pair, [table.video_ids.tolist() for table in tables])
     tables[1] = sort_like(*tables)
     for what in ("labels", "targets"):
         columns = [getattr(table, what).tolist() for table in tables]
         for video_id, *values in zip(tables[0].video_ids.tolist(), *columns, strict=True):
             yield from _values(f"{what.removesuffix('s')} of video {video_id}", pair, values)
-    yield from _values("count of listed videos", pair, [m.context.num_listed for m in pair])
-    yield from _values("matching of labels", pair, [member.context.labels for member in pair])
+    yield from _values("count of listed videos", pair, [m.run.context.num_listed for m in pair])
+    yield from _values("matching of labels", pair, [member.run.context.labels for member in pair])
 
 
 def _values(what: str, pair: tuple[Member, Member], values: Sequence[Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from vidbench.storage.typed_json import encode
 
 def identify_fusion(members: Sequence[Member]) -> RecordedIdentity:
     """Identity of a fusion, which decides its predictions, for ``run.json``."""
-    identities = [member.identity for member in members]
+    identities = [member.run.record.identity for member in members]
     models = [identity.model for identity in identities]
     return RecordedIdentity(
         model="fusion of " + " + ".join(f"({m})" if " + " in m else m for m in models),
@@ -24,7 +24,7 @@ def identify_fusion(members: Sequence[Member]) -> RecordedIdentity:
         split=_join(identity.split for identity in identities),
         precision=_join(identity.precision for identity in identities),
         labels=_join(identity.labels for identity in identities),
-        choices=tuple(members[0].context.choices),
+        choices=tuple(members[0].run.context.choices),
     )
 
 
@@ -32,7 +32,7 @@ def describe_fusion(
     members: Sequence[Member], identity: RecordedIdentity, ids: Sequence[str]
 ) -> RunContext:
     """Context of a fusion on these videos."""
-    views = _join(member.context.views for member in members)
+    views = _join(member.run.context.views for member in members)
     equal = len({member.weight for member in members}) == 1
     digests = (m.digest + ("" if equal else f" x {m.weight:.4g}") for m in members)
     choices = f", {len(identity.choices)} to choose from" if identity.choices else ""
@@ -45,8 +45,8 @@ def describe_fusion(
         identity.precision,
         f"vidbench {vidbench.__version__}",
     ]
-    leakage = merge_leakage([(member.run.name, member.context.leakage) for member in members])
-    context = members[0].context
+    leakage = merge_leakage([(member.run.name, member.run.context.leakage) for member in members])
+    context = members[0].run.context
     return replace(context, signature=" | ".join(signature), views=views, leakage=leakage)
 
 
