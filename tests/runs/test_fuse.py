@@ -226,8 +226,8 @@ def test_neither_a_member_nor_a_foreign_folder_is_overwritten(
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for name, why in {
         "one": "one of the runs",
-        "mine": "no run",
-        "file": "no run",
+        "mine": "not a run folder",
+        "file": "not a run folder",
         ".": "one of the runs",
     }.items():
         with pytest.raises(ConfigError, match=why):
