@@ -119,7 +119,7 @@ def _evaluate(
         videos = sum(map(len, batches))
         logger.info("%s: %d of %d videos to predict", folder.path, videos, len(predictions))
         records = selection.records
-        work = Workload(config, checked, scorer, records, predictions, batches, folder, stopwatch)
+        work = Workload(checked, scorer, records, predictions, batches, folder, stopwatch)
         beside, numbers = engine.predict(work)
         folder.add_session(videos, stopwatch.seconds, beside, numbers)
     else:

@@ -15,7 +15,8 @@ from tests.helpers.paths import SAMPLE
 from vidbench.cli.arguments import parse_config
 from vidbench.config.label_matching import match_labels
 from vidbench.config.opening import find_model, open_dataset
-from vidbench.config.run_config import DEFAULT_TOP_N, RunConfig
+from vidbench.config.option_groups import DEFAULT_TOP_N
+from vidbench.config.run_config import RunConfig
 from vidbench.errors import ConfigError
 from vidbench.labels.aliases import near_misses, read_aliases
 from vidbench.labels.alignment import align

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidbench.config.options import ANY_COUNT, ANY_RATE, ANY_SEED, option
 from vidbench.data.clips.cache import COMPRESSIONS
-from vidbench.data.datasets.base import dataset_families
+from vidbench.data.datasets.base import DatasetFamily, dataset_families, find_dataset_family
 from vidbench.data.loader import DEFAULT_CACHE_DIR, DEFAULT_DATA_DIR
-from vidbench.models.base import model_families
+from vidbench.models.base import ModelFamily, find_model_family, model_families
 from vidbench.storage.locations import Location
 from vidbench.system.pool import DEFAULT_TIMEOUT_SECONDS
 from vidbench.system.runtime import PRECISIONS
+
+DEFAULT_TOP_N = 5
+"""Default k of the second accuracy, if there are so many classes."""
 
 _MODELS, _DATASETS = ", ".join(model_families()), ", ".join(dataset_families())
 
@@ -56,6 +60,25 @@ class ModelOptions:
     num_threads: int | None = option(
         None, "processor threads of the model (default: one a core)", "N", limits=(1, 10_000)
     )
+
+    @property
+    def model_name(self) -> str:
+        """``family`` or ``family/variant``."""
+        return "/".join(filter(None, (self.model_type, self.model_trained_on)))
+
+    @property
+    def model_family(self) -> ModelFamily:
+        """Description of the model's family; imports it if it is a module of yours.
+
+        Raises:
+            ConfigError: There is no such family.
+        """
+        return find_model_family(self.model_type)
+
+    @property
+    def processor(self) -> str:
+        """Device of the model: ``auto``, ``cpu``, or a GPU as in ``device``."""
+        return "cpu" if self.no_cuda else self.device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +148,20 @@ class VideoOptions:
         page="shared_storage",
     )
 
+    @property
+    def dataset_name(self) -> str:
+        """``family`` or ``family/variant``."""
+        return "/".join(filter(None, (self.dataset, self.kinetics_version)))
+
+    @property
+    def dataset_family(self) -> DatasetFamily:
+        """Description of the dataset's family; imports it if it is a module of yours.
+
+        Raises:
+            ConfigError: There is no such family.
+        """
+        return find_dataset_family(self.dataset)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingOptions:
@@ -159,6 +196,11 @@ class DecodingOptions:
     num_workers: int | None = option(
         None, "decoding processes (default: one a core; 0: none)", "N", limits=(0, 1_000)
     )
+
+    @property
+    def compression(self) -> str | None:
+        """Compression of decoded clips: ``zstd`` or None."""
+        return None if self.cache_compression == "none" else self.cache_compression
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,3 +255,11 @@ class OutputOptions:
     )
     json: bool = option(False, "print all metrics as JSON")
     verbose_logging: bool = option(False, "log everything, TensorFlow's own messages too")
+
+    def choose_top_n(self, classes: Sequence[str]) -> int:
+        """The k of the second accuracy: the option, or 5, or the number of classes if fewer.
+
+        Args:
+            classes: Classes that the model may choose from.
+        """
+        return min(DEFAULT_TOP_N, len(classes)) if self.top_n is None else self.top_n

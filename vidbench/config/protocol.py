@@ -72,6 +72,20 @@ class ProtocolOptions:
         None, "what becomes of a video that is too short: {choices}", "NAME", choices=TOO_SHORT
     )
 
+    def spec(self, default: PreprocessSpec) -> PreprocessSpec:
+        """Preprocessing of clips: the preset or the model's own, changed by options.
+
+        Raises:
+            ConfigError: The options contradict one another, or the protocol.
+        """
+        spec = default if self.preset is None else find_preset(self.preset)
+        return change(spec, self.protocol())
+
+    def protocol(self) -> dict[str, Any]:
+        """The options of the protocol that are given."""
+        values = {name: getattr(self, name) for name in PROTOCOL_OPTIONS}
+        return {name: value for name, value in values.items() if value is not None}
+
 
 def find_preset(name: str) -> PreprocessSpec:
     """The preset of this name, or the protocol of the model of this name.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,9 @@ from vidbench.config.option_groups import (
     VideoOptions,
 )
 from vidbench.config.options import check_options, options_of
-from vidbench.config.protocol import PROTOCOL_OPTIONS, ProtocolOptions, change, find_preset
-from vidbench.data.datasets.base import DatasetFamily, find_dataset_family
-from vidbench.data.spec import PreprocessSpec
-from vidbench.models.base import ModelFamily, find_model_family
+from vidbench.config.protocol import ProtocolOptions
 from vidbench.storage.locations import is_remote, without_password, working_folder
 from vidbench.system.runtime import Runtime
-
-DEFAULT_TOP_N = 5
-"""Default k of the second accuracy, if there are so many classes."""
 
 _FOLDERS = ("data_dir", "cache_dir", "results_dir")
 
@@ -62,42 +55,6 @@ class RunConfig(
         return {name: getattr(self, name) for name in names}
 
     @property
-    def model_name(self) -> str:
-        """``family`` or ``family/variant``."""
-        return "/".join(filter(None, (self.model_type, self.model_trained_on)))
-
-    @property
-    def dataset_name(self) -> str:
-        """``family`` or ``family/variant``."""
-        return "/".join(filter(None, (self.dataset, self.kinetics_version)))
-
-    @property
-    def dataset_family(self) -> DatasetFamily:
-        """Description of the dataset's family; imports it if it is a module of yours.
-
-        Raises:
-            ConfigError: There is no such family.
-        """
-        return find_dataset_family(self.dataset)
-
-    @property
-    def model_family(self) -> ModelFamily:
-        """Description of the model's family; imports it if it is a module of yours.
-
-        Raises:
-            ConfigError: There is no such family.
-        """
-        return find_model_family(self.model_type)
-
-    def choose_top_n(self, classes: Sequence[str]) -> int:
-        """The k of the second accuracy: the option, or 5, or the number of classes if fewer.
-
-        Args:
-            classes: Classes that the model may choose from.
-        """
-        return min(DEFAULT_TOP_N, len(classes)) if self.top_n is None else self.top_n
-
-    @property
     def runtime(self) -> Runtime:
         """Device, precision, threads and cache of the model."""
         return Runtime(
@@ -106,30 +63,6 @@ class RunConfig(
             num_threads=self.num_threads,
             cache_dir=working_folder(self.cache_dir),
         )
-
-    @property
-    def processor(self) -> str:
-        """Device of the model: ``auto``, ``cpu``, or a GPU as in ``device``."""
-        return "cpu" if self.no_cuda else self.device
-
-    @property
-    def compression(self) -> str | None:
-        """Compression of decoded clips: ``zstd`` or None."""
-        return None if self.cache_compression == "none" else self.cache_compression
-
-    def spec(self, default: PreprocessSpec) -> PreprocessSpec:
-        """Preprocessing of clips: the preset or the model's own, changed by options.
-
-        Raises:
-            ConfigError: The options contradict one another, or the protocol.
-        """
-        spec = default if self.preset is None else find_preset(self.preset)
-        return change(spec, self.protocol())
-
-    def protocol(self) -> dict[str, Any]:
-        """The options of the protocol that are given."""
-        values = {name: getattr(self, name) for name in PROTOCOL_OPTIONS}
-        return {name: value for name, value in values.items() if value is not None}
 
     def as_dict(self) -> dict[str, Any]:
         """The options by name, with paths as text, and without passwords in URLs."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from vidbench.config.run_config import RunConfig
 from vidbench.data.fetch.tarballs import Extracted
 from vidbench.data.records import VideoRecord
 from vidbench.engines.open_scorer import CheckedModel
@@ -20,7 +19,6 @@ class Workload(NamedTuple):
     """The videos of a run that are still to be predicted, and all that is needed for it.
 
     Attributes:
-        config: Options of the run.
         checked: The model, and how other processes open its scorer.
         scorer: Scorer of this machine; its model is not loaded yet.
         records: All requested videos.
@@ -30,7 +28,6 @@ class Workload(NamedTuple):
         stopwatch: Measures what the run waited for.
     """
 
-    config: RunConfig
     checked: CheckedModel
     scorer: Scorer
     records: Sequence[VideoRecord]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from vidbench.cli.arguments import OneLineParser, local_path
 from vidbench.cli.commands._results import result_lines
-from vidbench.errors import ConfigError
+from vidbench.config.option_groups import OutputOptions
+from vidbench.config.options import options_of
 from vidbench.runs.finished import FinishedRun
 from vidbench.terminal.tables import Table
 
@@ -58,7 +58,6 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options: Namespace = parser.parse_args(arguments)
-    name = options.run_name
-    if name is not None and (Path(name).name != name or name == ".."):
-        raise ConfigError(f"--run_name {name!r} must be one plain folder name")
+    if options.run_name is not None:
+        options_of(OutputOptions)["run_name"].check("run_name", options.run_name)
     return options

@@ -87,7 +87,7 @@ class RayCluster:
         return not self._config.retry_skipped
 
     def predict(self, work: Workload) -> Measured:
-        chosen = plan(self._nodes, work.config)
+        chosen = plan(self._nodes, self._config)
         cut = cut_shards(work.batches, work.records, chosen.models)
         shards = {shard.name: shard for shard in cut}
         logger.info("%d shards; %s", len(shards), chosen.describe())
@@ -109,7 +109,7 @@ class RayCluster:
 
     def _job(self, work: Workload, threads: int) -> WorkerSetup:
         return WorkerSetup(
-            config=_absolute(work.config),
+            config=_absolute(self._config),
             own_hashes=len(self._nodes) > 1,
             weights=work.checked.model.digest(),
             classes=work.predictions.classes,
