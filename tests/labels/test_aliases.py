@@ -162,7 +162,7 @@ def test_aliases_that_lead_nowhere_are_refused(content: str, said: str, tmp_path
 
 
 def test_indices_without_a_list_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"the labels are numbers: name .* by --classes_file"):
+    with pytest.raises(ConfigError, match=r"the labels are numbers: .* --classes_file"):
         matched(config(tmp_path, "0", "13"))
     asked = config(tmp_path, "0", "13", classes_file=SAMPLE / "classes.txt")
     assert matched(asked).alignment.exact == (*sorted([SHAPES[0], SHAPES[13]]),)
