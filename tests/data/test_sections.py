@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from tests.helpers.ffmpeg import find_ffmpeg
 from tests.helpers.footage import each_nth
+from tests.helpers.paths import REPOSITORY
 from tests.helpers.videos import levels_of, write_video
 from vidbench.data.clips.cache import CacheKey
 from vidbench.data.clips.prepare import Workers, clip_key
@@ -316,11 +318,10 @@ def test_predictions_without_sections_are_as_before(tmp_path: Path) -> None:
 
 def test_thumbnails_show_the_section(made: dict[str, Path], tmp_path: Path) -> None:
     table(RECORDS[:3]).save(tmp_path / "scores.npz")
-    run = {
-        "identity": {"spec": SMALL.canonical()},
-        "places": {"videos": str(made["even"].parent), "cache": str(tmp_path / "cache")},
-        "config": {"num_workers": 0},
-    }
+    run = json.loads((REPOSITORY / "tests/golden/runs/views/run.json").read_text("utf-8"))
+    run["identity"]["spec"] = SMALL.canonical()
+    run["places"] = {"videos": str(made["even"].parent), "cache": str(tmp_path / "cache")}
+    run["config"]["num_workers"] = 0
     write_json(tmp_path / "run.json", run)
     strips = collect_thumbnails(FinishedRun(tmp_path), [0, 1, 2])
     assert len(set(strips.values())) == 3

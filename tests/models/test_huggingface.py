@@ -75,7 +75,7 @@ def folder(saved: dict[str, Path], tmp_path: Path) -> Path:
 
 
 def scores_of(folder: Path, clips: NDArray[np.uint8], **options: Any) -> NDArray[np.float32]:
-    return load_model("huggingface", model_path=str(folder)).load(**options).predict(clips)
+    return load_model("huggingface", model_path=str(folder)).load(Runtime(**options)).predict(clips)
 
 
 def scores_by_transformers(folder: Path, architecture: str, pixels: Any) -> NDArray[np.float32]:

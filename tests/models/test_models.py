@@ -261,8 +261,8 @@ def test_a_model_path_without_a_model_is_refused(
 
 
 def test_unknown_models_are_refused() -> None:
-    own = ["clip", "huggingface", "i3d", "keras_file", "movinet", "onnx", "saved_model", "tflite"]
-    assert model_families() == [*own, "xclip"]
+    frameworks = ["huggingface", "i3d", "keras_file", "movinet", "onnx", "saved_model", "tflite"]
+    assert model_families() == ["clip", "command", *frameworks, "xclip"]
     for name in ("i4d", "i3d/kinetics-9", "saved_model", "saved_model/x"):
         with pytest.raises(ConfigError):
             load_model(name)

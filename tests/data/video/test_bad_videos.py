@@ -306,7 +306,7 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, kind: s
     NO_FILES[kind](path)
     program = (
         "import sys, pathlib\n"
-        "from vidbench.data.{module} import {function}\n"
+        "from vidbench.data.video.{module} import {function}\n"
         "from vidbench.errors import VideoError\n"
         "from vidbench.data.spec import PreprocessSpec\n"
         "path = pathlib.Path(sys.argv[1])\n"
