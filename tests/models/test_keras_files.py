@@ -110,6 +110,22 @@ def test_functions_of_tensorflow_that_compute_are_called(tmp_path: Path) -> None
     np.testing.assert_allclose(scores_of(path, clips), expected, atol=1e-6)
 
 
+def test_a_gather_is_called_by_its_plain_name(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    keras = import_tf_keras()
+    clips = random_clips()
+    fed = keras.Input(CLIP)
+    colours = tf.gather(fed, [0, 2], axis=-1)
+    model = keras.Model(fed, keras.layers.Dense(3)(tf.reduce_mean(colours, axis=[1, 2, 3])))
+    expected = softmax(model.predict(clips / np.float32(255), verbose=0), axis=1)
+    path = save(model, tmp_path / "net.h5")
+    with h5py.File(path, "r+") as file:
+        text = str(file.attrs["model_config"]).replace("compat.v1.gather", "gather")
+        file.attrs["model_config"] = text
+    np.testing.assert_allclose(scores_of(path, clips), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("function", ["io.write_file", "py_function", "keras.utils.get_file"])
 def test_functions_of_tensorflow_that_do_more_are_refused(function: str, tmp_path: Path) -> None:
     import tensorflow as tf

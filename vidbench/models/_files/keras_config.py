@@ -32,7 +32,7 @@ _OLD_MODULES = re.compile(
 )
 _OLD_FUNCTIONS = re.compile(
     r"(__operators__|math|nn|linalg|signal|keras\.activations)\.\w+(\.\w+)?|image\.resize"
-    r"|abs|add|argmax|cast|clip_by_value|concat|divide|exp|expand_dims|stack_rows|identity|matmul"
+    r"|abs|add|argmax|cast|clip_by_value|concat|divide|exp|expand_dims|gather|identity|matmul"
     r"|maximum|minimum|multiply|norm|ones_like|pad|pow|range|reduce_(max|mean|min|prod|sum)|repeat"
     r"|reshape|reverse|round|shape|sigmoid|slice|split|sqrt|square|squeeze|stack|subtract|tanh|tile"
     r"|transpose|unstack|where|zeros_like"
