@@ -24,7 +24,11 @@ from vidbench.errors import VidbenchError
 
 MODEL = ("--model_type", "saved_model", "--model_path", SAMPLE / "model", "--num_frames", 16)
 CLASSES = ("moving right", "bouncing", "turning clockwise", "moving up", "blinking")
-COMMAND = "import sys; from vidbench.cli.commands.predict import run; run(sys.argv[1:])"
+COMMAND = (
+    "import signal, sys; from vidbench.cli.commands.predict import run; "
+    # which the background jobs of a shell ignore
+    "signal.signal(signal.SIGINT, signal.default_int_handler); run(sys.argv[1:])"
+)
 
 
 def predict(*arguments: object) -> int:
