@@ -418,7 +418,7 @@ def test_downloading_predicts_nothing_and_repeats_nothing(project: Path) -> None
         second = cml.run(project / "cml/download_data.py")
     assert first.outcome == second.outcome == _DONE, first.output
     for output in (first.output, second.output):
-        assert output.endswith("12 of 12 videos of sample lie in data/raw\n")
+        assert output.endswith("12 of 12 videos of sample are in data/raw\n")
     assert len([path for path in times if path.suffix == ".mp4"]) >= 12
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert not (project / "results").exists()
